@@ -1,0 +1,9 @@
+"""Headwater: language-model runs that outlive their connection.
+
+Importing this package does nothing but name its version; the way in is `headwater.client` for a program that talks
+to a server, and `headwater.cli` for a person.
+"""
+
+from typing import Final
+
+__version__: Final = "0.1.0"
