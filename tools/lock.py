@@ -1,0 +1,37 @@
+"""Pin every package, with hashes and for every platform, under locks/.
+
+    .venv/bin/python tools/lock.py .venv/bin/uv [--upgrade]
+
+The locks name no registry and no machine: each installs from whatever registry a machine is set up with, and the
+hashes say whether what came is what was meant.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+LOCKS = Path("locks")
+ADDRESS = re.compile(r"://|--(extra-)?index-url|--find-links|(?m:^-[ief])")
+# Each is held to the pins of those before it, so that one environment can have them all.
+SETS = (
+    ("runtime", ["pyproject.toml"]),
+    ("build", ["--group", "build"]),
+    ("dev", ["pyproject.toml", "--group", "dev"]),
+)
+
+
+def main(uv: str, *options: str) -> None:
+    LOCKS.mkdir(exist_ok=True)
+    constraints: list[str] = []
+    for name, sources in SETS:
+        lock = LOCKS / f"{name}.txt"
+        how = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--quiet"]
+        subprocess.run([uv, "pip", "compile", *sources, *how, *constraints, *options, "-o", str(lock)], check=True)
+        if found := ADDRESS.search(lock.read_text()):
+            sys.exit(f"{lock} holds an address or an option of this machine: {found.group()!r}")
+        constraints += ["--constraint", str(lock)]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
