@@ -1,0 +1,1 @@
+"""What Headwater talks about: messages, runs, events, snapshots. No I/O, no clock."""

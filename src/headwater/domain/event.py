@@ -1,0 +1,333 @@
+"""The things that happen in a run, as typed events, and their one JSON codec.
+
+On the wire and in the log a record is `{"seq":7,"t":1234,"type":"chunk","data":{…}}`: `seq` counts
+1, 2, 3 … within the run, `t` is milliseconds since the run was created and never decreases.
+The bytes of a record are made once, by `encode_record`, and are what is stored and what is sent.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import msgspec
+
+from headwater.domain.message import Usage
+
+#: A record is at most this many bytes; longer output becomes several `chunk`s.
+RECORD_BYTES_MAX = 256 * 1024
+#: `complete.final_response` is left out above this many bytes; its length and SHA-256 stay.
+FINAL_RESPONSE_BYTES_MAX = 64 * 1024
+
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "refusal"]
+Role = Literal["answer", "internal"]
+CancelledBy = Literal["user", "disconnect", "revoked"]
+
+
+class _Event(msgspec.Struct, omit_defaults=True, frozen=True):
+    type: ClassVar[str]
+
+
+class Status(_Event, frozen=True):
+    """Where the run is: queued, connecting, streaming, retrying, falling_back …"""
+
+    type: ClassVar[str] = "status"
+    state: str
+    message: str = ""
+    progress: float | None = None
+    position: int | None = None
+
+
+class Context(_Event, frozen=True):
+    """What the application learned about the conversation before it answers."""
+
+    type: ClassVar[str] = "context"
+    context: dict[str, Any]
+
+
+class Call(_Event, frozen=True):
+    """A model call begins. Only the output of `answer` calls is the run's answer."""
+
+    type: ClassVar[str] = "call"
+    call: int
+    role: Role
+    provider: str
+    model: str
+
+
+class Attempt(_Event, frozen=True):
+    """Another try at a call. What the call had put out from `supersedes_from` on no longer counts."""
+
+    type: ClassVar[str] = "attempt"
+    call: int
+    number: int
+    reason: str
+    provider: str
+    model: str
+    supersedes_from: int | None = None
+
+
+class Chunk(_Event, frozen=True):
+    """Text of the answer; `index` is the part that it belongs to."""
+
+    type: ClassVar[str] = "chunk"
+    content: str
+    index: int
+    call: int | None = None
+    logprobs: Any = None
+
+
+class Reasoning(_Event, frozen=True):
+    """What the model thinks, or a summary of it."""
+
+    type: ClassVar[str] = "reasoning"
+    content: str
+    index: int
+    call: int | None = None
+
+
+class Refusal(_Event, frozen=True):
+    type: ClassVar[str] = "refusal"
+    content: str
+    index: int
+    call: int | None = None
+
+
+class ToolCall(_Event, frozen=True):
+    """A piece of a tool call: `arguments` is a delta of JSON text; the last piece says `done`."""
+
+    type: ClassVar[str] = "tool_call"
+    id: str
+    name: str
+    arguments: str
+    done: bool = False
+    index: int = 0
+    call: int | None = None
+
+
+class Annotation(_Event, frozen=True):
+    """A citation, a source, a server tool's result, in the provider's own form."""
+
+    type: ClassVar[str] = "annotation"
+    provider: str
+    value: Any
+    index: int = 0
+    call: int | None = None
+
+
+class ProviderData(_Event, frozen=True):
+    """What must be sent back in a later turn but is not for people: signatures, encrypted reasoning."""
+
+    type: ClassVar[str] = "provider_data"
+    provider: str
+    value: Any
+    index: int = 0
+    call: int | None = None
+
+
+class Field(_Event, frozen=True):
+    """A value of the structured answer became known; `path` is a JSON pointer (RFC 6901)."""
+
+    type: ClassVar[str] = "field"
+    path: str
+    value: Any
+    done: bool
+    call: int | None = None
+
+
+class Iteration(_Event, frozen=True):
+    """A solver's step."""
+
+    type: ClassVar[str] = "iteration"
+    number: int
+    data: dict[str, Any] = {}
+
+
+class Log(_Event, frozen=True):
+    """A line of progress."""
+
+    type: ClassVar[str] = "log"
+    level: Literal["debug", "info", "warning", "error"]
+    message: str
+
+
+class UsageReport(_Event, frozen=True):
+    """What a call has cost so far; a later one of the same call replaces it."""
+
+    type: ClassVar[str] = "usage"
+    usage: Usage
+    call: int | None = None
+
+
+class SnapshotEvent(_Event, frozen=True):
+    """Only on `?from=snapshot`: the fold of all records up to this record's seq. Never in the log."""
+
+    type: ClassVar[str] = "snapshot"
+    snapshot: Any
+
+
+class Complete(_Event, frozen=True):
+    """The run's whole and honest end."""
+
+    type: ClassVar[str] = "complete"
+    finish_reason: FinishReason
+    usage: Usage
+    final_response: str | None = None
+    #: of the text's UTF-8 bytes; there whether or not the text itself was left out
+    final_response_bytes: int = 0
+    final_response_sha256: str = ""
+    result: Any = None
+
+
+class Cancelled(_Event, frozen=True):
+    """The run was stopped. What was put out until then is kept; `partial_bytes` is its UTF-8 length."""
+
+    type: ClassVar[str] = "cancelled"
+    by: CancelledBy
+    partial_bytes: int
+
+
+class Error(_Event, frozen=True):
+    """The run failed. What was put out until then is kept."""
+
+    type: ClassVar[str] = "error"
+    code: str
+    message: str
+    retryable: bool
+    retry_after_ms: int | None = None
+    provider: str | None = None
+    #: with code TIMEOUT: queue, connect, first_token, idle or total
+    phase: str | None = None
+    partial_bytes: int = 0
+
+
+class Unknown(_Event, frozen=True):
+    """A type that this version does not know: kept as it is, so that an older reader loses nothing."""
+
+    type: ClassVar[str] = "unknown"
+    name: str
+    data: Any
+
+
+Event = (
+    Status
+    | Context
+    | Call
+    | Attempt
+    | Chunk
+    | Reasoning
+    | Refusal
+    | ToolCall
+    | Annotation
+    | ProviderData
+    | Field
+    | Iteration
+    | Log
+    | UsageReport
+    | SnapshotEvent
+    | Complete
+    | Cancelled
+    | Error
+    | Unknown
+)
+
+#: Every event type of the protocol by its name on the wire.
+EVENT_TYPES: dict[str, type[_Event]] = {
+    cls.type: cls
+    for cls in (
+        Status,
+        Context,
+        Call,
+        Attempt,
+        Chunk,
+        Reasoning,
+        Refusal,
+        ToolCall,
+        Annotation,
+        ProviderData,
+        Field,
+        Iteration,
+        Log,
+        UsageReport,
+        SnapshotEvent,
+        Complete,
+        Cancelled,
+        Error,
+    )
+}
+
+#: The types of a final record: the last of a run, after which its log is closed.
+FINAL_TYPES = frozenset({"complete", "error", "cancelled"})
+
+
+class Record(NamedTuple):
+    """An event with its place in the run's log."""
+
+    seq: int
+    t: int
+    event: Event
+
+
+class _Envelope(msgspec.Struct):
+    seq: int
+    t: int
+    type: str
+    data: msgspec.Raw
+
+
+_encoder = msgspec.json.Encoder()
+_envelopes = msgspec.json.Decoder(_Envelope)
+_decoders: dict[str, msgspec.json.Decoder[Any]] = {
+    name: msgspec.json.Decoder(cls) for name, cls in EVENT_TYPES.items()
+}
+
+
+def encode_record(seq: int, t: int, event: Event) -> bytes:
+    """The bytes of a record: one line of JSON in UTF-8, without raw CR, LF or NUL.
+
+    Usage is flat on the wire (`{"type":"usage","data":{"input_tokens":9,…}}`).
+    """
+    if type(event) is Chunk and event.call is None and event.logprobs is None:
+        # Nearly every record is one of these; the template is what keeps a token cheap.
+        return b'{"seq":%d,"t":%d,"type":"chunk","data":{"content":%b,"index":%d}}' % (
+            seq,
+            t,
+            _encoder.encode(event.content),
+            event.index,
+        )
+    if type(event) is Unknown:
+        name, data = event.name, _encoder.encode(event.data)
+    elif type(event) is UsageReport:
+        name, data = event.type, _encode_usage(event)
+    else:
+        name, data = event.type, _encoder.encode(event)
+    return b'{"seq":%d,"t":%d,"type":%b,"data":%b}' % (seq, t, _encoder.encode(name), data)
+
+
+def _encode_usage(event: UsageReport) -> bytes:
+    flat = msgspec.to_builtins(event.usage)
+    if event.call is not None:
+        flat["call"] = event.call
+    return _encoder.encode(flat)
+
+
+def decode_record(payload: bytes) -> Record:
+    """A record from its bytes. Unknown types come back as `Unknown`, unknown fields are passed over.
+
+    Raises `msgspec.DecodeError` for bytes that are not a record.
+    """
+    envelope = _envelopes.decode(payload)
+    event: Event
+    if envelope.type == "usage":
+        fields = msgspec.json.decode(envelope.data)
+        call = fields.pop("call", None) if isinstance(fields, dict) else None
+        event = UsageReport(usage=msgspec.convert(fields, Usage), call=call)
+    elif (decoder := _decoders.get(envelope.type)) is not None:
+        event = decoder.decode(envelope.data)
+    else:
+        event = Unknown(name=envelope.type, data=msgspec.json.decode(envelope.data))
+    return Record(envelope.seq, envelope.t, event)
+
+
+def is_final(event: Event) -> bool:
+    """Whether this event closes its run's log."""
+    return event.type in FINAL_TYPES

@@ -1,0 +1,228 @@
+"""The snapshot of a run: the fold of its records up to a seq.
+
+`Fold` is given records one after another, in order, and can say at any time what they amount to.
+Text is kept in pieces and joined when asked for, so the work is linear in the log's length. Pieces
+keep their seq: an `attempt` that supersedes drops what its call had put out from a seq on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import msgspec
+
+from headwater.domain import event as ev
+from headwater.domain.message import Usage
+
+PartKind = Literal["text", "reasoning", "refusal"]
+
+
+class PartSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    index: int
+    kind: PartKind
+    text: str
+    call: int | None = None
+
+
+class ToolCallSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    id: str
+    name: str
+    arguments: str
+    done: bool
+    call: int | None = None
+
+
+class CallSnapshot(msgspec.Struct, frozen=True):
+    call: int
+    role: ev.Role
+    provider: str
+    model: str
+    attempt: int = 1
+    finish_reason: str | None = None
+
+
+class ErrorSnapshot(msgspec.Struct, frozen=True):
+    code: str
+    message: str
+    retryable: bool
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """What a run amounts to at `seq`. `text` is that of the answer calls' current attempts."""
+
+    seq: int
+    text: str
+    parts: list[PartSnapshot]
+    reasoning: str
+    refusal: str
+    value: Any
+    tool_calls: list[ToolCallSnapshot]
+    calls: list[CallSnapshot]
+    state: dict[str, Any]
+    usage: Usage | None
+    finish_reason: str | None
+    error: ErrorSnapshot | None
+
+
+class _ToolCallPieces:
+    __slots__ = ("arguments", "done_at", "name", "seq")
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        self.name: list[tuple[int, str]] = []
+        self.arguments: list[tuple[int, str]] = []
+        self.done_at: int | None = None
+
+
+_Pieces = list[tuple[int, str]]
+_KIND: dict[str, PartKind] = {"chunk": "text", "reasoning": "reasoning", "refusal": "refusal"}
+
+
+class Fold:
+    """Takes records in order of seq; `snapshot()` says what they amount to so far."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.t = 0
+        self.final: ev.Complete | ev.Cancelled | ev.Error | None = None
+        self._parts: dict[tuple[int, int, PartKind], _Pieces] = {}
+        self._tools: dict[tuple[int, str], _ToolCallPieces] = {}
+        self._calls: dict[int, CallSnapshot] = {}
+        self._usage: dict[int, Usage] = {}
+        self._value: Any = None
+        self._state: dict[str, Any] = {}
+
+    def apply_all(self, records: Iterable[ev.Record]) -> None:
+        for record in records:
+            self.apply(record)
+
+    def apply(self, record: ev.Record) -> None:
+        """Takes the next record. Raises ValueError if it is not the next one."""
+        if record.seq != self.seq + 1:
+            raise ValueError(f"record {record.seq} does not follow {self.seq}")
+        self.seq, self.t = record.seq, record.t
+        event = record.event
+        match event:
+            case ev.Chunk() | ev.Reasoning() | ev.Refusal():
+                key = (event.call or 1, event.index, _KIND[event.type])
+                self._parts.setdefault(key, []).append((record.seq, event.content))
+            case ev.ToolCall():
+                self._apply_tool_call(record.seq, event)
+            case ev.UsageReport():
+                self._usage[event.call or 1] = event.usage
+            case ev.Call():
+                self._calls[event.call] = CallSnapshot(event.call, event.role, event.provider, event.model)
+            case ev.Attempt():
+                self._apply_attempt(event)
+            case ev.Context():
+                self._state["context"] = event.context
+            case ev.Field(path="", done=True):
+                self._value = event.value
+            case ev.Complete() | ev.Cancelled() | ev.Error():
+                self.final = event
+            case _:
+                pass
+
+    def _apply_tool_call(self, seq: int, event: ev.ToolCall) -> None:
+        tool = self._tools.setdefault((event.call or 1, event.id), _ToolCallPieces(seq))
+        if event.name and not tool.name:
+            tool.name.append((seq, event.name))
+        if event.arguments:
+            tool.arguments.append((seq, event.arguments))
+        if event.done:
+            tool.done_at = seq
+
+    def _apply_attempt(self, event: ev.Attempt) -> None:
+        known = self._calls.get(event.call)
+        role = known.role if known else "answer"
+        self._calls[event.call] = CallSnapshot(event.call, role, event.provider, event.model, event.number)
+        if event.supersedes_from is None:
+            return
+        start = event.supersedes_from
+        for key in [k for k in self._parts if k[0] == event.call]:
+            self._parts[key] = kept = [p for p in self._parts[key] if p[0] < start]
+            if not kept:
+                del self._parts[key]
+        for tool_key in [k for k in self._tools if k[0] == event.call]:
+            tool = self._tools[tool_key]
+            if tool.seq >= start:
+                del self._tools[tool_key]
+                continue
+            tool.arguments = [p for p in tool.arguments if p[0] < start]
+            if tool.done_at is not None and tool.done_at >= start:
+                tool.done_at = None
+        self._usage.pop(event.call, None)
+
+    def _answers(self, call: int) -> bool:
+        known = self._calls.get(call)
+        return known is None or known.role == "answer"
+
+    def _joined(self, kind: PartKind) -> str:
+        return "".join(
+            text
+            for (call, _, part_kind), pieces in sorted(self._parts.items())
+            if part_kind == kind and self._answers(call)
+            for _, text in pieces
+        )
+
+    @property
+    def text(self) -> str:
+        """The answer's text so far."""
+        return self._joined("text")
+
+    @property
+    def usage(self) -> Usage | None:
+        """The sum over all calls, or None where none has reported."""
+        if isinstance(self.final, ev.Complete):
+            return self.final.usage
+        total: Usage | None = None
+        for usage in self._usage.values():
+            total = usage if total is None else total + usage
+        return total
+
+    def snapshot(self) -> Snapshot:
+        """What the records so far amount to. Linear in the length of the output."""
+        several = len(self._calls) > 1
+        finish = self.final.finish_reason if isinstance(self.final, ev.Complete) else None
+        error = self.final if isinstance(self.final, ev.Error) else None
+        return Snapshot(
+            seq=self.seq,
+            text=self._joined("text"),
+            parts=[
+                PartSnapshot(
+                    index=index, kind=kind, text="".join(p for _, p in pieces), call=call if several else None
+                )
+                for (call, index, kind), pieces in sorted(self._parts.items())
+            ],
+            reasoning=self._joined("reasoning"),
+            refusal=self._joined("refusal"),
+            value=self._value if self._value is not None else getattr(self.final, "result", None),
+            tool_calls=[
+                ToolCallSnapshot(
+                    id=tool_id,
+                    name="".join(p for _, p in tool.name),
+                    arguments="".join(p for _, p in tool.arguments),
+                    done=tool.done_at is not None,
+                    call=call if several else None,
+                )
+                for (call, tool_id), tool in self._tools.items()
+            ],
+            calls=[
+                msgspec.structs.replace(call, finish_reason=finish)
+                if finish is not None and call.role == "answer"
+                else call
+                for call in self._calls.values()
+            ],
+            state=dict(self._state),
+            usage=self.usage,
+            finish_reason=finish,
+            error=ErrorSnapshot(error.code, error.message, error.retryable) if error else None,
+        )
+
+
+def fold(records: Iterable[ev.Record]) -> Snapshot:
+    """The snapshot of these records, which begin at seq 1."""
+    state = Fold()
+    state.apply_all(records)
+    return state.snapshot()

@@ -1,0 +1,119 @@
+"""What a provider and a dialect promise. A dialect is what a third party writes: pure, a page long.
+
+Providers put out lists of items, each list being what arrived together (one read of the socket):
+whoever numbers and stores them can then take them as one piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Literal, NamedTuple, Protocol
+
+import msgspec
+
+from headwater.domain.event import Event, FinishReason
+from headwater.domain.message import GenerationRequest
+from headwater.errors import ProviderError
+
+
+class Framing(StrEnum):
+    """How a body is cut into frames."""
+
+    SSE = "sse"
+    JSON_ARRAY = "json_array"
+    NDJSON = "ndjson"
+
+
+class HttpRequest(NamedTuple):
+    """What a dialect wants sent. `path` is joined to the base URL; the key is added by `http`, not here."""
+
+    path: str
+    body: bytes
+    method: str = "POST"
+    headers: Mapping[str, str] = {}
+
+
+class Frame(NamedTuple):
+    """One frame of a provider's stream: an SSE block's event name and data, or one JSON value as data."""
+
+    data: bytes
+    event: str = ""
+
+
+class Finish(msgspec.Struct, frozen=True):
+    """The provider's own end of a call, reached and whole. Not an event of the log."""
+
+    reason: FinishReason
+    #: the provider's own word for it
+    raw: str = ""
+
+
+Item = Event | Finish
+
+
+class Decoder(Protocol):
+    """Turns the frames of one stream into events. Holds the state of that stream and nothing else."""
+
+    def feed(self, frame: Frame) -> list[Item]:
+        """The events of one frame. An unknown type of frame gives none; malformed JSON raises `ProviderError` PARSE."""
+        ...
+
+    def end(self, clean: bool) -> list[Item]:
+        """What was still held back, the last item being `Finish`, which comes exactly once over all calls.
+
+        `clean` says that the body ended as HTTP promised. Raises `Truncated` where the stream is not whole.
+        """
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether an unmistakable end marker was seen, so that nothing has to be waited for."""
+        ...
+
+
+class Dialect(Protocol):
+    """A provider's language. Laws: no I/O and no clock; what comes out does not depend on how bytes were cut."""
+
+    name: str
+    framing: Framing
+
+    def request(self, request: GenerationRequest) -> HttpRequest:
+        """The provider's form of a request. Raises `UnsupportedError` for what it can not do."""
+        ...
+
+    def decoder(self, request: GenerationRequest) -> Decoder: ...
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        """What a refusal means. `body` may be anything, cut off too."""
+        ...
+
+
+class ModelInfo(NamedTuple):
+    """A model that can be called, by the name that callers use."""
+
+    name: str
+    provider: str
+    #: the name that the provider knows it by
+    model: str
+    capabilities: Sequence[str] = ()
+
+
+Phase = Literal["connecting", "waiting"]
+
+
+class Provider(Protocol):
+    """Calls models. Stateless between calls but for its connections."""
+
+    name: str
+
+    def stream(self, request: GenerationRequest, *, connect_s: float | None) -> AsyncIterator[list[Item]]:
+        """One call: lists of items as they arrive, exactly one `Finish` last, or raises `ProviderError`.
+
+        An empty list says that the provider answered (its headers came) and has put nothing out yet.
+        Never retries after its first output. Closing the iterator (`aclose`) closes the socket before
+        it returns. `connect_s` limits resolving and connecting; other limits are the caller's.
+        """
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,275 @@
+"""What every storage engine promises.
+
+Two contracts. `EventLog` keeps each run's records as opaque bytes; it knows nothing of event types.
+`RunStore` keeps each run's row: identity, owner, input, cancel request, state. An engine may keep
+both in one place (`sqlite` does), but nobody relies on it: after a crash between the two the log is
+the truth of what happened, and the row is repaired from it.
+
+The kit in `headwater.testing.storage` holds every engine to these words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from headwater.domain.run import Owner, Run, RunMetrics, RunState
+from headwater.domain.snapshot import Snapshot
+
+
+class LogState(NamedTuple):
+    """A log as it stands on disk. An empty log has tail 0 and first 1."""
+
+    tail: int
+    closed: bool
+    epoch: int
+    #: the oldest seq that can still be read; `tail + 1` if there is none
+    first: int
+
+
+class Page(NamedTuple):
+    """Records `after + 1 … after + len(payloads)`, contiguous, all of them durable."""
+
+    after: int
+    payloads: Sequence[bytes]
+    tail: int
+    closed: bool
+
+    @property
+    def last(self) -> int:
+        return self.after + len(self.payloads)
+
+    @property
+    def at_end(self) -> bool:
+        """Nothing follows this page, and nothing ever will."""
+        return self.closed and self.last == self.tail
+
+
+class Commit:
+    """The receipt of an append: awaiting it returns once the append is durable, or raises what went wrong.
+
+    Not awaiting it costs nothing and loses nothing, so a writer may run ahead of the disk and wait
+    only where it must (`done` says whether it would have to). One receipt may stand for the appends
+    of many runs. A failed commit fails every later append of the same runs too, so awaiting the last
+    receipt of a run answers for all before it.
+
+    Cancel-safe: a waiter that is cancelled does not take the append back.
+    """
+
+    __slots__ = ("_error", "_waiters", "done")
+
+    def __init__(self) -> None:
+        self.done = False
+        self._error: BaseException | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def resolve(self, error: BaseException | None = None) -> None:
+        """For engines, in the loop's thread, once."""
+        self.done = True
+        self._error = error
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    @property
+    def error(self) -> BaseException | None:
+        return self._error
+
+    def __await__(self) -> Any:
+        if not self.done:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            yield from waiter
+        if self._error is not None:
+            raise self._error
+        return None
+
+
+class EventLog(Protocol):
+    """An append-only, numbered, durable log for each run.
+
+    All methods are called from the event loop's thread. A record becomes visible to `read`, `peek`,
+    `state`, `watch` and `wait` only when it is durable; the epoch and the final mark likewise.
+    """
+
+    async def claim(self, run: str, epoch: int) -> LogState:
+        """Makes `epoch` the only one that may append, creating the log if there is none. Durable on return.
+
+        When it returns, nothing of an older epoch can be added any more, and everything an older
+        epoch was acknowledged for is in the state returned.
+        Raises `Fenced` where the log's epoch is already `epoch` or higher. A closed log can be
+        claimed; appends to it still raise `LogClosed`.
+        """
+        ...
+
+    def append(self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False) -> Commit:
+        """Adds records `after + 1 …` in one piece: all of them or none, in the order of the calls.
+
+        The caller must have claimed the log in this process. Checked at once, against all that was
+        appended before whether durable yet or not: raises `Fenced` where `epoch` is not the one in
+        force, `LogClosed` after a final record, `SeqConflict` where `after` is not the tail,
+        `StorageFull` for anything but a final record while there is no space, `StorageFailed` after
+        a failed sync, `LogMissing` for a log that was never claimed here or was deleted.
+        With `final` the last of the payloads closes the log.
+        The receipt raises `StorageFull` or `StorageFailed`; the log then stands as before.
+        """
+        ...
+
+    async def read(self, run: str, after: int, *, records_max: int = 1000, bytes_max: int = 1 << 20) -> Page:
+        """The durable records after a seq: contiguous, from `after + 1`, at least one if there is one.
+
+        At the tail the page is empty. Raises `LogTrimmed` where `after + 1` is older than the first
+        kept record, `LogCorrupt` where what is stored does not match its checksum, `LogMissing`.
+        `after` ahead of the tail gives an empty page; the caller compares with `page.tail`.
+        """
+        ...
+
+    def peek(self, run: str, after: int, *, records_max: int = 1000, bytes_max: int = 1 << 20) -> Page | None:
+        """`read` without waiting, from memory: None where the disk has to be asked. Never raises."""
+        ...
+
+    async def state(self, run: str) -> LogState:
+        """How the log stands on disk. Raises `LogMissing`."""
+        ...
+
+    def watch(self, run: str, wake: Callable[[], None]) -> Callable[[], None]:
+        """Calls `wake` in the loop's thread after the run's durable tail or end has moved; returns the way to stop.
+
+        May call for nothing, never misses: register first, read afterwards. `wake` must not block or
+        raise. A log that is deleted wakes its watchers, and reading then raises `LogMissing`.
+        """
+        ...
+
+    async def trim(self, run: str, first: int) -> None:
+        """Forgets the records before `first`; seqs stay. Never beyond `tail + 1`. Durable on return."""
+        ...
+
+    async def delete(self, run: str) -> None:
+        """Forgets the log altogether. Appends that are under way fail or vanish with it."""
+        ...
+
+
+async def wait(log: EventLog, run: str, after: int) -> None:
+    """Returns once the log has a durable record past `after`, is closed, or is gone. Never misses.
+
+    Cancel-safe: whoever is cancelled leaves no watcher behind.
+    """
+    moved = asyncio.Event()
+    stop = log.watch(run, moved.set)
+    try:
+        while True:
+            moved.clear()
+            page = log.peek(run, after, records_max=1)
+            if page is None:
+                page = await log.read(run, after, records_max=1)
+            if page.payloads or page.closed:
+                return
+            await moved.wait()
+    finally:
+        stop()
+
+
+class IdempotencyKey(NamedTuple):
+    """A caller's promise that two requests are one. `digest` is of the parsed body."""
+
+    owner: Owner
+    route: str
+    key: str
+    digest: bytes
+
+
+class RunFilter(NamedTuple):
+    """What `RunStore.select` returns; None means any. Times are ms since 1970, `created_before_ms` exclusive."""
+
+    owner: Owner
+    states: tuple[RunState, ...] | None = None
+    workflow: str | None = None
+    model: str | None = None
+    created_from_ms: int | None = None
+    created_before_ms: int | None = None
+
+
+class RunPage(NamedTuple):
+    """Runs, newest first. `cursor` is opaque and leads to the next page, None at the end."""
+
+    runs: list[Run]
+    cursor: str | None
+
+
+class RunStore(Protocol):
+    """Each run's row. What it returns is durable."""
+
+    async def create(self, run: Run, idempotency: IdempotencyKey | None = None) -> Run:
+        """Stores a new run and returns it, or the one that the same idempotency key already made.
+
+        Compare ids to tell. Exactly one of any number of racing calls with one key creates. Raises
+        `ConflictError` where the key was used with another digest, or the run it made was deleted;
+        `StorageFull`, `StorageFailed`.
+        """
+        ...
+
+    async def get(self, run: str) -> Run | None: ...
+
+    async def select(self, where: RunFilter, *, cursor: str | None = None, limit: int = 50) -> RunPage:
+        """Newest first; runs made meanwhile do not shift the pages. Raises `BadRequestError` for a bad cursor."""
+        ...
+
+    async def unfinished(self) -> list[Run]:
+        """Every run that has not ended, oldest first: what a new start has to end or take up."""
+        ...
+
+    async def claim(self, run: str) -> int:
+        """Raises the run's epoch by one and returns it: the number under which the log is then claimed."""
+        ...
+
+    async def start(self, run: str) -> None:
+        """queued → running. Raises `StorageError` where the table of transitions does not allow it."""
+        ...
+
+    async def request_cancel(self, run: str, by: str) -> Run | None:
+        """Notes that a cancel was asked for and returns the run; the first `by` stays.
+
+        None for a run that never was. Ended runs stay as they are.
+        """
+        ...
+
+    async def finish(
+        self, run: str, state: RunState, snapshot: Snapshot, ended_at_ms: int, metrics: RunMetrics | None
+    ) -> None:
+        """Stores a run's end. Repeating it changes nothing; another end than the first is ignored."""
+        ...
+
+    async def delete(self, run: str) -> None:
+        """Forgets the row and its content; the idempotency key's tombstone and a usage row without content stay."""
+        ...
+
+
+class Storage(Protocol):
+    """An engine: both contracts over one medium, with a beginning and an end."""
+
+    log: EventLog
+    runs: RunStore
+
+    async def open(self) -> None:
+        """Takes exclusive hold of the medium. Raises `ConfigError` where another server has it, `StorageError`."""
+        ...
+
+    async def close(self) -> None:
+        """Writes what was appended, resolves every receipt, lets go of the medium."""
+        ...
+
+    @property
+    def failed(self) -> BaseException | None:
+        """What stopped the engine, if something did: from then on nothing is acknowledged."""
+        ...
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no space for new runs; what was there before can be read and ended."""
+        ...
+
+    def on_failure(self, callback: Callable[[BaseException], None]) -> None:
+        """Calls back once, in the loop's thread, when the engine stops itself."""
+        ...

@@ -1,0 +1,121 @@
+"""What happens inside, told to whoever observes: metrics, logs, tests.
+
+Every method is called with a frozen detail and must neither block nor raise. No prompt, no answer
+and no key is ever part of a detail.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+
+class RunEnded(NamedTuple):
+    run: str
+    workflow: str
+    model: str
+    state: str
+    code: str | None
+    duration_s: float
+    queued_s: float | None
+    first_token_s: float | None
+    chunks: int
+    tokens_per_s: float | None
+    stalls: int
+    longest_gap_s: float
+    #: how it was read: "streaming" (an event stream was open on it), "blocking" (pages and gets only), "unread"
+    read_as: str
+    readers: int
+
+
+class ReaderLeft(NamedTuple):
+    run: str
+    transport: str
+    seconds: float
+    records: int
+    #: "end", "client", "stalled", "drain", "deleted", "error"
+    why: str
+
+
+class Committed(NamedTuple):
+    records: int
+    bytes: int
+    seconds: float
+
+
+class ProviderCalled(NamedTuple):
+    run: str
+    provider: str
+    model: str
+    #: None for a call that reached its end
+    code: str | None
+    seconds: float
+
+
+class Observer(Protocol):
+    def run_started(self, run: str) -> None: ...
+    def run_ended(self, detail: RunEnded) -> None: ...
+    def reader_joined(self, run: str, transport: str) -> None: ...
+    def reader_left(self, detail: ReaderLeft) -> None: ...
+    def committed(self, detail: Committed) -> None: ...
+    def provider_called(self, detail: ProviderCalled) -> None: ...
+    def storage_failed(self, error: str) -> None: ...
+    def runs_recovered(self, interrupted: int, cancelled: int) -> None: ...
+
+
+class SilentObserver:
+    """Hears everything and says nothing; the base for observers that care for some of it."""
+
+    def run_started(self, run: str) -> None: ...
+
+    def run_ended(self, detail: RunEnded) -> None: ...
+
+    def reader_joined(self, run: str, transport: str) -> None: ...
+
+    def reader_left(self, detail: ReaderLeft) -> None: ...
+
+    def committed(self, detail: Committed) -> None: ...
+
+    def provider_called(self, detail: ProviderCalled) -> None: ...
+
+    def storage_failed(self, error: str) -> None: ...
+
+    def runs_recovered(self, interrupted: int, cancelled: int) -> None: ...
+
+
+class Observers:
+    """Several observers as one."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def run_started(self, run: str) -> None:
+        for each in self._observers:
+            each.run_started(run)
+
+    def run_ended(self, detail: RunEnded) -> None:
+        for each in self._observers:
+            each.run_ended(detail)
+
+    def reader_joined(self, run: str, transport: str) -> None:
+        for each in self._observers:
+            each.reader_joined(run, transport)
+
+    def reader_left(self, detail: ReaderLeft) -> None:
+        for each in self._observers:
+            each.reader_left(detail)
+
+    def committed(self, detail: Committed) -> None:
+        for each in self._observers:
+            each.committed(detail)
+
+    def provider_called(self, detail: ProviderCalled) -> None:
+        for each in self._observers:
+            each.provider_called(detail)
+
+    def storage_failed(self, error: str) -> None:
+        for each in self._observers:
+            each.storage_failed(error)
+
+    def runs_recovered(self, interrupted: int, cancelled: int) -> None:
+        for each in self._observers:
+            each.runs_recovered(interrupted, cancelled)

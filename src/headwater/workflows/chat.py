@@ -1,0 +1,27 @@
+"""The plainest workflow: one model call, its messages in and its answer out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from headwater.domain.event import Event
+from headwater.domain.message import GenerationRequest
+from headwater.domain.run import RunRequest
+from headwater.errors import BadRequestError
+from headwater.workflows.contract import RunContext
+
+
+class Chat:
+    name = "chat"
+
+    def check(self, request: RunRequest) -> None:
+        if not request.messages:
+            raise BadRequestError("`messages` is empty: a chat needs at least one message.", pointer="/messages")
+        if request.input is not None:
+            raise BadRequestError("The workflow `chat` takes `messages`, not `input`.", pointer="/input")
+
+    async def run(self, context: RunContext) -> AsyncIterator[list[Event]]:
+        asked = context.request
+        request = GenerationRequest(asked.model, asked.messages, asked.settings)
+        async for events in context.generate(request):
+            yield events
