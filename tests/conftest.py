@@ -59,7 +59,7 @@ def data_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 def seeded(request: pytest.FixtureRequest) -> random.Random:
     """Randomness that a failure can be repeated with: seeded by the test's name, or by `HEADWATER_SEED`."""
-    seed = os.environ.get("HEADWATER_SEED", request.node.nodeid)
+    seed = os.environ.get("HEADWATER_SEED", f"{request.path.stem}::{request.node.name}")
     print(f"HEADWATER_SEED={seed}")
     return random.Random(seed)
 
