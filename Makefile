@@ -12,9 +12,9 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 TEST_VENV := .venv-test
 BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-build-isolation
 # --no-compile: an environment is ready sooner when Python compiles only what is imported.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation \
-	--no-compile
+INSTALL := $(PIP_INSTALL) --require-hashes --no-compile
 
 CODE := $(wildcard src tests tools benchmarks examples)
 # Directories are in the list because a removed file shows only in the time of its directory.
@@ -124,7 +124,7 @@ $(VENV)/.runtime: locks/runtime.txt $(VENV)/.build
 	@touch $@
 
 $(VENV)/.package: pyproject.toml src/headwater/__init__.py $(VENV)/.runtime
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --no-index --editable .
+	@$(PIP_INSTALL) --no-deps --no-index --editable .
 	@touch $@
 
 $(VENV)/.dev: locks/dev.txt $(VENV)/.runtime

@@ -22,7 +22,7 @@ def main(wheels: Path, environment: Path) -> None:
     (wheel,) = wheels.glob("*.whl")
     venv.EnvBuilder(clear=True, symlinks=True).create(environment)
     python = environment.absolute() / "bin" / "python"
-    install = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-index", str(wheel)]
+    install = ["install", "-qq", "--disable-pip-version-check", "--no-deps", "--no-index", str(wheel)]
     subprocess.run([sys.executable, "-m", "pip", "--python", str(python), *install], check=True)
     (site_packages(python) / "tools.pth").write_text(sysconfig.get_path("purelib") + "\n")
 

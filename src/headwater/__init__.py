@@ -4,6 +4,4 @@ Importing this package does nothing but name its version; the way in is `headwat
 to a server, and `headwater.cli` for a person.
 """
 
-from typing import Final
-
-__version__: Final = "0.1.0"
+__version__ = "0.1.0"
