@@ -134,6 +134,6 @@ $(VENV)/.dev: locks/dev.txt $(VENV)/.runtime
 
 $(TEST_VENV)/.wheel: $(SOURCES) pyproject.toml LICENSE tools/wheel_venv.py $(VENV)/.package $(VENV)/.dev
 	@rm -rf build/wheel
-	@$(BIN)/python -m hatchling -q build --target wheel --directory build/wheel
+	@$(BIN)/python -m hatchling build --target wheel --directory build/wheel
 	@$(BIN)/python tools/wheel_venv.py build/wheel $(TEST_VENV)
 	@touch $@
