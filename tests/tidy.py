@@ -8,9 +8,9 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import packages_distributions
 from pathlib import PurePosixPath
 from sys import stdlib_module_names
@@ -144,13 +144,19 @@ def undeclared(source: Source, declared: frozenset[str]) -> Iterator[str]:
     """The package imports only distributions that it declares itself, never one that another happens to bring."""
     if source.in_package is None:
         return
-    owners = packages_distributions()
+    owners = installed()
     for line, target in imports(source):
         top = target.split(".")[0]
         if top == PACKAGE or top in stdlib_module_names:
             continue
         if not declared & {normal(owner) for owner in owners.get(top, ())}:
             yield f"{line}: {top} is in no dependency of pyproject.toml"
+
+
+@cache
+def installed() -> Mapping[str, list[str]]:
+    """Which distributions each importable name comes from; reading them all takes a while."""
+    return packages_distributions()
 
 
 def normal(distribution: str) -> str:
