@@ -31,7 +31,7 @@
     │   ├── StorageFull         no space; what was there before is untouched
     │   └── StorageFailed       a sync or a write failed: nothing is acknowledged after it
     ├── ConfigError             the operator's configuration can not be used
-    └── ClientError             raised by `headwater.client` only (see there)
+    └── ClientError             raised by `headwater.client` only; its tree is in `headwater.client.errors`
 
 Each code has one row in `CODES`: who may try again, and the status where it is an answer's.
 """
@@ -72,6 +72,9 @@ class ErrorCode(StrEnum):
     FORBIDDEN = "FORBIDDEN"
     WRONG_HOST = "WRONG_HOST"
     MEDIA_TYPE = "MEDIA_TYPE"
+    # These two are raised by clients only: no server sends them.
+    CANCELLED = "CANCELLED"
+    MAX_RETRIES_EXCEEDED = "MAX_RETRIES_EXCEEDED"
 
 
 class CodeRow(NamedTuple):
@@ -110,6 +113,8 @@ CODES: dict[ErrorCode, CodeRow] = {
     ErrorCode.FORBIDDEN: CodeRow(403, False, "Forbidden"),
     ErrorCode.WRONG_HOST: CodeRow(421, False, "This server does not serve that host"),
     ErrorCode.MEDIA_TYPE: CodeRow(415, False, "The body must be application/json"),
+    ErrorCode.CANCELLED: CodeRow(499, False, "Cancelled"),
+    ErrorCode.MAX_RETRIES_EXCEEDED: CodeRow(503, True, "Gave up after several tries"),
 }
 
 
@@ -310,4 +315,10 @@ class ConfigError(HeadwaterError):
 
 
 class ClientError(HeadwaterError):
-    """Base of what `headwater.client` raises on its own account."""
+    """Base of what `headwater.client` raises.
+
+    `kind` is one of NETWORK, TIMEOUT, SERVER, PARSE, CANCELLED and MAX_RETRIES_EXCEEDED; `code` is the same or,
+    where the server gave one, tells more.
+    """
+
+    kind: ErrorCode = ErrorCode.SERVER
