@@ -22,9 +22,8 @@ class RunEnded(NamedTuple):
     tokens_per_s: float | None
     stalls: int
     longest_gap_s: float
-    #: how it was read: "streaming" (an event stream was open on it), "blocking" (pages and gets only), "unread"
-    read_as: str
     readers: int
+    interruptions: int
 
 
 class ReaderLeft(NamedTuple):

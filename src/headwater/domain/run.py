@@ -131,6 +131,10 @@ class RunMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
     #: silences of the provider longer than the stall threshold, and the longest one
     stalls: int = 0
     longest_gap_ms: int = 0
+    #: how many connections read the run before it ended, for how long in all, and how many left before its end
+    readers: int = 0
+    reader_ms: int = 0
+    interruptions: int = 0
 
 
 class Run(msgspec.Struct, frozen=True):

@@ -190,9 +190,7 @@ class Fold:
             seq=self.seq,
             text=self._joined("text"),
             parts=[
-                PartSnapshot(
-                    index=index, kind=kind, text="".join(p for _, p in pieces), call=call if several else None
-                )
+                PartSnapshot(index=index, kind=kind, text="".join(p for _, p in pieces), call=call if several else None)
                 for (call, index, kind), pieces in sorted(self._parts.items())
             ],
             reasoning=self._joined("reasoning"),

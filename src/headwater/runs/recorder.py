@@ -1,0 +1,171 @@
+"""Events of one run → records in its log: coalesced, split, encoded once, numbered, appended.
+
+`shape` is the pure part: what arrived together becomes as few records as it can, none too large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from headwater.domain import event as ev
+from headwater.domain.snapshot import Fold
+from headwater.errors import ErrorCode, ProviderError
+from headwater.storage.contract import Commit, EventLog, LogState
+
+#: JSON escapes make at most six bytes of a character, so this many always fit a record.
+TEXT_CHARS_MAX = (ev.RECORD_BYTES_MAX - 4096) // 6
+#: How far a run may be ahead of the disk before it waits for it.
+BEHIND_BYTES_MAX = 1 << 20
+#: A run's whole log; far above what a model puts out, so only a provider gone mad meets it.
+LOG_BYTES_MAX = 256 << 20
+
+
+def whole_characters(text: str) -> str:
+    """The text with each surrogate pair joined and each lone surrogate replaced by U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def shape(events: Sequence[ev.Event]) -> list[ev.Event]:
+    """What arrived together, as events that fit a record each: neighbours of one part joined, long text cut.
+
+    Text with log probabilities stays as it came, since those belong to its tokens.
+    """
+    if len(events) == 1 and type(events[0]) is ev.Chunk and len(events[0].content) <= TEXT_CHARS_MAX:
+        return [events[0]]
+    shaped: list[ev.Event] = []
+    gathered: list[str] = []
+    last: ev.Chunk | ev.Reasoning | None = None
+
+    def flush() -> None:
+        if last is not None:
+            shaped.extend(_cut(type(last), "".join(gathered), last))
+        gathered.clear()
+
+    for event in events:
+        if isinstance(event, ev.Chunk | ev.Reasoning) and getattr(event, "logprobs", None) is None:
+            if last is None or (type(last), last.index, last.call) != (type(event), event.index, event.call):
+                flush()
+                last = event
+            gathered.append(event.content)
+            continue
+        flush()
+        last = None
+        if isinstance(event, ev.ToolCall) and len(event.arguments) > TEXT_CHARS_MAX:
+            shaped.extend(_cut_tool_call(event))
+        elif isinstance(event, ev.Chunk | ev.Refusal) and len(event.content) > TEXT_CHARS_MAX:
+            shaped.extend(_cut(type(event), event.content, event))
+        else:
+            shaped.append(event)
+    flush()
+    return shaped
+
+
+def _pieces(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        end = start + TEXT_CHARS_MAX
+        if "\ud800" <= text[end - 1 : end] <= "\udbff":
+            end -= 1  # a pair that is still in two halves stays together
+        yield text[start:end]
+        start = end
+
+
+def _cut(
+    cls: type[ev.Chunk | ev.Reasoning | ev.Refusal], text: str, like: ev.Chunk | ev.Reasoning | ev.Refusal
+) -> Iterator[ev.Event]:
+    return (cls(piece, like.index, like.call) for piece in _pieces(text))
+
+
+def _cut_tool_call(event: ev.ToolCall) -> Iterator[ev.Event]:
+    pieces = list(_pieces(event.arguments))
+    for number, piece in enumerate(pieces, 1):
+        done = event.done and number == len(pieces)
+        yield ev.ToolCall(event.id, event.name, piece, done, event.index, event.call)
+
+
+class Recorder:
+    """Writes one run's log under one epoch. Runs ahead of the disk by at most `BEHIND_BYTES_MAX`.
+
+    `fold` has taken every record that was appended. `elapsed_ms` is the time since the run was created.
+    """
+
+    def __init__(self, log: EventLog, run: str, epoch: int, elapsed_ms: Callable[[], int]) -> None:
+        self.fold = Fold()
+        self.closed = False
+        self._log = log
+        self._run = run
+        self._epoch = epoch
+        self._elapsed_ms = elapsed_ms
+        self._commit: Commit | None = None
+        self._unsettled_bytes = 0
+        self._log_bytes = 0
+
+    async def resume(self, state: LogState) -> None:
+        """Takes in what the log holds already, so that the next record follows it."""
+        self.fold = Fold()
+        while self.fold.seq < state.tail:
+            page = await self._log.read(self._run, self.fold.seq)
+            self.fold.apply_all(map(ev.decode_record, page.payloads))
+        self.closed = state.closed
+        self._commit = None
+        self._unsettled_bytes = 0
+
+    @property
+    def behind(self) -> bool:
+        """Whether the disk has to catch up before more may be added."""
+        if self._commit is not None and self._commit.done:
+            self._commit, self._unsettled_bytes = None, 0
+        return self._unsettled_bytes > BEHIND_BYTES_MAX
+
+    def add(self, events: Sequence[ev.Event], *, final: bool = False) -> None:
+        """Appends events that happened together; with `final` the last of them closes the log.
+
+        Raises what `EventLog.append` raises, and `ProviderError` for an event that fits no record.
+        """
+        after = seq = self.fold.seq
+        t = max(self.fold.t, self._elapsed_ms())
+        records: list[ev.Record] = []
+        payloads: list[bytes] = []
+        for event in shape(events):
+            seq += 1
+            record = ev.Record(seq, t, event)
+            payloads.append(self._encoded(record))
+            records.append(record)
+        if not payloads:
+            return
+        size = sum(map(len, payloads))
+        if not final and self._log_bytes + size > LOG_BYTES_MAX:
+            raise ProviderError(ErrorCode.TOO_LARGE, "The answer is larger than a run may hold.")
+        commit = self._log.append(self._run, after, payloads, self._epoch, final)
+        if self._commit is not commit:
+            # the receipt of a later commit answers for all before it
+            self._unsettled_bytes = size if self._commit is None or self._commit.done else self._unsettled_bytes + size
+            self._commit = commit
+        else:
+            self._unsettled_bytes += size
+        self._log_bytes += size
+        self.fold.apply_all(records)
+        self.closed = final
+
+    def _encoded(self, record: ev.Record) -> bytes:
+        try:
+            payload = ev.encode_record(record.seq, record.t, record.event)
+        except UnicodeEncodeError:
+            event = record.event
+            if isinstance(event, ev.Chunk | ev.Reasoning | ev.Refusal):
+                event = type(event)(whole_characters(event.content), event.index, event.call)
+            elif isinstance(event, ev.ToolCall):
+                arguments = whole_characters(event.arguments)
+                event = ev.ToolCall(event.id, event.name, arguments, event.done, event.index, event.call)
+            else:
+                raise ProviderError(ErrorCode.PARSE, "The provider sent text that is not Unicode.") from None
+            payload = ev.encode_record(record.seq, record.t, event)
+        if len(payload) > ev.RECORD_BYTES_MAX:
+            raise ProviderError(ErrorCode.PARSE, "The provider sent one piece that is larger than a record may be.")
+        return payload
+
+    async def settled(self) -> None:
+        """Returns once all that was added is durable; raises what kept it from being so."""
+        if self._commit is not None:
+            await self._commit
+            self._commit, self._unsettled_bytes = None, 0
