@@ -104,7 +104,7 @@ lock: $(VENV)/.dev ## pin every package again (ARGS=--upgrade for newer versions
 
 .PHONY: clean
 clean: ## remove environments, caches and what was built; never data/
-	rm -rf $(VENV) $(TEST_VENV) .cache build dist
+	rm -rf $(VENV) $(TEST_VENV) .cache .hypothesis build dist
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:
