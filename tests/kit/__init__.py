@@ -1,0 +1,1 @@
+"""What tests of several parts share: scripted peers and virtual time."""
