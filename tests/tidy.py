@@ -31,7 +31,7 @@ LADDER: Final = (
     ("storage", "providers"),
     ("domain",),
     ("wire",),
-    ("errors", "clock", "telemetry", "tasks"),
+    ("errors", "clock", "telemetry", "metrics", "tasks"),
 )
 APART: Final = frozenset({"runs", "admission", "delivery", "storage", "providers"})
 HEIGHT: Final = {room: len(LADDER) - depth for depth, rung in enumerate(LADDER) for room in rung}
@@ -54,6 +54,7 @@ TASK_MAKERS: Final = frozenset(
 )
 MAY_MAKE_TASKS: Final = {
     "runs/supervisor.py": "it owns every task of the server",
+    "runs/recovery.py": "ends runs side by side, before anything else has begun",
     "testing/": "the kits play concurrent callers; they never run in the server",
 }
 LOOP_STARTERS: Final = frozenset({"run", "Runner"})

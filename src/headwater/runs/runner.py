@@ -220,7 +220,7 @@ class Runner:
         self._tell_observer()
 
     async def _write_final(self) -> bool:
-        """Appends the final record until it is durable; False where the engine is gone and the next start must do it."""
+        """Appends the final record until it is durable; False where the next start has to do it."""
         recovered = True
         while True:
             try:

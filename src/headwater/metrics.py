@@ -1,0 +1,150 @@
+"""The observers of a server: figures for Prometheus, lines for the log. Neither ever holds what was said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from headwater.telemetry import Committed, ProviderCalled, ReaderLeft, RunEnded, SilentObserver
+
+_log = structlog.get_logger("headwater")
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+_COMMIT_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
+_RATES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+#: Transports whose readers see tokens as they come; the others wait for a page.
+_STREAMING = frozenset({"sse", "ndjson"})
+#: Runs whose kind of reading is remembered; beyond it the oldest is forgotten.
+_RUNS_MAX = 10_000
+
+
+class Metrics(SilentObserver):
+    """Counts and histograms, served at `/metrics` in Prometheus' text form.
+
+    A run is read as "streaming" where an event stream was open on it, as "blocking" where it was read
+    by pages only, as "unread" else; durations and first tokens are kept apart by it, so the two ways
+    can be compared. Model names are the operator's rows, so the number of label values is bounded.
+    """
+
+    def __init__(self, *, live: Callable[[], int], waiting: Callable[[], int]) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._read_as: dict[str, str] = {}
+
+        def gauge(name: str, text: str, value: Callable[[], int]) -> None:
+            Gauge(name, text, registry=registry).set_function(value)
+
+        gauge("headwater_runs_live", "Runs that have not ended", live)
+        gauge("headwater_runs_waiting", "Runs that wait for a slot", waiting)
+        self._runs = Counter(
+            "headwater_runs", "Runs by how they ended", ["workflow", "model", "state", "code"], registry=registry
+        )
+        how = ["model", "read_as"]
+        self._duration = Histogram(
+            "headwater_run_seconds", "From creation to the final record", how, buckets=_SECONDS, registry=registry
+        )
+        self._first = Histogram(
+            "headwater_first_token_seconds",
+            "From creation to the first output",
+            how,
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._rate = Histogram(
+            "headwater_tokens_per_second", "Output tokens a second", ["model"], buckets=_RATES, registry=registry
+        )
+        self._chunks = Counter("headwater_output_events", "Pieces of output", ["model"], registry=registry)
+        self._stalls = Counter("headwater_stalls", "Silences of providers over 5 s", ["model"], registry=registry)
+        self._interruptions = Counter(
+            "headwater_reader_interruptions", "Readers that left before the end of their run", registry=registry
+        )
+        self._readers = Gauge("headwater_readers", "Open readers", ["transport"], registry=registry)
+        self._reading = Histogram(
+            "headwater_reader_seconds",
+            "How long readers stayed",
+            ["transport", "why"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._commits = Histogram(
+            "headwater_commit_seconds", "A group commit, sync included", buckets=_COMMIT_SECONDS, registry=registry
+        )
+        self._records = Counter("headwater_records", "Records made durable", registry=registry)
+        self._bytes = Counter("headwater_record_bytes", "Bytes of records made durable", registry=registry)
+        self._calls = Counter(
+            "headwater_provider_calls", "Model calls by outcome", ["provider", "model", "code"], registry=registry
+        )
+        self._recovered = Counter(
+            "headwater_runs_recovered", "Runs ended at a start after a crash", ["as"], registry=registry
+        )
+        self._failed = Gauge("headwater_storage_failed", "1 once the storage has stopped itself", registry=registry)
+
+    def text(self) -> bytes:
+        """All figures in Prometheus' text form."""
+        return generate_latest(self.registry)
+
+    def run_ended(self, detail: RunEnded) -> None:
+        read_as = self._read_as.pop(detail.run, "unread")
+        self._runs.labels(detail.workflow, detail.model, detail.state, detail.code or "").inc()
+        self._duration.labels(detail.model, read_as).observe(detail.duration_s)
+        if detail.first_token_s is not None:
+            self._first.labels(detail.model, read_as).observe(detail.first_token_s)
+        if detail.tokens_per_s is not None:
+            self._rate.labels(detail.model).observe(detail.tokens_per_s)
+        self._chunks.labels(detail.model).inc(detail.chunks)
+        self._stalls.labels(detail.model).inc(detail.stalls)
+        self._interruptions.inc(detail.interruptions)
+
+    def reader_joined(self, run: str, transport: str) -> None:
+        self._readers.labels(transport).inc()
+        if transport in _STREAMING:
+            self._read_as[run] = "streaming"
+        else:
+            self._read_as.setdefault(run, "blocking")
+        if len(self._read_as) > _RUNS_MAX:
+            del self._read_as[next(iter(self._read_as))]
+
+    def reader_left(self, detail: ReaderLeft) -> None:
+        self._readers.labels(detail.transport).dec()
+        self._reading.labels(detail.transport, detail.why).observe(detail.seconds)
+
+    def committed(self, detail: Committed) -> None:
+        self._commits.observe(detail.seconds)
+        self._records.inc(detail.records)
+        self._bytes.inc(detail.bytes)
+
+    def provider_called(self, detail: ProviderCalled) -> None:
+        self._calls.labels(detail.provider, detail.model, detail.code or "").inc()
+
+    def storage_failed(self, error: str) -> None:
+        self._failed.set(1)
+
+    def runs_recovered(self, interrupted: int, cancelled: int) -> None:
+        self._recovered.labels("interrupted").inc(interrupted)
+        self._recovered.labels("cancelled").inc(cancelled)
+
+
+class LogLines(SilentObserver):
+    """A line for each run's end and for what an operator has to know."""
+
+    def run_ended(self, detail: RunEnded) -> None:
+        _log.info(
+            "run ended",
+            run=detail.run,
+            workflow=detail.workflow,
+            model=detail.model,
+            state=detail.state,
+            code=detail.code,
+            seconds=round(detail.duration_s, 3),
+            first_token_s=detail.first_token_s,
+            events=detail.chunks,
+            readers=detail.readers,
+        )
+
+    def storage_failed(self, error: str) -> None:
+        _log.critical("storage failed", error=error)
+
+    def runs_recovered(self, interrupted: int, cancelled: int) -> None:
+        if interrupted or cancelled:
+            _log.warning("runs ended after a crash", interrupted=interrupted, cancelled=cancelled)

@@ -1,0 +1,163 @@
+"""The operator's settings: a TOML file, overridden by `HEADWATER_…` in the environment, overridden by arguments.
+
+`HEADWATER_SERVER__PORT=9000` is `[server] port = 9000`. Keys of providers come from the environment
+only; a row of `[[models]]` names the variable, never the key.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from headwater.errors import ConfigError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Section):
+    """Where it listens and whom it answers. Without keys it binds to loopback only."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    #: names under which clients reach it, beside loopback's own; anything else in `Host` is refused
+    allowed_hosts: tuple[str, ...] = ()
+    #: origins of pages on other hosts that may call it, exactly as browsers send them
+    allowed_origins: tuple[str, ...] = ()
+    heartbeat_s: float = Field(default=15.0, gt=0, le=300)
+    #: a reader that takes nothing for so long is cut; it can resume
+    stall_s: float = Field(default=30.0, gt=0, le=600)
+    body_bytes_max: int = Field(default=8 << 20, ge=1024, le=256 << 20)
+    drain_s: float = Field(default=10.0, ge=0, le=600)
+
+
+class LogSettings(_Section):
+    """How the log is kept. "process" survives a crash of the process, not of the machine."""
+
+    durability: Literal["power", "process"] = "power"
+    commit_interval_ms: float = Field(default=4.0, ge=0, le=1000)
+
+
+class RunSettings(_Section):
+    """How many runs go on at once, and how many may wait."""
+
+    slots: int = Field(default=1000, ge=1, le=100_000)
+    waiting_max: int = Field(default=1000, ge=0, le=100_000)
+
+
+class ModelSettings(_Section):
+    """A model that callers may name. `provider` is a dialect or a row of the catalog."""
+
+    name: str = Field(min_length=1, max_length=200)
+    provider: str
+    base_url: str | None = None
+    model: str | None = None
+    api_key_env: str | None = None
+    allow_private: bool = False
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Unknown names are refused."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEADWATER_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    data: Path = Path("data")
+    server: ServerSettings = ServerSettings()
+    log: LogSettings = LogSettings()
+    runs: RunSettings = RunSettings()
+    models: tuple[ModelSettings, ...] = ()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # What `load_settings` passes in is the file, so the environment comes before it.
+        return (env_settings, init_settings)
+
+
+def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Reads the settings. `overrides` are the command line's: `{"server": {"port": 9000}, "data": …}`.
+
+    Raises `ConfigError` with the setting's name and what is wrong with it.
+    """
+    values: dict[str, Any] = {}
+    if config is not None:
+        try:
+            values = tomllib.loads(config.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(f"There is no configuration file {config}.") from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{config} can not be read: {error}.") from None
+    try:
+        settings = Settings(**values)
+        if overrides:
+            settings = Settings.model_validate(_merged(settings.model_dump(), overrides))
+    except ValidationError as error:
+        raise ConfigError(_first_fault(error, config)) from None
+    _check_host(settings)
+    return settings
+
+
+def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), dict):
+            merged[key] = _merged(merged[key], value)
+        elif value is not None:
+            merged[key] = value
+    return merged
+
+
+def _first_fault(error: ValidationError, config: Path | None) -> str:
+    fault = error.errors(include_input=False, include_url=False)[0]
+    name = ".".join(map(str, fault["loc"]))
+    where = (
+        f" ({config}, or {_variable(fault['loc'])} in the environment)" if config else f" ({_variable(fault['loc'])})"
+    )
+    return f"The setting `{name}` can not be used: {fault['msg']}{where}."
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    return "HEADWATER_" + "__".join(str(part).upper() for part in place)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`: a loopback address, or `localhost`."""
+    import ipaddress
+
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _check_host(settings: Settings) -> None:
+    if not is_loopback(settings.server.host):
+        raise ConfigError(
+            f"The server would listen on {settings.server.host}, where others can reach it, but it has no keys yet: "
+            "anyone could read every run and spend on every model. Bind it to 127.0.0.1 (the default) and put a proxy "
+            "that authenticates in front of it."
+        )
+
+
+def provider_key(model: ModelSettings, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The provider's key of a model's row, from the environment; None where none is named or it is not set."""
+    return environ.get(model.api_key_env) or None if model.api_key_env else None
