@@ -1,0 +1,488 @@
+"""The reference engine: both contracts in memory, for tests, simulations and reading.
+
+What an engine must do is plain to see here; how to do it fast is `sqlite`'s business. Appends and
+changes gather in a group that is committed on a later turn of the loop, so "accepted" and "durable"
+are as far apart as on a disk. What is durable lives in a `MemoryMedium`, which outlives the engine
+as a file outlives a process: `crash()` drops what was not committed, and another engine on the same
+medium finds what a restarted server would find.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any, NamedTuple, TypeVar, cast
+
+import msgspec
+
+from headwater.domain.run import TRANSITIONS, Run, RunMetrics, RunState, is_ended
+from headwater.domain.snapshot import Snapshot
+from headwater.errors import (
+    ConflictError,
+    Fenced,
+    LogClosed,
+    LogMissing,
+    LogTrimmed,
+    SeqConflict,
+    StorageError,
+    StorageFailed,
+    StorageFull,
+)
+from headwater.storage.contract import Commit, IdempotencyKey, LogState, Page, RunFilter, RunPage
+from headwater.storage.cursor import decode_cursor, encode_cursor
+
+T = TypeVar("T")
+
+
+class StoredLog:
+    """A log as the medium has it. `records[0]` is record `first`."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.first = 1
+        self.records: list[bytes] = []
+        self.closed = False
+
+    @property
+    def tail(self) -> int:
+        return self.first - 1 + len(self.records)
+
+    def state(self) -> LogState:
+        return LogState(self.tail, self.closed, self.epoch, self.first)
+
+    def page(self, after: int, records_max: int, bytes_max: int) -> Page:
+        """Raises `LogTrimmed`. At least one record if there is one."""
+        if after + 1 < self.first:
+            raise LogTrimmed(first=self.first)
+        payloads = self.records[after + 1 - self.first :][:records_max]
+        size = 0
+        for number, payload in enumerate(payloads):
+            size += len(payload)
+            if number and size > bytes_max:
+                del payloads[number:]
+                break
+        return Page(after, payloads, self.tail, self.closed)
+
+
+class StoredKey(NamedTuple):
+    """What an idempotency key made; `run` is None once that run was deleted."""
+
+    run: str | None
+    digest: bytes
+
+
+class MemoryMedium:
+    """What is durable: the stand-in for a disk."""
+
+    def __init__(self) -> None:
+        self.logs: dict[str, StoredLog] = {}
+        self.runs: dict[str, Run] = {}
+        self.keys: dict[tuple[Any, str, str], StoredKey] = {}
+        self.held_by: MemoryStorage | None = None
+
+
+class _Accepted:
+    """What the appends accepted so far amount to, durable or not: what the next one is checked against."""
+
+    __slots__ = ("closed", "epoch", "tail")
+
+    def __init__(self, state: LogState) -> None:
+        self.reset(state)
+
+    def reset(self, state: LogState) -> None:
+        self.tail, self.closed, self.epoch = state.tail, state.closed, state.epoch
+
+
+class _Append(NamedTuple):
+    run: str
+    log: _Accepted
+    payloads: Sequence[bytes]
+    final: bool
+
+
+class _Change(NamedTuple):
+    apply: Callable[[], Any]
+    done: asyncio.Future[Any]
+    #: whether it is refused while there is no space
+    needs_space: bool
+
+
+class _Group:
+    def __init__(self) -> None:
+        self.receipt = Commit()
+        self.steps: list[_Append | _Change] = []
+
+
+class MemoryStorage:
+    """Both contracts in memory.
+
+    `commit_delay` gives the seconds that each group takes to become durable; without it a group is
+    durable on the loop's next turn. `fail` and `full` play a broken and a full disk.
+    """
+
+    def __init__(self, medium: MemoryMedium | None = None, *, commit_delay: Callable[[], float] | None = None) -> None:
+        self.medium = medium or MemoryMedium()
+        self.log = MemoryLog(self)
+        self.runs = MemoryRuns(self)
+        self.full = False
+        self._commit_delay = commit_delay
+        self._group: _Group | None = None
+        self._timer: asyncio.Handle | None = None
+        self._failed: BaseException | None = None
+        self._callbacks: list[Callable[[BaseException], None]] = []
+
+    @property
+    def failed(self) -> BaseException | None:
+        return self._failed
+
+    def on_failure(self, callback: Callable[[BaseException], None]) -> None:
+        self._callbacks.append(callback)
+
+    async def open(self) -> None:
+        """Raises `StorageError` where another engine that has not crashed or closed holds the medium."""
+        if self.medium.held_by is not None:
+            raise StorageError("the medium is in use")
+        self.medium.held_by = self
+
+    async def close(self) -> None:
+        if self._group is not None and self._failed is None:
+            self._commit()
+        self.crash()
+
+    def crash(self) -> None:
+        """Loses what is not durable, without a word to anyone who waits for it; nothing is written after it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._group = None
+        self._failed = self._failed or StorageFailed("the storage is closed")
+        if self.medium.held_by is self:
+            self.medium.held_by = None
+
+    def fail(self, error: BaseException | None = None) -> None:
+        """The disk breaks now: what is not durable is lost, and nothing is acknowledged after it."""
+        if self._failed is not None:
+            return
+        self._failed = error or StorageFailed("the disk failed")
+        if self._timer is not None:
+            self._timer.cancel()
+        group, self._group = self._group, None
+        if group is not None:
+            self._reject(group, self._failed)
+        for callback in self._callbacks:
+            callback(self._failed)
+
+    def lose_group(self) -> None:
+        """The disk is full now: what is not durable is lost, and there is no space until `full` is unset."""
+        self.full = True
+        if self._timer is not None:
+            self._timer.cancel()
+        group, self._group = self._group, None
+        if group is not None:
+            self._reject(group, StorageFull())
+
+    def enqueue_append(self, step: _Append) -> Commit:
+        group = self._gather()
+        group.steps.append(step)
+        return group.receipt
+
+    async def change(self, apply: Callable[[], T], *, needs_space: bool = False) -> T:
+        """Applies a change in its turn and returns its result once it is durable."""
+        if self._failed is not None:
+            raise StorageFailed(str(self._failed)) from self._failed
+        if needs_space and self.full:
+            raise StorageFull
+        done = asyncio.get_running_loop().create_future()
+        self._gather().steps.append(_Change(apply, done, needs_space))
+        return cast(T, await done)
+
+    def _gather(self) -> _Group:
+        if self._group is None:
+            self._group = _Group()
+            loop = asyncio.get_running_loop()
+            if self._commit_delay is None:
+                self._timer = loop.call_soon(self._commit)
+            else:
+                self._timer = loop.call_later(self._commit_delay(), self._commit)
+        return self._group
+
+    def _commit(self) -> None:
+        group, self._group = self._group, None
+        assert group is not None
+        moved: dict[str, None] = {}
+        for step in group.steps:
+            if isinstance(step, _Append):
+                self.log.store(step)
+                moved[step.run] = None
+            else:
+                _settle(step)
+        group.receipt.resolve()
+        for run in moved:
+            self.log.wake(run)
+
+    def _reject(self, group: _Group, error: BaseException) -> None:
+        self.log.roll_back()
+        for step in group.steps:
+            if isinstance(step, _Append):
+                continue
+            if isinstance(error, StorageFull) and not step.needs_space:
+                _settle(step)
+            elif not step.done.done():
+                step.done.set_exception(error)
+        group.receipt.resolve(error)
+
+
+def _settle(step: _Change) -> None:
+    """Applies a change whether its caller still waits or not: being cancelled does not take it back."""
+    try:
+        result = step.apply()
+    except Exception as error:
+        if not step.done.done():
+            step.done.set_exception(error)
+    else:
+        if not step.done.done():
+            step.done.set_result(result)
+
+
+class MemoryLog:
+    """`EventLog` in memory."""
+
+    def __init__(self, storage: MemoryStorage) -> None:
+        self._storage = storage
+        self._accepted: dict[str, _Accepted] = {}
+        self._watchers: dict[str, dict[int, Callable[[], None]]] = {}
+        self._numbers = count()
+
+    async def claim(self, run: str, epoch: int) -> LogState:
+        storage, logs = self._storage, self._storage.medium.logs
+        accepted = self._accepted.get(run)
+        stored = logs.get(run)
+        in_force = accepted.epoch if accepted is not None else stored.epoch if stored is not None else 0
+        if epoch <= in_force:
+            raise Fenced
+        if storage.failed is None and accepted is not None:
+            # From here on the older epoch adds nothing, though the new one is not durable yet.
+            accepted.epoch = epoch
+
+        def apply() -> LogState:
+            log = logs.setdefault(run, StoredLog())
+            if epoch <= log.epoch:
+                raise Fenced
+            log.epoch = epoch
+            known = self._accepted.get(run)
+            if known is None:
+                self._accepted[run] = _Accepted(log.state())
+            else:
+                known.epoch = max(known.epoch, epoch)
+            return log.state()
+
+        return await storage.change(apply)
+
+    def append(self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False) -> Commit:
+        storage = self._storage
+        if storage.failed is not None:
+            raise StorageFailed(str(storage.failed)) from storage.failed
+        log = self._accepted.get(run)
+        if log is None:
+            raise LogMissing
+        if epoch != log.epoch:
+            raise Fenced
+        if log.closed:
+            raise LogClosed
+        if after != log.tail:
+            raise SeqConflict(f"the tail is {log.tail}, not {after}")
+        if storage.full and not final:
+            raise StorageFull
+        if final and not payloads:
+            raise ValueError("a final append needs a record")
+        log.tail += len(payloads)
+        log.closed = final
+        return storage.enqueue_append(_Append(run, log, payloads, final))
+
+    def store(self, step: _Append) -> None:
+        if self._accepted.get(step.run) is not step.log:
+            return  # the log was deleted meanwhile
+        log = self._storage.medium.logs[step.run]
+        log.records.extend(step.payloads)
+        log.closed = step.final
+
+    def roll_back(self) -> None:
+        """What is not durable is gone: the next append has to follow the durable tail."""
+        for run, accepted in self._accepted.items():
+            accepted.reset(self._storage.medium.logs[run].state())
+
+    def wake(self, run: str) -> None:
+        for wake in tuple(self._watchers.get(run, {}).values()):
+            wake()
+
+    def _stored(self, run: str) -> StoredLog:
+        log = self._storage.medium.logs.get(run)
+        if log is None:
+            raise LogMissing
+        return log
+
+    async def read(self, run: str, after: int, *, records_max: int = 1000, bytes_max: int = 1 << 20) -> Page:
+        return self._stored(run).page(after, records_max, bytes_max)
+
+    def peek(self, run: str, after: int, *, records_max: int = 1000, bytes_max: int = 1 << 20) -> Page | None:
+        log = self._storage.medium.logs.get(run)
+        if log is None or after + 1 < log.first:
+            return None
+        return log.page(after, records_max, bytes_max)
+
+    async def state(self, run: str) -> LogState:
+        return self._stored(run).state()
+
+    def watch(self, run: str, wake: Callable[[], None]) -> Callable[[], None]:
+        number = next(self._numbers)
+        self._watchers.setdefault(run, {})[number] = wake
+
+        def stop() -> None:
+            watchers = self._watchers.get(run)
+            if watchers is not None:
+                watchers.pop(number, None)
+                if not watchers:
+                    del self._watchers[run]
+
+        return stop
+
+    @property
+    def watcher_count(self) -> int:
+        """How many watchers there are: for tests that look for leaks."""
+        return sum(map(len, self._watchers.values()))
+
+    async def trim(self, run: str, first: int) -> None:
+        def apply() -> None:
+            log = self._stored(run)
+            keep = min(first, log.tail + 1)
+            if keep > log.first:
+                del log.records[: keep - log.first]
+                log.first = keep
+
+        await self._storage.change(apply)
+
+    async def delete(self, run: str) -> None:
+        if self._storage.failed is None:
+            self._accepted.pop(run, None)
+
+        def apply() -> None:
+            self._storage.medium.logs.pop(run, None)
+            self._accepted.pop(run, None)
+
+        await self._storage.change(apply)
+        self.wake(run)
+
+
+class MemoryRuns:
+    """`RunStore` in memory."""
+
+    def __init__(self, storage: MemoryStorage) -> None:
+        self._storage = storage
+
+    @property
+    def _rows(self) -> dict[str, Run]:
+        return self._storage.medium.runs
+
+    async def create(self, run: Run, idempotency: IdempotencyKey | None = None) -> Run:
+        def apply() -> Run:
+            if idempotency is not None:
+                keys = self._storage.medium.keys
+                name = (idempotency.owner, idempotency.route, idempotency.key)
+                known = keys.get(name)
+                if known is not None:
+                    if known.digest != idempotency.digest:
+                        raise ConflictError("this idempotency key was used with another body")
+                    if known.run is None:
+                        raise ConflictError("the run that this idempotency key made was deleted")
+                    return self._rows[known.run]
+                keys[name] = StoredKey(run.id, idempotency.digest)
+            self._rows[run.id] = run
+            return run
+
+        return await self._storage.change(apply, needs_space=True)
+
+    async def get(self, run: str) -> Run | None:
+        return self._rows.get(run)
+
+    async def select(self, where: RunFilter, *, cursor: str | None = None, limit: int = 50) -> RunPage:
+        before = None if cursor is None else decode_cursor(cursor)
+        rows = sorted(
+            (r for r in self._rows.values() if _matches(r, where)), key=lambda r: (r.created_at_ms, r.id), reverse=True
+        )
+        if before is not None:
+            rows = [r for r in rows if (r.created_at_ms, r.id) < before]
+        page = rows[:limit]
+        more = len(rows) > limit
+        return RunPage(page, encode_cursor(page[-1].created_at_ms, page[-1].id) if more else None)
+
+    async def unfinished(self) -> list[Run]:
+        open_ones = [r for r in self._rows.values() if not is_ended(r.state)]
+        return sorted(open_ones, key=lambda r: (r.created_at_ms, r.id))
+
+    def _row(self, run: str) -> Run:
+        row = self._rows.get(run)
+        if row is None:
+            raise StorageError("no such run")
+        return row
+
+    async def claim(self, run: str) -> int:
+        def apply() -> int:
+            row = self._row(run)
+            self._rows[run] = msgspec.structs.replace(row, epoch=row.epoch + 1)
+            return row.epoch + 1
+
+        return await self._storage.change(apply)
+
+    async def start(self, run: str) -> None:
+        def apply() -> None:
+            row = self._row(run)
+            if RunState.RUNNING not in TRANSITIONS[row.state]:
+                raise StorageError(f"a run that is {row.state} can not start")
+            self._rows[run] = msgspec.structs.replace(row, state=RunState.RUNNING)
+
+        await self._storage.change(apply)
+
+    async def request_cancel(self, run: str, by: str) -> Run | None:
+        def apply() -> Run | None:
+            row = self._rows.get(run)
+            if row is not None and not is_ended(row.state) and row.cancel_requested_by is None:
+                row = self._rows[run] = msgspec.structs.replace(row, cancel_requested_by=by)
+            return row
+
+        return await self._storage.change(apply)
+
+    async def finish(
+        self, run: str, state: RunState, snapshot: Snapshot, ended_at_ms: int, metrics: RunMetrics | None
+    ) -> None:
+        def apply() -> None:
+            row = self._row(run)
+            if is_ended(row.state):
+                return
+            if not is_ended(state):
+                raise StorageError(f"{state} is not an end")
+            self._rows[run] = msgspec.structs.replace(
+                row, state=state, snapshot=snapshot, ended_at_ms=ended_at_ms, metrics=metrics
+            )
+
+        await self._storage.change(apply)
+
+    async def delete(self, run: str) -> None:
+        def apply() -> None:
+            self._rows.pop(run, None)
+            keys = self._storage.medium.keys
+            for name, known in keys.items():
+                if known.run == run:
+                    keys[name] = StoredKey(None, known.digest)
+
+        await self._storage.change(apply)
+
+
+def _matches(run: Run, where: RunFilter) -> bool:
+    return (
+        run.owner == where.owner
+        and (where.states is None or run.state in where.states)
+        and (where.workflow is None or run.request.workflow == where.workflow)
+        and (where.model is None or run.request.model == where.model)
+        and (where.created_from_ms is None or run.created_at_ms >= where.created_from_ms)
+        and (where.created_before_ms is None or run.created_at_ms < where.created_before_ms)
+    )
