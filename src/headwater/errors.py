@@ -9,6 +9,8 @@
     │   ├── CursorTrimmedError  410  what the cursor asks for is gone; the snapshot is still there
     │   ├── TooLargeError       413  a body, a header, a depth, a message over its limit
     │   ├── MediaTypeError      415  a change that is not `application/json`
+    │   ├── MethodError         405  not a method of this resource
+    │   ├── NotAcceptableError  406  none of the forms that `Accept` names is on offer
     │   ├── ForbiddenError      403  a hostile Origin
     │   ├── WrongHostError      421  a Host that this server does not serve
     │   ├── UnsupportedError    422  well formed, but the model or this version can not do it
@@ -72,6 +74,8 @@ class ErrorCode(StrEnum):
     FORBIDDEN = "FORBIDDEN"
     WRONG_HOST = "WRONG_HOST"
     MEDIA_TYPE = "MEDIA_TYPE"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    NOT_ACCEPTABLE = "NOT_ACCEPTABLE"
     # These two are raised by clients only: no server sends them.
     CANCELLED = "CANCELLED"
     MAX_RETRIES_EXCEEDED = "MAX_RETRIES_EXCEEDED"
@@ -113,6 +117,8 @@ CODES: dict[ErrorCode, CodeRow] = {
     ErrorCode.FORBIDDEN: CodeRow(403, False, "Forbidden"),
     ErrorCode.WRONG_HOST: CodeRow(421, False, "This server does not serve that host"),
     ErrorCode.MEDIA_TYPE: CodeRow(415, False, "The body must be application/json"),
+    ErrorCode.METHOD_NOT_ALLOWED: CodeRow(405, False, "Not a method of this resource"),
+    ErrorCode.NOT_ACCEPTABLE: CodeRow(406, False, "Not available in the form asked for"),
     ErrorCode.CANCELLED: CodeRow(499, False, "Cancelled"),
     ErrorCode.MAX_RETRIES_EXCEEDED: CodeRow(503, True, "Gave up after several tries"),
 }
@@ -174,6 +180,14 @@ class TooLargeError(RefusedError):
 
 class MediaTypeError(RefusedError):
     code = ErrorCode.MEDIA_TYPE
+
+
+class MethodError(RefusedError):
+    code = ErrorCode.METHOD_NOT_ALLOWED
+
+
+class NotAcceptableError(RefusedError):
+    code = ErrorCode.NOT_ACCEPTABLE
 
 
 class ForbiddenError(RefusedError):

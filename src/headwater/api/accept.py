@@ -1,0 +1,63 @@
+"""Which of the forms on offer an `Accept` header asks for (RFC 9110, 12.5.1). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headwater.errors import NotAcceptableError
+
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
+NDJSON = "application/x-ndjson"
+
+
+def choose(accept: str | None, offered: Sequence[str]) -> str:
+    """The offered media type that the header likes best; the first on offer where it has no opinion.
+
+    The most specific range decides a type's weight; between equal weights a type that was named wins
+    over one that only `*` covers, then the order on offer. Raises `NotAcceptableError`.
+    """
+    if accept is None or not accept.strip():
+        return offered[0]
+    ranges = [_range(part) for part in accept.split(",") if part.strip()]
+    best: tuple[float, int, int] | None = None
+    chosen = ""
+    for place, media in enumerate(offered):
+        specificity, weight = max(
+            ((_specificity(media, name), weight) for name, weight in ranges), key=lambda pair: pair[0], default=(0, 0.0)
+        )
+        if specificity == 0 or weight <= 0:
+            continue
+        rank = (weight, specificity, -place)
+        if best is None or rank > best:
+            best, chosen = rank, media
+    if best is None:
+        raise NotAcceptableError("This resource comes as: " + ", ".join(offered) + ".")
+    return chosen
+
+
+def _range(part: str) -> tuple[str, float]:
+    """A media range and its weight; a weight that is no number counts as 0, parameters are passed over."""
+    name, *parameters = part.split(";")
+    weight = 1.0
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip().lower() == "q":
+            weight = _weight(value.strip())
+    return name.strip().lower(), weight
+
+
+def _weight(text: str) -> float:
+    digits = text.replace(".", "", 1)
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 4):
+        return 0.0
+    return min(float(text), 1.0)
+
+
+def _specificity(media: str, name: str) -> int:
+    """3 for the type itself, 2 for `text/*`, 1 for `*/*`, 0 where the range does not cover it."""
+    if name == media:
+        return 3
+    if name == media.partition("/")[0] + "/*":
+        return 2
+    return 1 if name in ("*/*", "*") else 0

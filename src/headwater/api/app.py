@@ -1,0 +1,36 @@
+"""The route table, behind the guard."""
+
+from __future__ import annotations
+
+from starlette.routing import Router
+
+from headwater.api.answer import Asgi, Receive, Scope, Send
+from headwater.api.events import EVENTS
+from headwater.api.guard import Guard
+from headwater.api.models import MODELS
+from headwater.api.operations import operations
+from headwater.api.problem import problem
+from headwater.api.route import Resource
+from headwater.api.runs import CANCEL, RETRY, RUN, RUNS
+from headwater.api.services import Services
+from headwater.errors import ErrorCode
+
+_API: list[Resource] = [RUNS, RUN, EVENTS, CANCEL, RETRY, MODELS]
+
+#: Every resource of the server; the OpenAPI document and the tests of the routes are made from it.
+RESOURCES: list[Resource] = [*_API, *operations(_API)]
+
+
+def create_api(services: Services) -> Asgi:
+    """The server as one ASGI application. Needs Headwater's own HTTP server below it for event streams."""
+    router = Router(
+        [resource.route(services) for resource in RESOURCES], redirect_slashes=False, default=_no_such_resource
+    )
+    return Guard(router, hosts=services.hosts, origins=services.origins)
+
+
+async def _no_such_resource(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    await problem(ErrorCode.NOT_FOUND, "There is no such resource.")(scope, receive, send)

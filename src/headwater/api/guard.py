@@ -1,0 +1,149 @@
+"""Who may speak to this server at all: decided from the head of a request, before any of it is acted on.
+
+A server on loopback is reachable by every page that its user has open. Three things keep those out
+(SECURITY 8–11): the Host must be a name of this server (DNS rebinding ends there), a request that a
+browser made must come from this server's own pages or from an origin that the operator listed, and a
+change must be JSON, which no page can send elsewhere without asking first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from headwater.api.answer import GUARD_HEADERS, Asgi, Headers, Receive, Scope, Send, no_content
+from headwater.api.problem import problem_of
+from headwater.errors import (
+    BadRequestError,
+    ForbiddenError,
+    MediaTypeError,
+    RefusedError,
+    TooLargeError,
+    WrongHostError,
+)
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+HEADERS_MAX = 100
+HEADER_BYTES_MAX = 32 * 1024
+TARGET_BYTES_MAX = 8 * 1024
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_ALLOWED_METHODS = b"GET, HEAD, POST, DELETE"
+_ALLOWED_HEADERS = b"accept, content-type, idempotency-key, last-event-id"
+_EXPOSED_HEADERS = b"headwater-protocol, idempotency-replayed, location, retry-after, x-run-id"
+_PREFLIGHT_AGE_S = b"600"
+
+
+class Guard:
+    """ASGI middleware. Wraps neither `receive` nor `send`, so a stream that it lets pass costs nothing more."""
+
+    def __init__(self, app: Asgi, *, hosts: Collection[str] = (), origins: Collection[str] = ()) -> None:
+        self._app = app
+        self._hosts = LOOPBACK_NAMES | {host.lower() for host in hosts}
+        self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            origin = self.check(scope)
+        except RefusedError as refusal:
+            # What was sent after the head is not waited for.
+            await problem_of(refusal, headers=[(b"connection", b"close")])(scope, receive, send)
+            return
+        scope[GUARD_HEADERS] = _cors(origin, bool(self._origins))
+        if scope["method"] == "OPTIONS" and origin is not None:
+            await _preflight(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def check(self, scope: Scope) -> str | None:
+        """Returns the foreign origin to which the answer is open, if the request has one. Raises `RefusedError`."""
+        headers: list[tuple[bytes, bytes]] = list(scope["headers"])
+        _check_size(scope, headers)
+        host = self._check_host(_values(headers, b"host"))
+        origin = self._check_origin(scope, host, _values(headers, b"origin"))
+        self._check_site(scope, origin, _values(headers, b"sec-fetch-site"))
+        if scope["method"] not in _SAFE_METHODS:
+            _check_media_type(headers)
+        return origin
+
+    def _check_host(self, values: list[str]) -> str:
+        if len(values) != 1:
+            raise BadRequestError("A request needs exactly one Host header.")
+        host = values[0].lower()
+        name, colon, port = host.rpartition(":")
+        if not colon or "]" in port:
+            name, port = host, "0"
+        if name not in self._hosts or not (port.isascii() and port.isdigit() and len(port) <= 5):
+            raise WrongHostError("This server does not answer to that host name; the operator can add it.")
+        return host
+
+    def _check_origin(self, scope: Scope, host: str, values: list[str]) -> str | None:
+        """None for no origin or our own; the origin where it is on the operator's list."""
+        if not values:
+            return None
+        if len(values) > 1:
+            raise ForbiddenError("A request has at most one Origin.")
+        origin = values[0].lower()
+        if origin == f"{scope.get('scheme', 'http')}://{host}":
+            return None
+        if origin in self._origins:
+            return values[0]
+        raise ForbiddenError("Pages of that origin may not use this server; the operator can add it.")
+
+    def _check_site(self, scope: Scope, origin: str | None, values: list[str]) -> None:
+        """`same-site` is not ours either: every port of localhost is one site."""
+        if origin is not None or not scope["path"].startswith("/api/"):
+            return
+        if any(value.lower() not in ("same-origin", "none") for value in values):
+            raise ForbiddenError("Pages of another site may not use this server.")
+
+
+def _values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
+    return [value.decode("latin-1").strip() for key, value in headers if key == name]
+
+
+def _check_size(scope: Scope, headers: list[tuple[bytes, bytes]]) -> None:
+    if len(headers) > HEADERS_MAX or sum(len(key) + len(value) for key, value in headers) > HEADER_BYTES_MAX:
+        raise TooLargeError("The request has too many headers, or too large ones.")
+    if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > TARGET_BYTES_MAX:
+        raise TooLargeError("The address is too long.")
+
+
+def _check_media_type(headers: list[tuple[bytes, bytes]]) -> None:
+    """A body must be JSON; a change without a body needs no type, but may not claim another."""
+    types = _values(headers, b"content-type")
+    has_body = any(value != "0" for value in _values(headers, b"content-length")) or bool(
+        _values(headers, b"transfer-encoding")
+    )
+    if not types and not has_body:
+        return
+    if len(types) != 1 or types[0].partition(";")[0].strip().lower() != "application/json":
+        raise MediaTypeError("The Content-Type of a change must be application/json.")
+    if any(value.lower() != "identity" for value in _values(headers, b"content-encoding")):
+        raise MediaTypeError("The body must not be compressed.")
+
+
+def _cors(origin: str | None, listed: bool) -> Headers:
+    """Nothing at all while no origin is listed: then no page elsewhere can read an answer."""
+    if not listed:
+        return ()
+    vary = (b"vary", b"Origin")
+    if origin is None:
+        return (vary,)
+    return (
+        (b"access-control-allow-origin", origin.encode("latin-1")),
+        (b"access-control-expose-headers", _EXPOSED_HEADERS),
+        vary,
+    )
+
+
+async def _preflight(scope: Scope, receive: Receive, send: Send) -> None:
+    await no_content(
+        [
+            (b"access-control-allow-methods", _ALLOWED_METHODS),
+            (b"access-control-allow-headers", _ALLOWED_HEADERS),
+            (b"access-control-max-age", _PREFLIGHT_AGE_S),
+        ]
+    )(scope, receive, send)

@@ -1,0 +1,110 @@
+"""The OpenAPI 3.1 document, made from the route table and the structs that bodies are decoded into."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+import headwater
+from headwater.api.problem import Problem
+from headwater.api.route import Operation, Parameter, Reply, Resource
+
+_REF = "#/components/schemas/{name}"
+_PATH_PARAMETERS = {"run": ({"type": "string", "pattern": "^run_[0-9a-f]{32}$"}, "The run's id")}
+
+
+def document(resources: Sequence[Resource]) -> dict[str, Any]:
+    """The document as plain data. Every resource and every operation of the route table is in it."""
+    types = list(_types(resources))
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+    by_type = {_key(kind): schema for kind, schema in zip(types, schemas, strict=True)}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Headwater",
+            "version": headwater.__version__,
+            "description": "Runs that outlive their connection: every record is durable before anyone sees it.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": {resource.path: _path_item(resource, by_type) for resource in resources},
+        "components": {
+            "schemas": components,
+            "responses": {
+                "Problem": {
+                    "description": "Refused; nothing was begun or changed. `code` is stable.",
+                    "content": {"application/problem+json": {"schema": by_type[_key(Problem)]}},
+                }
+            },
+        },
+    }
+
+
+def _types(resources: Sequence[Resource]) -> dict[Any, None]:
+    types: dict[Any, None] = {Problem: None}
+    for resource in resources:
+        for operation in resource.operations.values():
+            for kind in (operation.takes, *(reply.json for reply in operation.replies)):
+                if kind is not None:
+                    types[kind] = None
+    return types
+
+
+def _key(kind: Any) -> str:
+    return str(kind)
+
+
+def _path_item(resource: Resource, by_type: dict[str, Any]) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        operation.method.lower(): _operation(resource, operation, by_type) for operation in resource.operations.values()
+    }
+    names = re.findall(r"\{(\w+)\}", resource.path)
+    if names:
+        item["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": schema, "description": about}
+            for name, (schema, about) in ((name, _PATH_PARAMETERS[name]) for name in names)
+        ]
+    return item
+
+
+def _operation(resource: Resource, operation: Operation, by_type: dict[str, Any]) -> dict[str, Any]:
+    last = [part for part in resource.path.split("/") if part and not part.startswith("{")][-1]
+    described: dict[str, Any] = {
+        "operationId": f"{operation.handler.__name__}_{last.partition('.')[0]}",
+        "summary": operation.about,
+        "responses": {
+            **{str(reply.status): _reply(reply, by_type) for reply in operation.replies},
+            "default": {"$ref": "#/components/responses/Problem"},
+        },
+    }
+    parameters = [_parameter(each, "query") for each in operation.query]
+    parameters += [_parameter(each, "header") for each in operation.headers]
+    if parameters:
+        described["parameters"] = parameters
+    if operation.takes is not None:
+        schema = by_type[_key(operation.takes)]
+        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return described
+
+
+def _parameter(parameter: Parameter[Any], place: str) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": parameter.name,
+        "in": place,
+        "schema": dict(parameter.schema),
+        "description": parameter.about,
+    }
+    if parameter.schema.get("type") == "array":
+        row |= {"style": "form", "explode": False}
+    return row
+
+
+def _reply(reply: Reply, by_type: dict[str, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    if reply.json is not None:
+        content["application/json"] = {"schema": by_type[_key(reply.json)]}
+    for media in reply.media:
+        content[media] = {"schema": {"type": "string"}}
+    return {"description": reply.about, **({"content": content} if content else {})}

@@ -1,0 +1,197 @@
+"""The route table's rows: a resource, its operations, and what each may be asked.
+
+An operation says which query parameters it knows and what its body is. The dispatcher refuses all
+else before the handler runs, and the OpenAPI document is made from the same rows.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.routing import Route
+
+from headwater.api.answer import Asgi, Receive, Scope, Send
+from headwater.api.body import Disconnected, decode_body, read_body
+from headwater.api.problem import problem, problem_of
+from headwater.api.services import Services
+from headwater.domain.run import LOCAL_OWNER, Owner
+from headwater.errors import BadRequestError, CursorTrimmedError, ErrorCode, HeadwaterError, LogTrimmed, MethodError
+
+QUERY_PARAMETERS_MAX = 32
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a change that takes none: nothing at all, or `{}`."""
+
+
+class Parameter(NamedTuple, Generic[T]):
+    """A query parameter. `parse` raises ValueError with a sentence that says what is expected."""
+
+    name: str
+    parse: Callable[[str], T]
+    schema: Mapping[str, object]
+    about: str
+
+
+class Reply(NamedTuple):
+    """One kind of success, for the OpenAPI document: a struct as JSON, or other media types by name."""
+
+    status: int
+    about: str
+    json: Any = None
+    media: Sequence[str] = ()
+
+
+class Call:
+    """One request as a handler sees it: what was asked is parsed and checked, who asks is known."""
+
+    __slots__ = ("body", "owner", "path", "query", "scope", "services")
+
+    def __init__(self, scope: Scope, services: Services, query: dict[str, Any], body: Any) -> None:
+        self.scope = scope
+        self.services = services
+        self.path: dict[str, str] = scope.get("path_params", {})
+        self.query = query
+        self.body = body
+        # One owner until there are keys: without them the server listens on loopback only.
+        self.owner: Owner = LOCAL_OWNER
+
+    def header(self, name: str) -> str | None:
+        """The header's value, joined with a comma where it was sent more than once."""
+        key = name.lower().encode("latin-1")
+        values = [value.decode("latin-1").strip() for each, value in self.scope["headers"] if each == key]
+        return ", ".join(values) if values else None
+
+
+Handler = Callable[[Call], Awaitable[Asgi]]
+
+
+class Operation(NamedTuple):
+    """What one method does with a resource. `takes` is the body's struct for methods that have one."""
+
+    method: str
+    handler: Handler
+    about: str
+    replies: Sequence[Reply]
+    query: Sequence[Parameter[Any]] = ()
+    headers: Sequence[Parameter[Any]] = ()
+    takes: Any = None
+
+
+class Resource:
+    """An ASGI application for one path: finds the operation, checks what is asked, turns errors into problems."""
+
+    def __init__(self, path: str, *operations: Operation) -> None:
+        self.path = path
+        self.operations = {operation.method: operation for operation in operations}
+        self._parameters = {each.method: {p.name: p for p in each.query} for each in operations}
+        self._decoders = {each.method: msgspec.json.Decoder(each.takes or Empty) for each in operations}
+        allowed = [*self.operations, *(["HEAD"] if "GET" in self.operations else [])]
+        self._allow = ", ".join(sorted(allowed)).encode("latin-1")
+
+    def route(self, services: Services) -> Route:
+        return Route(self.path, _Endpoint(self, services), name=self.path)
+
+    async def answer(self, scope: Scope, receive: Receive, services: Services) -> Asgi:
+        """The answer of the handler. Raises what the handler raises."""
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        operation = self.operations.get(method)
+        if operation is None:
+            raise MethodError(f"This resource takes {self._allow.decode()}.")
+        query = parse_query(scope["query_string"], self._parameters[method])
+        body: object = None
+        if method != "GET":
+            raw = await read_body(receive, length=_content_length(scope), bytes_max=services.body_bytes_max)
+            if operation.takes is not None or raw:
+                body = decode_body(raw, self._decoders[method])
+        return await operation.handler(Call(scope, services, query, body))
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send, services: Services) -> None:
+        """Raises RuntimeError where an answer broke off after it had begun; the server then ends the connection."""
+        answer: Asgi | None = None
+        try:
+            answer = await self.answer(scope, receive, services)
+            await answer(scope, receive, send)
+        except Disconnected:
+            return
+        except MethodError as error:
+            await problem_of(error, headers=[(b"allow", self._allow)])(scope, receive, send)
+        except HeadwaterError as error:
+            await self._refuse(error, scope, receive, send)
+        except Exception as error:
+            _report(error)
+            if answer is not None:
+                raise RuntimeError("an answer broke off") from None
+            await problem(ErrorCode.SERVER)(scope, receive, send)
+
+    async def _refuse(self, error: HeadwaterError, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = []
+        if error.code is ErrorCode.TOO_LARGE:
+            # The rest of the body is not waited for.
+            headers.append((b"connection", b"close"))
+        if isinstance(error, CursorTrimmedError | LogTrimmed) and "run" in scope.get("path_params", {}):
+            refusal = CursorTrimmedError(
+                "The records that follow this cursor are gone; the snapshot holds what they did.",
+                snapshot=f"/api/v1/runs/{scope['path_params']['run']}",
+            )
+            await problem_of(refusal)(scope, receive, send)
+            return
+        await problem_of(error, headers=headers)(scope, receive, send)
+
+
+class _Endpoint:
+    """A resource joined to its services; an object and not a function, so that Starlette takes it as raw ASGI."""
+
+    def __init__(self, resource: Resource, services: Services) -> None:
+        self._resource = resource
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._resource.serve(scope, receive, send, self._services)
+
+
+def _content_length(scope: Scope) -> int | None:
+    values = [value for name, value in scope["headers"] if name == b"content-length"]
+    return int(values[0]) if values and values[0].isdigit() else None
+
+
+def parse_query(raw: bytes, known: Mapping[str, Parameter[Any]]) -> dict[str, Any]:
+    """The parameters by name. Raises `BadRequestError` for one that is not known, comes twice, or does not parse."""
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(raw),
+            errors="strict",
+            max_num_fields=QUERY_PARAMETERS_MAX,
+        )
+    except ValueError:
+        raise BadRequestError("The query can not be read.") from None
+    values: dict[str, Any] = {}
+    for name, text in pairs:
+        parameter = known.get(name)
+        if parameter is None:
+            expected = f"It takes {', '.join(known)}." if known else "It takes none."
+            raise BadRequestError(f"There is no query parameter of that name here. {expected}", parameter=name[:100])
+        if name in values:
+            raise BadRequestError("This query parameter was given more than once.", parameter=name)
+        try:
+            values[name] = parameter.parse(text)
+        except ValueError as error:
+            raise BadRequestError(f"Expected {error}.", parameter=name) from None
+    return values
+
+
+def _report(error: Exception) -> None:
+    """What was not foreseen, for the operator: its type and where, not its words, which may quote a prompt."""
+    where = "".join(traceback.format_tb(error.__traceback__)[-8:])
+    _log.error("unforeseen %s while answering\n%s", type(error).__name__, where)

@@ -1,0 +1,231 @@
+"""Runs: start, list, show, cancel, retry, delete."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import msgspec
+
+from headwater.api import accept, parameters
+from headwater.api.answer import Asgi, Headers, json_answer, no_content
+from headwater.api.bounds import check_bounds
+from headwater.api.problem import NO_SUCH_RUN
+from headwater.api.resources import RunList, RunResource, RunSummary, run_resource, run_summary
+from headwater.api.route import Call, Operation, Reply, Resource
+from headwater.api.stream import event_stream
+from headwater.delivery.cursor import parse_cursor
+from headwater.domain.event import decode_record
+from headwater.domain.run import STATE_BY_FINAL_TYPE, Run, RunRequest, RunState, is_ended
+from headwater.domain.snapshot import Snapshot
+from headwater.errors import BadRequestError, LogMissing, NotFoundError
+from headwater.storage.contract import IdempotencyKey, RunFilter
+
+LIST_LIMIT = 50
+LIST_LIMIT_MAX = 200
+
+_RUN_ID = re.compile(r"run_[0-9a-f]{32}")
+_IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
+
+_canonical = msgspec.json.Encoder(order="sorted")
+
+
+async def find_run(call: Call) -> Run:
+    """The run that the path names, if it is the caller's. Raises `NotFoundError`, the same in every case."""
+    run_id = call.path["run"]
+    run = await call.services.storage.runs.get(run_id) if _RUN_ID.fullmatch(run_id) else None
+    if run is None or run.owner != call.owner:
+        raise NotFoundError(NO_SUCH_RUN)
+    return run
+
+
+async def start(call: Call) -> Asgi:
+    request: RunRequest = call.body
+    check_bounds(request)
+    # What form the answer takes is settled before the run exists, so that a refusal leaves nothing behind.
+    form = accept.choose(call.header("accept"), (accept.JSON, accept.EVENT_STREAM))
+    key = _idempotency_key(call, "POST /api/v1/runs", request)
+    run, created = await call.services.supervisor.submit(request, call.owner, idempotency=key)
+    return await _started(call, form, run, created)
+
+
+async def retry(call: Call) -> Asgi:
+    run = await find_run(call)
+    form = accept.choose(call.header("accept"), (accept.JSON, accept.EVENT_STREAM))
+    key = _idempotency_key(call, f"POST /api/v1/runs/{run.id}/retry", run.request)
+    again, created = await call.services.supervisor.submit(run.request, call.owner, idempotency=key, retry_of=run.id)
+    return await _started(call, form, again, created)
+
+
+async def _started(call: Call, form: str, run: Run, created: bool) -> Asgi:
+    """201 for a run that was made now; 200 for one that the same idempotency key had made before."""
+    headers: Headers = [
+        (b"location", f"/api/v1/runs/{run.id}".encode()),
+        *([] if created else [(b"idempotency-replayed", b"true")]),
+    ]
+    status = 201 if created else 200
+    if form == accept.EVENT_STREAM:
+        # A client that repeats its POST after a cut says what it has; a new run begins at 1 whatever it says.
+        cursor = parse_cursor(None if created else call.header("last-event-id"))
+        return event_stream(call, run, cursor, status=status, headers=headers)
+    run, snapshot = await _current(call, run)
+    return json_answer(run_resource(run, snapshot), status, [*headers, _run_header(run)])
+
+
+def _run_header(run: Run) -> tuple[bytes, bytes]:
+    return (b"x-run-id", run.id.encode())
+
+
+def _idempotency_key(call: Call, route: str, request: RunRequest) -> IdempotencyKey | None:
+    """The key that the caller sent, with a digest of what was understood: how it was written does not matter."""
+    key = call.header("idempotency-key")
+    try:
+        canonical = _canonical.encode(request)
+    except OverflowError:
+        # The parser takes whole numbers of any size, the log does not.
+        raise BadRequestError("A whole number in the body is out of range.", pointer="") from None
+    if key is None:
+        return None
+    if _IDEMPOTENCY_KEY.fullmatch(key) is None:
+        raise BadRequestError(
+            "Idempotency-Key must be 1 to 255 printable ASCII characters.", parameter="Idempotency-Key"
+        )
+    return IdempotencyKey(call.owner, route, key, hashlib.sha256(canonical).digest())
+
+
+async def select(call: Call) -> Asgi:
+    asked = call.query
+    states: tuple[str, ...] | None = asked.get("state")
+    where = RunFilter(
+        owner=call.owner,
+        states=None if states is None else tuple(RunState(state) for state in states),
+        workflow=asked.get("workflow"),
+        model=asked.get("model"),
+        created_from_ms=asked.get("created_from"),
+        created_before_ms=asked.get("created_before"),
+    )
+    page = await call.services.storage.runs.select(
+        where, cursor=asked.get("cursor"), limit=asked.get("limit", LIST_LIMIT)
+    )
+    return json_answer(RunList([await _summary(call, run) for run in page.runs], page.cursor))
+
+
+async def _summary(call: Call, run: Run) -> RunSummary:
+    if run.snapshot is not None:
+        return run_summary(run, run.snapshot.seq)
+    try:
+        tail = (await call.services.storage.log.state(run.id)).tail
+        return run_summary(await _settled(call, run, tail), tail)
+    except LogMissing:
+        return run_summary(run, 0)
+
+
+async def _current(call: Call, run: Run) -> tuple[Run, Snapshot]:
+    snapshot = await call.services.hub.snapshot(run)
+    return await _settled(call, run, snapshot.seq), snapshot
+
+
+async def _settled(call: Call, run: Run, tail: int) -> Run:
+    """The run as its log has it: the row is written after the final record, and nobody may see it lag behind."""
+    if is_ended(run.state) or tail == 0:
+        return run
+    page = await call.services.storage.log.read(run.id, tail - 1, records_max=1)
+    if not page.payloads or not page.at_end:
+        return run
+    last = decode_record(page.payloads[0])
+    return msgspec.structs.replace(
+        run, state=STATE_BY_FINAL_TYPE[last.event.type], ended_at_ms=run.created_at_ms + last.t
+    )
+
+
+async def show(call: Call) -> Asgi:
+    run, snapshot = await _current(call, await find_run(call))
+    return json_answer(run_resource(run, snapshot), 200, [_run_header(run)])
+
+
+async def cancel(call: Call) -> Asgi:
+    """202: the cancel is noted and the final record follows. 200: there was nothing left to cancel."""
+    found = await find_run(call)
+    run, snapshot = await _current(call, await call.services.supervisor.cancel(found.id, call.owner))
+    return json_answer(run_resource(run, snapshot), 200 if is_ended(run.state) else 202, [_run_header(run)])
+
+
+async def delete(call: Call) -> Asgi:
+    run = await find_run(call)
+    await call.services.supervisor.delete(run.id, call.owner)
+    return no_content([_run_header(run)])
+
+
+_STATES = [state.value for state in RunState]
+_START_HEADERS = (
+    parameters.header(
+        "Idempotency-Key",
+        {"type": "string", "minLength": 1, "maxLength": 255},
+        "Makes a repeat return the same run. Compared with the parsed body; another body is 409.",
+    ),
+)
+_STREAM = (accept.EVENT_STREAM,)
+
+RUNS = Resource(
+    "/api/v1/runs",
+    Operation(
+        "POST",
+        start,
+        "Start a run",
+        (
+            Reply(201, "The run; with `Accept: text/event-stream` its events from seq 1", RunResource, _STREAM),
+            Reply(200, "The run that the same Idempotency-Key made before", RunResource, _STREAM),
+            Reply(204, "The events of that run have all been read"),
+        ),
+        headers=_START_HEADERS,
+        takes=RunRequest,
+    ),
+    Operation(
+        "GET",
+        select,
+        "List runs, newest first",
+        (Reply(200, "A page of runs", RunList),),
+        query=(
+            parameters.some_of("state", _STATES, "Only runs in one of these states"),
+            parameters.text("workflow", 100, "Only runs of this workflow"),
+            parameters.text("model", 200, "Only runs of this model"),
+            parameters.time("created_from", "Only runs created at this time or later"),
+            parameters.time("created_before", "Only runs created before this time"),
+            parameters.text("cursor", 500, "`next` of the page before"),
+            parameters.integer("limit", 1, LIST_LIMIT_MAX, f"Runs on a page, {LIST_LIMIT} by default"),
+        ),
+    ),
+)
+RUN = Resource(
+    "/api/v1/runs/{run}",
+    Operation("GET", show, "Show a run with its snapshot", (Reply(200, "The run", RunResource),)),
+    Operation(
+        "DELETE", delete, "Cancel a run if it is live, then forget it", (Reply(204, "It is forgotten, its log too"),)
+    ),
+)
+CANCEL = Resource(
+    "/api/v1/runs/{run}/cancel",
+    Operation(
+        "POST",
+        cancel,
+        "Cancel a run",
+        (
+            Reply(202, "Noted durably; the final record follows", RunResource),
+            Reply(200, "The run had ended", RunResource),
+        ),
+    ),
+)
+RETRY = Resource(
+    "/api/v1/runs/{run}/retry",
+    Operation(
+        "POST",
+        retry,
+        "Start a new run with the same input",
+        (
+            Reply(201, "The new run; `retry_of` names the old one", RunResource, _STREAM),
+            Reply(200, "The run that the same Idempotency-Key made before", RunResource, _STREAM),
+            Reply(204, "The events of that run have all been read"),
+        ),
+        headers=_START_HEADERS,
+    ),
+)

@@ -1,0 +1,118 @@
+"""What the API is given by the composition root: the rooms below it, and the limits it keeps to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from headwater.api.answer import Receive, Scope, Send
+from headwater.clock import Clock
+from headwater.domain.run import Owner, Run, RunRequest
+from headwater.domain.snapshot import Snapshot
+from headwater.providers.contract import ModelInfo
+from headwater.storage.contract import IdempotencyKey, Page, Storage
+from headwater.telemetry import Observer
+from headwater.workflows.contract import Workflow
+
+BODY_BYTES_MAX = 8 << 20
+
+
+class RunControl(Protocol):
+    """Starts and stops runs. The write half's only door."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server is shutting down: no new runs."""
+        ...
+
+    async def submit(
+        self,
+        request: RunRequest,
+        owner: Owner,
+        *,
+        idempotency: IdempotencyKey | None = None,
+        retry_of: str | None = None,
+    ) -> tuple[Run, bool]:
+        """The run and whether it was made now, or had been made before under the same idempotency key.
+
+        Raises `ConflictError`, `QueueFullError`, `StorageFullError`, `UnavailableError`.
+        """
+        ...
+
+    async def cancel(self, run: str, owner: Owner) -> Run:
+        """Asks for a cancel, durably; the run as it then stands. Raises `NotFoundError`."""
+        ...
+
+    async def delete(self, run: str, owner: Owner) -> None:
+        """Cancels a live run, waits for its end, forgets it. Raises `NotFoundError`."""
+        ...
+
+
+class Readers(Protocol):
+    """Serves logs to readers. The read half's only door.
+
+    The serving methods send the whole answer. They raise `RefusedError` only before its first byte.
+    """
+
+    async def serve_sse(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        run_id: str,
+        after: int,
+        *,
+        types: Collection[str] | None = None,
+        from_snapshot: bool = False,
+        status: int = 200,
+        extra_headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None: ...
+
+    async def serve_ndjson(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        run_id: str,
+        after: int,
+        *,
+        types: Collection[str] | None = None,
+        from_snapshot: bool = False,
+        status: int = 200,
+        extra_headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None: ...
+
+    async def page(self, run_id: str, after: int, wait_ms: int, limit: int) -> Page: ...
+
+    async def snapshot(self, run: Run) -> Snapshot: ...
+
+
+class Models(Protocol):
+    """What can be called."""
+
+    def models(self) -> Sequence[ModelInfo]: ...
+
+    def resolve(self, name: str) -> object:
+        """Raises `RefusedError` for a model that is not known; what it returns is the runner's business."""
+        ...
+
+
+class Services(NamedTuple):
+    """Everything the API stands on."""
+
+    supervisor: RunControl
+    hub: Readers
+    storage: Storage
+    catalog: Models
+    workflows: Mapping[str, Workflow]
+    clock: Clock
+    observer: Observer
+    #: the metrics page, Prometheus' text form
+    metrics: Callable[[], bytes]
+    #: None when the server is ready for new runs, else a sentence why it is not
+    ready: Callable[[], str | None]
+    #: names that this server answers to beside loopback's own, without port
+    hosts: Collection[str] = ()
+    #: other origins whose pages may use this API, e.g. `https://app.example`
+    origins: Collection[str] = ()
+    body_bytes_max: int = BODY_BYTES_MAX

@@ -1,0 +1,41 @@
+"""An answer that goes on: a run's records as they become durable, written by the read half itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from headwater.api.answer import GUARD_HEADERS, SAFETY_HEADERS, Asgi, Headers, Receive, Scope, Send
+from headwater.api.route import Call
+from headwater.delivery.cursor import Cursor
+from headwater.domain.run import Run
+
+
+def event_stream(
+    call: Call,
+    run: Run,
+    cursor: Cursor,
+    *,
+    types: Collection[str] | None = None,
+    ndjson: bool = False,
+    status: int = 200,
+    headers: Headers = (),
+) -> Asgi:
+    """The run's records after the cursor, then what follows. Refuses (`RefusedError`) before its first byte only."""
+    hub = call.services.hub
+    serve = hub.serve_ndjson if ndjson else hub.serve_sse
+
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        extra = [*SAFETY_HEADERS, *headers, *scope.get(GUARD_HEADERS, ())]
+        await serve(
+            scope,
+            receive,
+            send,
+            run.id,
+            cursor.after,
+            types=types,
+            from_snapshot=cursor.from_snapshot,
+            status=status,
+            extra_headers=extra,
+        )
+
+    return stream
