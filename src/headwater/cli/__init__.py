@@ -1,0 +1,42 @@
+"""The command line. `main` is what the `headwater` script and `python -m headwater` call.
+
+Each command group is a file. What a command needs is imported when it is called, so that `--help` is quick and a
+client's command does not load the server.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from headwater import __version__
+from headwater.cli import chat, runs, serve
+from headwater.cli.group import Commands
+
+app = typer.Typer(
+    name="headwater",
+    cls=Commands,
+    help="Runs of language models that outlive their connection.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve.serve)
+app.command("chat")(chat.chat)
+app.add_typer(runs.app, name="runs")
+
+
+@app.command("version")
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"headwater {__version__}")
+
+
+def main() -> None:
+    """Runs the command that `sys.argv` names, and exits with its code."""
+    app(prog_name="headwater", args=sys.argv[1:])
+
+
+__all__ = ["app", "main"]

@@ -1,0 +1,127 @@
+"""`headwater chat`: one answer, or a conversation."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+import typer
+
+from headwater.cli.group import Exit, complain, hint
+from headwater.cli.options import DEFAULT_URL, Url, connect
+from headwater.errors import HeadwaterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from headwater.cli.view import View
+    from headwater.client import BlockingClient
+    from headwater.domain.message import Message
+
+Prompt = Annotated[str | None, typer.Argument(help="What to ask. Without it a conversation; `-` reads it from stdin.")]
+Model = Annotated[str, typer.Option("--model", "-m", help="The model's name, one of `GET /api/v1/models`.")]
+System = Annotated[str | None, typer.Option("--system", "-s", help="Instructions that precede the conversation.")]
+
+
+class Turn(NamedTuple):
+    """How an answer ended, and its text, which is a part of it unless it is complete."""
+
+    end: Literal["complete", "error", "cancelled"]
+    text: str
+
+
+def chat(prompt: Prompt = None, model: Model = "simulated", system: System = None, url: Url = DEFAULT_URL) -> None:
+    """Ask a model, or talk to it. Ctrl-C cancels the answer and keeps what came; a second one leaves.
+
+    In a pipe only the answer goes to stdout. Exit code: 0 complete, 1 failed, 130 cancelled.
+    """
+    from headwater.domain.message import Message
+
+    messages = [Message("system", system)] if system else []
+    with connect(url) as client:
+        if prompt is None and sys.stdin.isatty():
+            _converse(client, model, messages)
+            return
+        text = sys.stdin.read() if prompt in (None, "-") else prompt
+        if not text or not text.strip():
+            raise typer.BadParameter("there is nothing to ask", param_hint="PROMPT")
+        turn = answer(client, model, [*messages, Message("user", text)], make_view())
+    codes = {"complete": Exit.OK, "error": Exit.FAILED, "cancelled": Exit.CANCELLED}
+    raise typer.Exit(codes[turn.end])
+
+
+def make_view() -> View:
+    """Live where a person looks at it."""
+    from headwater.cli.view import LiveView, PlainView
+
+    if not sys.stdout.isatty():
+        return PlainView()
+    from rich.console import Console
+
+    return LiveView(Console(highlight=False, markup=False, emoji=False))
+
+
+def answer(client: BlockingClient, model: str, messages: list[Message], view: View) -> Turn:
+    """Starts a run and shows it to its end. The first Ctrl-C cancels the run, and its end is shown; the second is let
+    out, and the run goes on to its end without us."""
+    from headwater.domain.run import RunRequest
+    from headwater.domain.snapshot import Fold
+
+    fold = Fold()
+    request = RunRequest(model=model, messages=messages)
+    subscription = client.start_and_follow(request)
+    cancelling = False
+    try:
+        while fold.final is None:
+            try:
+                for record in subscription:
+                    fold.apply(record)
+                    view.show(record)
+            except KeyboardInterrupt:
+                if cancelling or subscription.run is None:
+                    raise
+                cancelling = True
+                # The interrupted subscription may have lost a record between the two threads: what has been shown is
+                # the cursor, not what it believes to have given.
+                run = subscription.run
+                view.note("Cancelling; once more leaves at once.")
+                client.cancel(run)
+                subscription = client.follow(run, after=fold.seq)
+    finally:
+        view.close()
+        subscription.close()
+    return Turn(fold.final.type, fold.text)  # type: ignore[arg-type]  # its type is one of the three
+
+
+def _converse(client: BlockingClient, model: str, messages: list[Message]) -> None:
+    """Until Ctrl-D, or Ctrl-C at an empty line."""
+    from headwater.domain.message import Message
+
+    read = line_reader()
+    typer.echo(f"Talking to {model}. Ctrl-C stops an answer, Ctrl-D ends the conversation.", err=True)
+    while (text := read()) is not None:
+        if not text.strip():
+            continue
+        question = Message("user", text)
+        try:
+            turn = answer(client, model, [*messages, question], make_view())
+        except HeadwaterError as error:
+            # The conversation is still here; the person may try again.
+            complain(hint(error))
+            continue
+        if turn.text:
+            messages += [question, Message("assistant", turn.text)]
+
+
+def line_reader() -> Callable[[], str | None]:
+    """Reads a line with the shell's editing keys; None at the end."""
+    import readline  # noqa: F401  # its import is what gives `input` history and editing
+
+    def read() -> str | None:
+        try:
+            return input("\n› ")
+        except (EOFError, KeyboardInterrupt):
+            typer.echo()
+            return None
+
+    return read

@@ -1,0 +1,62 @@
+"""How a command ends when something goes wrong: a sentence on stderr and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from headwater.cli.text import printable
+from headwater.errors import HeadwaterError
+
+
+class Exit(IntEnum):
+    """The exit codes. A wrong command line is 2, as everywhere."""
+
+    OK = 0
+    FAILED = 1
+    #: by Ctrl-C or by a cancel: 128 + SIGINT, as shells have it
+    CANCELLED = 130
+
+
+class Commands(TyperGroup):
+    """The outermost group: turns errors that a command lets out into words."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except HeadwaterError as error:
+            complain(hint(error))
+            raise typer.Exit(Exit.FAILED) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(Exit.CANCELLED) from None
+        except BrokenPipeError:
+            # Whoever read our output has enough (`headwater runs ls | head`). Nothing may be flushed into it at exit.
+            _drop_stdout()
+            raise typer.Exit(Exit.OK) from None
+
+
+def complain(message: str) -> None:
+    """Says on stderr what went wrong."""
+    typer.echo(f"headwater: {printable(message)}", err=True)
+
+
+def hint(error: HeadwaterError) -> str:
+    """The error in a person's words, with what to do about it where that is known."""
+    from headwater.client.errors import NetworkError
+
+    message = error.message if error.message.endswith((".", "!", "?")) else error.message + "."
+    if isinstance(error, NetworkError) and error.unreachable:
+        return f"{message} Start one with `headwater serve`, or name another with --url."
+    return message
+
+
+def _drop_stdout() -> None:
+    import os
+    import sys
+
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

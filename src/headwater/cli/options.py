@@ -1,0 +1,27 @@
+"""Options that several commands share, and the client that they make."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from headwater.client import BlockingClient
+
+# Not imported from the client, which would be loaded for every --help.
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+Url = Annotated[str, typer.Option("--url", envvar="HEADWATER_URL", help="The server.", show_default=True)]
+Json = Annotated[bool, typer.Option("--json", help="JSON, for scripts.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
+
+
+def connect(url: str) -> BlockingClient:
+    """A client for `url`. That there is no server is told at once; one that goes away later is waited for."""
+    from headwater.client import BlockingClient, RetryPolicy
+
+    try:
+        return BlockingClient(url, call_retry=RetryPolicy(unreachable=False))
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}, not {url!r}", param_hint="--url") from None

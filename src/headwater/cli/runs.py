@@ -1,0 +1,165 @@
+"""`headwater runs`: look at runs, follow them, stop them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headwater.cli.group import Exit, complain
+from headwater.cli.options import DEFAULT_URL, Json, RunId, Url, connect
+from headwater.cli.text import one_line, printable
+from headwater.domain.run import RunState
+
+if TYPE_CHECKING:
+    from headwater.client import FollowStatus, RunResource
+    from headwater.domain.event import Record
+
+app = typer.Typer(no_args_is_help=True, help="Look at runs, follow them, stop them.", rich_markup_mode=None)
+
+_EXIT = {"complete": Exit.OK, "error": Exit.FAILED, "cancelled": Exit.CANCELLED}
+_SUMMARY_CHARS = 100
+
+State = Annotated[RunState | None, typer.Option(help="Only runs in this state.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many at most.")]
+After = Annotated[int, typer.Option(min=0, help="Only records after this seq: the cursor of an earlier reading.")]
+
+
+@app.command("ls")
+def ls(state: State = None, limit: Limit = 20, json: Json = False, url: Url = DEFAULT_URL) -> None:
+    """List runs, newest first."""
+    with connect(url) as client:
+        page = client.list(state=state, limit=limit)
+    if json:
+        _print_json(page)
+        return
+    if not page.runs:
+        typer.echo("No runs yet. Start one with `headwater chat`.", err=True)
+    for run in page.runs:
+        created = run.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        typer.echo(f"{run.id}  {run.state:<9}  {created}  {run.tail:>6}  {one_line(run.model, 40)}")
+    if page.next is not None:
+        typer.echo(f"There are more than {limit}.", err=True)
+
+
+@app.command("show")
+def show(run: RunId, json: Json = False, url: Url = DEFAULT_URL) -> None:
+    """Show a run and what it has put out."""
+    with connect(url) as client:
+        found = client.get(run)
+    if json:
+        _print_json(found)
+        return
+    _print_run(found)
+
+
+@app.command("tail")
+def tail(run: RunId, after: After = 0, json: Json = False, url: Url = DEFAULT_URL) -> None:
+    """Print a run's records as they come, to its end, over connections that break.
+
+    Exit code: 0 complete, 1 failed, 130 cancelled. Ctrl-C stops reading only: the run goes on.
+    """
+    seq, end = after, None
+    with connect(url) as client:
+        try:
+            with client.follow(run, after, _tell_waiting) as records:
+                for record in records:
+                    _print_record(record, json)
+                    seq, end = record.seq, record.event.type
+        except KeyboardInterrupt:
+            complain(f"The run goes on. Read on with: headwater runs tail {run} --after {seq}")
+            raise typer.Exit(Exit.CANCELLED) from None
+        if end is None:
+            # The cursor was at the end already: how it ended is in the run.
+            end = {RunState.FAILED: "error", RunState.CANCELLED: "cancelled"}.get(client.get(run).state, "complete")
+    raise typer.Exit(_EXIT[end])
+
+
+@app.command("cancel")
+def cancel(run: RunId, url: Url = DEFAULT_URL) -> None:
+    """Cancel a run. What it has put out until then is kept."""
+    with connect(url) as client:
+        found = client.cancel(run)
+    typer.echo(f"{found.id} {found.state if found.ended_at else 'is being cancelled'}")
+
+
+@app.command("retry")
+def retry(run: RunId, json: Json = False, url: Url = DEFAULT_URL) -> None:
+    """Start a new run with the same input, and print its id."""
+    with connect(url) as client:
+        again = client.retry(run)
+    if json:
+        _print_json(again)
+    else:
+        typer.echo(again.id)
+
+
+@app.command("rm")
+def rm(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="The runs' ids.")], url: Url = DEFAULT_URL
+) -> None:
+    """Delete runs with everything that they put out. Live ones are cancelled first."""
+    with connect(url) as client:
+        for run in runs:
+            client.delete(run)
+            typer.echo(run)
+
+
+def _print_json(value: object) -> None:
+    import msgspec
+
+    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+
+
+def _print_run(run: RunResource) -> None:
+    rows = {
+        "run": run.id,
+        "state": str(run.state),
+        "model": run.model,
+        "workflow": run.workflow,
+        "created": run.created_at.isoformat(timespec="milliseconds"),
+        "ended": run.ended_at.isoformat(timespec="milliseconds") if run.ended_at else None,
+        "records": str(run.tail),
+        "retry of": run.retry_of,
+    }
+    snapshot = run.snapshot
+    if snapshot is not None and snapshot.usage is not None:
+        usage = snapshot.usage
+        guess = " (estimated)" if usage.source == "estimated" else ""
+        rows["tokens"] = f"{usage.input_tokens} in, {usage.output_tokens} out{guess}"
+    if snapshot is not None and snapshot.error is not None:
+        rows["error"] = f"{snapshot.error.code}: {snapshot.error.message}"
+    for name, value in rows.items():
+        if value is not None:
+            typer.echo(f"{name:<9} {one_line(value, 400)}")
+    if snapshot is not None and snapshot.text:
+        typer.echo("\n" + printable(snapshot.text))
+
+
+def _print_record(record: Record, json: bool) -> None:
+    from headwater.domain.event import encode_record
+
+    line = encode_record(*record)
+    if json:
+        typer.echo(line)
+    else:
+        typer.echo(f"{record.seq:>6}  {record.t / 1000:>8.3f}  {summary(record)}")
+    sys.stdout.flush()
+
+
+def summary(record: Record) -> str:
+    """A record in a line: its type, and the data that says most."""
+    import msgspec
+
+    event = record.event
+    name = getattr(event, "name", event.type) if event.type == "unknown" else event.type
+    content = getattr(event, "content", None)
+    # JSON where it is one of several values, for then a line break in a text shows as one.
+    said = msgspec.json.encode(event if content is None else content).decode()
+    return one_line(f"{printable(name):<10} {said}", _SUMMARY_CHARS)
+
+
+def _tell_waiting(status: FollowStatus) -> None:
+    if status.state == "waiting" and status.error is not None:
+        complain(f"{status.error.message}. Trying again in {status.delay_s:.1f} s.")

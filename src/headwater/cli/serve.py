@@ -1,0 +1,22 @@
+"""`headwater serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Host = Annotated[str | None, typer.Option(help="The address to listen on; loopback only.  [default: 127.0.0.1]")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes any free one.  [default: 8000]")]
+Data = Annotated[Path | None, typer.Option(file_okay=False, help="The data directory.  [default: data]")]
+Config = Annotated[Path | None, typer.Option(dir_okay=False, help="A TOML file.")]
+
+
+def serve(host: Host = None, port: Port = None, data: Data = None, config: Config = None) -> None:
+    """Start the server. Without any configuration it offers the model `simulated`."""
+    from headwater.app import serve as run_server
+    from headwater.settings import load_settings
+
+    settings = load_settings(config, {"server": {"host": host, "port": port}, "data": data})
+    run_server(settings)

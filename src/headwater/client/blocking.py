@@ -1,0 +1,191 @@
+"""The client for programs without an event loop: a bridge to the async one, which does all the work.
+
+The bridge is a thread with an event loop. It may be used from any thread, and from within a running event loop too
+(which it then blocks, as any blocking call would).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx2
+
+from headwater.client.backoff import RetryPolicy
+from headwater.client.resources import Model, RunPage, RunResource
+from headwater.client.service import DEFAULT_URL, HeadwaterClient
+from headwater.client.subscription import StatusCallback, Subscription, Timing
+from headwater.domain.event import Record
+from headwater.domain.run import RunRequest, RunState
+
+R = TypeVar("R")
+
+
+class Portal:
+    """Runs coroutines on a loop in a thread of its own, which ends with `close` or with the process."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="headwater-client", daemon=True)
+        self._thread.start()
+
+    def call(self, work: Coroutine[Any, Any, R]) -> R:
+        """Waits for `work`, and gives or raises what it does. A Ctrl-C while it waits cancels the work."""
+        if self._loop.is_closed():
+            work.close()
+            raise RuntimeError("this client is closed")
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("a blocking call from a callback of the same client would wait for itself")
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """Ends the loop and its thread. Closing twice is fine."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_forever()
+            tasks = asyncio.all_tasks(self._loop)
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                self._loop.run_until_complete(asyncio.wait(tasks))
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        finally:
+            self._loop.close()
+
+
+class BlockingSubscription(Iterator[Record]):
+    """`Subscription` as an ordinary iterator, and a context manager."""
+
+    def __init__(self, portal: Portal, make: Callable[[], Subscription]) -> None:
+        async def made() -> Subscription:
+            return make()
+
+        self._portal = portal
+        self._subscription = portal.call(made())
+
+    @property
+    def run(self) -> str | None:
+        """The run's id; None until the server has said it."""
+        return self._subscription.run
+
+    @property
+    def cursor(self) -> int:
+        """The seq of the newest record given out."""
+        return self._subscription.cursor
+
+    def __next__(self) -> Record:
+        record = self._portal.call(_next(self._subscription))
+        if record is None:
+            raise StopIteration
+        return record
+
+    def __enter__(self) -> BlockingSubscription:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection. The run goes on."""
+        self._portal.call(self._subscription.aclose())
+
+
+class BlockingClient:
+    """`HeadwaterClient` without `await`: the same methods, arguments and errors. A context manager."""
+
+    def __init__(
+        self,
+        base_url: str = DEFAULT_URL,
+        *,
+        headers: Mapping[str, str] | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        call_retry: RetryPolicy | None = None,
+        follow_retry: RetryPolicy | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        self._client = HeadwaterClient(
+            base_url,
+            headers=headers,
+            transport=transport,
+            call_retry=call_retry,
+            follow_retry=follow_retry,
+            timing=timing,
+        )
+        self._portal = Portal()
+
+    def __enter__(self) -> BlockingClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        try:
+            self._portal.call(self._client.close())
+        finally:
+            self._portal.close()
+
+    def start(self, request: RunRequest, *, idempotency_key: str | None = None) -> RunResource:
+        return self._portal.call(self._client.start(request, idempotency_key=idempotency_key))
+
+    def get(self, run: str) -> RunResource:
+        return self._portal.call(self._client.get(run))
+
+    def list(
+        self,
+        *,
+        state: RunState | None = None,
+        workflow: str | None = None,
+        model: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> RunPage:
+        return self._portal.call(
+            self._client.list(state=state, workflow=workflow, model=model, limit=limit, cursor=cursor)
+        )
+
+    def cancel(self, run: str) -> RunResource:
+        return self._portal.call(self._client.cancel(run))
+
+    def retry(self, run: str, *, idempotency_key: str | None = None) -> RunResource:
+        return self._portal.call(self._client.retry(run, idempotency_key=idempotency_key))
+
+    def delete(self, run: str) -> None:
+        self._portal.call(self._client.delete(run))
+
+    def models(self) -> tuple[Model, ...]:
+        return self._portal.call(self._client.models())
+
+    def follow(self, run: str, after: int = 0, on_status: StatusCallback | None = None) -> BlockingSubscription:
+        """`on_status` is called in the bridge's thread."""
+        return BlockingSubscription(self._portal, lambda: self._client.follow(run, after, on_status))
+
+    def start_and_follow(
+        self, request: RunRequest, *, idempotency_key: str | None = None, on_status: StatusCallback | None = None
+    ) -> BlockingSubscription:
+        """`on_status` is called in the bridge's thread."""
+        return BlockingSubscription(
+            self._portal,
+            lambda: self._client.start_and_follow(request, idempotency_key=idempotency_key, on_status=on_status),
+        )
+
+
+async def _next(records: AsyncIterator[Record]) -> Record | None:
+    return await anext(records, None)

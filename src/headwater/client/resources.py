@@ -1,0 +1,60 @@
+"""What the server's resources look like to a program that uses them. Unknown fields are passed over."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from headwater.client.errors import ParseError
+from headwater.domain.run import Owner, RunState
+from headwater.domain.snapshot import Snapshot
+
+
+class RunResource(msgspec.Struct, frozen=True):
+    """A run as the server shows it. Times are UTC. `snapshot` is its fold at `snapshot.seq`, if the server gave it."""
+
+    id: str
+    model: str
+    state: RunState
+    created_at: datetime
+    tail: int
+    workflow: str = "chat"
+    ended_at: datetime | None = None
+    owner: Owner | None = None
+    retry_of: str | None = None
+    metadata: dict[str, str] = {}
+    snapshot: Snapshot | None = None
+    metrics: dict[str, Any] | None = None
+
+
+class RunPage(msgspec.Struct, frozen=True):
+    """Runs, newest first. `next` asks for the page after this one; None at the end."""
+
+    runs: tuple[RunResource, ...]
+    next: str | None = None
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A model that can be called, by the name that callers use."""
+
+    name: str
+    provider: str = ""
+    model: str = ""
+    capabilities: tuple[str, ...] = ()
+
+
+class ModelPage(msgspec.Struct, frozen=True):
+    models: tuple[Model, ...]
+
+
+R = TypeVar("R")
+
+
+def decode(body: bytes, kind: type[R]) -> R:
+    """A resource from its JSON. Raises `ParseError`."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.MsgspecError as error:
+        raise ParseError(f"The server's answer is not a {kind.__name__}") from error
