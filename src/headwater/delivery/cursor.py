@@ -1,0 +1,58 @@
+"""Where a reader stands: the seq of the last record that it has, and what may be wrong with it. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from headwater.errors import BadRequestError, CursorAheadError, CursorTrimmedError
+
+#: More digits than any log will ever need; longer ones are refused before they are turned into a number.
+_DIGITS_MAX = 15
+
+
+class Cursor(NamedTuple):
+    """From where to read: after a seq, or from a snapshot of everything so far."""
+
+    after: int = 0
+    from_snapshot: bool = False
+
+
+def parse_cursor(last_event_id: str | None = None, after: str | None = None, start: str | None = None) -> Cursor:
+    """The cursor that a request asks for: `Last-Event-ID`, else `?after=`, else `?from=`.
+
+    EventSource sends the URL that it was made with on every reconnect, so the header must win over
+    the query. An empty header is that of a client which has not seen an id yet, and says nothing.
+    Raises `BadRequestError` for anything but a decimal number, and for an unknown `from`.
+    """
+    if start is not None and start != "snapshot":
+        raise BadRequestError("`from` can only be `snapshot`.", parameter="from")
+    if last_event_id:
+        return Cursor(_seq(last_event_id, "Last-Event-ID"))
+    if after is not None:
+        if start is not None:
+            raise BadRequestError("`after` and `from` say two different things; send one of them.", parameter="from")
+        return Cursor(_seq(after, "after"))
+    return Cursor(0, start is not None)
+
+
+def _seq(text: str, name: str) -> int:
+    # Not int() alone: that takes "+1", " 1", "1_000" and digits of other scripts.
+    if not (text.isascii() and text.isdigit()):
+        raise BadRequestError(f"`{name}` must be the seq of a record: a whole number from 0.", parameter=name)
+    digits = text.lstrip("0") or "0"
+    if len(digits) > _DIGITS_MAX:
+        raise BadRequestError(f"`{name}` is larger than any seq.", parameter=name)
+    return int(digits)
+
+
+def ahead(after: int, tail: int) -> CursorAheadError:
+    """The refusal of a cursor past the tail. Never a silent wait: the client believes in records that are not there."""
+    return CursorAheadError(f"The cursor is {after}, but the run's last record is {tail}.", tail=tail)
+
+
+def trimmed(run: str, after: int, first: int) -> CursorTrimmedError:
+    """The refusal of a cursor whose next record is gone, with the place where its sum still is."""
+    return CursorTrimmedError(
+        f"Record {after + 1} is gone; the oldest one kept is {first}. The run's snapshot holds what they amounted to.",
+        snapshot=f"/api/v1/runs/{run}",
+    )

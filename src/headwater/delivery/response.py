@@ -1,0 +1,111 @@
+"""A subscription as the body of an HTTP answer, over ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any, NamedTuple, cast
+
+from headwater.delivery.connection import Connection, Scope, connection_of
+from headwater.delivery.subscription import Subscription, Why
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+#: On every answer of the server.
+PROTOCOL = (b"headwater-protocol", b"1")
+
+
+class Answer(NamedTuple):
+    """The head of an answer that carries a run's records."""
+
+    run: str
+    status: int
+    media_type: bytes
+    extra_headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    def start(self) -> Message:
+        """Proxies must neither keep the answer nor hold it back until they have enough of it."""
+        headers = [
+            PROTOCOL,
+            (b"content-type", self.media_type),
+            (b"cache-control", b"no-cache, no-transform"),
+            (b"x-accel-buffering", b"no"),
+            (b"x-run-id", self.run.encode()),
+            *self.extra_headers,
+        ]
+        return {"type": "http.response.start", "status": self.status, "headers": headers}
+
+    def without_content(self) -> Message:
+        headers = [PROTOCOL, (b"cache-control", b"no-cache"), (b"x-run-id", self.run.encode()), *self.extra_headers]
+        return {"type": "http.response.start", "status": 204, "headers": headers}
+
+
+class HttpSink:
+    """Writes an answer's body from outside its task.
+
+    Headwater's server takes a message without waiting while the connection is not paused, so the
+    coroutine that `send` returns is run to its end on the spot: no task wakes for a token.
+    """
+
+    __slots__ = ("_connection", "_send")
+
+    def __init__(self, send: Send, connection: Connection) -> None:
+        self._send = send
+        self._connection = connection
+
+    def write(self, data: bytes) -> bool:
+        try:
+            _run_through(self._send({"type": "http.response.body", "body": data, "more_body": True}))
+        except Exception:
+            # The connection broke this very moment, or something between us and it waits: the reader must resume.
+            self._connection.abort()
+            return False
+        return not self._connection.paused
+
+    def finish(self) -> None:
+        try:
+            _run_through(self._send({"type": "http.response.body", "body": b"", "more_body": False}))
+        except Exception:
+            self._connection.abort()
+
+    def abort(self) -> None:
+        self._connection.abort()
+
+
+def _run_through(sending: Awaitable[None]) -> None:
+    coroutine = cast("Coroutine[Any, Any, None]", sending)
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    coroutine.close()
+    raise RuntimeError("sending waits though the connection is not paused: an ASGI layer holds answers back")
+
+
+async def respond(
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    answer: Answer,
+    greeting: bytes,
+    join: Callable[[HttpSink], Subscription],
+) -> None:
+    """Sends the head at once, then lives as long as the client stays; the subscription writes the rest.
+
+    Returns when the answer is complete or the client is gone.
+    """
+    connection = connection_of(scope)
+    await send(answer.start())
+    if greeting:
+        await send({"type": "http.response.body", "body": greeting, "more_body": True})
+    subscription = join(HttpSink(send, connection))
+    connection.on_resume(subscription.drained)
+    try:
+        subscription.begin(full=connection.paused)
+        # A body that a client sends along is read and dropped: only its leaving matters.
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    finally:
+        connection.on_resume(None)
+        subscription.end(Why.CLIENT)
