@@ -1,0 +1,344 @@
+"""Chat Completions, as OpenAI defined it and as every compatible server speaks it.
+
+The stream is https://platform.openai.com/docs/api-reference/chat-streaming: one JSON chunk an SSE event, `[DONE]` at
+the end. What other servers add is read too: `reasoning_content` (DeepSeek, xAI, Alibaba), `reasoning` (Groq,
+Cerebras), `reasoning_details` (OpenRouter, Snowflake), content as a list of parts (Mistral), `citations` and
+`search_results` (Perplexity), `executed_tools` and `x_groq.usage` (Groq), costs (OpenRouter, Perplexity, xAI).
+
+The stream is whole at `[DONE]`, or with a finish reason and then a clean end of the body.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from headwater.domain.event import Annotation, Chunk, FinishReason, ProviderData, Reasoning, Refusal, UsageReport
+from headwater.domain.message import GenerationRequest, Usage
+from headwater.errors import ErrorCode, ProviderError, Truncated
+from headwater.providers.contract import Decoder, Finish, Frame, Framing, HttpRequest, Item
+from headwater.providers.openai_chat_error import SENTENCES, error_words, provider_error, refusal_error
+from headwater.providers.openai_chat_request import Quirks, request_body
+from headwater.providers.openai_chat_tools import ToolCalls, ToolDelta, ToolFunction
+from headwater.providers.openai_chat_usage import read_usage
+from headwater.providers.surrogates import REPLACEMENT, join_surrogates, replace_surrogates, scrub_surrogates
+
+__all__ = ["OpenAIChat", "Quirks"]
+
+#: The provider's word for why it stopped, in lower case, as ours. A word that is not here counts as `stop`.
+FINISH_REASONS: Final[dict[str, FinishReason]] = {
+    "stop": "stop",
+    "stop_sequence": "stop",
+    "end_turn": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "complete": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "model_length": "length",
+    "tool_calls": "tool_calls",
+    "tool_use": "tool_calls",
+    "tool_call": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+    "safety": "content_filter",
+    "sensitive": "content_filter",
+    "refusal": "refusal",
+}
+
+#: Words in the same place that are no end of an answer but a failure (OpenRouter and Mistral, vLLM, DeepSeek).
+FAILURES: Final[dict[str, ErrorCode]] = {
+    "error": ErrorCode.SERVER,
+    "abort": ErrorCode.SERVER,
+    "insufficient_system_resource": ErrorCode.OVERLOADED,
+}
+
+_DONE: Final = b"[DONE]"
+
+
+class _Delta(msgspec.Struct, gc=False):
+    # What is `Any` may have any shape without the answer being less whole, and is looked at before it is used.
+    content: str | list[Any] | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    reasoning_details: Any = None
+    refusal: str | None = None
+    tool_calls: list[ToolDelta] | None = None
+    function_call: ToolFunction | None = None
+    annotations: Any = None
+    executed_tools: Any = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+    index: int | None = None
+    logprobs: Any = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    choices: list[_Choice] | None = None
+    error: Any = None
+    usage: Any = None
+    x_groq: Any = None
+    citations: Any = None
+    search_results: Any = None
+
+
+_chunks: Final = msgspec.json.Decoder(_Chunk)
+
+
+class OpenAIChat:
+    """The dialect. `quirks` is the server's row in the catalog; without it the server is OpenAI."""
+
+    name: str = "openai_chat"
+    framing: Framing = Framing.SSE
+
+    def __init__(self, quirks: Quirks | None = None) -> None:
+        self.quirks = quirks or Quirks()
+
+    def request(self, request: GenerationRequest) -> HttpRequest:
+        body = msgspec.json.encode(request_body(request, self.quirks))
+        headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+        return HttpRequest("/chat/completions", body, headers=headers)
+
+    def decoder(self, request: GenerationRequest) -> Decoder:
+        return OpenAIChatDecoder(self.quirks.provider_name, logprobs=request.settings.logprobs is not None)
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        return refusal_error(status, headers, body, provider=self.quirks.provider_name)
+
+
+class OpenAIChatDecoder:
+    """One stream's state. Of several choices only the first is read, for requests never ask for more."""
+
+    def __init__(self, provider: str, *, logprobs: bool = False) -> None:
+        self._provider = provider
+        self._logprobs = logprobs
+        self._done = False
+        self._ended = False
+        #: the last finish reason of the choice; a gateway may send it twice, or one a turn of its own
+        self._finish: str | None = None
+        self._tools = ToolCalls()
+        self._has_text = False
+        self._has_refusal = False
+        self._usage: Usage | None = None
+        self._usage_told: Usage | None = None
+        self._sources: dict[str, Any] = {}
+        #: from the first string with half a surrogate pair on, text goes the slow way
+        self._mending = False
+        self._halves: dict[type[Chunk | Reasoning | Refusal], str] = {}
+
+    @property
+    def ended(self) -> bool:
+        return self._done
+
+    def feed(self, frame: Frame) -> list[Item]:
+        if self._done:
+            return []
+        items: list[Item] = []
+        try:
+            try:
+                chunk = _chunks.decode(frame.data)
+            except msgspec.DecodeError:
+                read = self._read_again(frame)
+                if read is None:
+                    return []
+                chunk = read
+            if chunk.error or frame.event == "error":
+                self._raise_error(frame.data)
+            if chunk.choices is None:
+                self._take_unknown(frame.data)
+            else:
+                for choice in chunk.choices:
+                    if not choice.index:
+                        self._take_choice(choice, items)
+            if chunk.usage is not None or chunk.x_groq is not None:
+                self._take_usage(chunk, items)
+            if chunk.citations is not None or chunk.search_results is not None:
+                self._take_sources(chunk, items)
+        except RecursionError:
+            raise self._unreadable(frame.data) from None
+        return items
+
+    def end(self, clean: bool) -> list[Item]:
+        if self._ended:
+            return []
+        if not self._done and not (clean and self._finish is not None):
+            seen = "a finish reason and no clean end" if self._finish is not None else "no finish reason"
+            raise Truncated(provider=self._provider, detail=f"the stream ended with {seen}, and without [DONE]")
+        self._ended = True
+        items: list[Item] = [kind(REPLACEMENT, 0) for kind in self._halves]
+        self._tools.finish(items)
+        self._tell_usage(items)
+        items.append(Finish(self._reason(), self._finish or ""))
+        return items
+
+    def _reason(self) -> FinishReason:
+        if self._finish is None:
+            reason: FinishReason = "tool_calls" if self._tools else "stop"
+        else:
+            reason = FINISH_REASONS.get(self._finish.lower(), "stop")
+        # OpenAI ends a refusal with `stop`.
+        return "refusal" if reason == "stop" and self._has_refusal and not self._has_text else reason
+
+    def _take_choice(self, choice: _Choice, items: list[Item]) -> None:
+        delta = choice.delta
+        if delta is not None:
+            content = delta.content
+            if delta.reasoning_content or delta.reasoning or delta.reasoning_details:
+                self._take_reasoning(delta, items)
+            if content or self._logprobs:
+                if isinstance(content, list):
+                    self._take_parts(content, items)
+                else:
+                    self._take_content(content or "", choice, items)
+            if delta.refusal:
+                self._has_refusal = True
+                self._take_text(Refusal, delta.refusal, items)
+            if delta.tool_calls:
+                for position, piece in enumerate(delta.tool_calls):
+                    self._tools.take(position if piece.index is None else piece.index, piece, items)
+            if delta.function_call is not None:
+                self._tools.take(ToolCalls.LEGACY, ToolDelta(function=delta.function_call), items)
+            if delta.annotations or delta.executed_tools:
+                self._take_annotations(delta, items)
+        if choice.finish_reason:
+            self._finish = replace_surrogates(choice.finish_reason)
+            if (word := self._finish.lower()) in FAILURES:
+                code = FAILURES[word]
+                raise ProviderError(code, SENTENCES[code], provider=self._provider, detail=f"finish_reason {word}")
+            self._tools.finish(items)
+
+    def _take_content(self, content: str, choice: _Choice, items: list[Item]) -> None:
+        logprobs = choice.logprobs if self._logprobs else None
+        if isinstance(logprobs, dict) and logprobs.get("content"):
+            if self._mending:
+                content, logprobs = self._mend(Chunk, content), scrub_surrogates(logprobs)
+            items.append(Chunk(content, 0, None, logprobs))
+            self._has_text = True
+        elif content:
+            self._has_text = True
+            if self._mending:
+                self._take_text(Chunk, content, items)
+            else:
+                items.append(Chunk(content, 0))
+
+    def _take_text(self, kind: type[Chunk | Reasoning | Refusal], text: str, items: list[Item]) -> None:
+        if self._mending:
+            text = self._mend(kind, text)
+        if text:
+            items.append(kind(text, 0))
+
+    def _take_reasoning(self, delta: _Delta, items: list[Item]) -> None:
+        """One of the three forms, for a gateway sends the same words in two of them."""
+        text = delta.reasoning_content or delta.reasoning
+        text = text if isinstance(text, str) else ""
+        details = delta.reasoning_details if isinstance(delta.reasoning_details, list) else []
+        details = [each for each in details if isinstance(each, dict)]
+        if not text:
+            words = [each.get("text") or each.get("summary") for each in details]
+            text = "".join(each for each in words if isinstance(each, str))
+        if text:
+            self._take_text(Reasoning, text, items)
+        for each in details:
+            if each.get("data") or each.get("signature"):
+                items.append(ProviderData(self._provider, self._value(each)))
+
+    def _take_parts(self, parts: list[Any], items: list[Item]) -> None:
+        for part in parts:
+            match part:
+                case {"type": "text", "text": str(text)}:
+                    self._has_text = self._has_text or bool(text)
+                    self._take_text(Chunk, text, items)
+                case {"type": "thinking", "thinking": str(text)}:
+                    self._take_text(Reasoning, text, items)
+                case {"type": "thinking", "thinking": list(thoughts)}:
+                    texts = [each.get("text") for each in thoughts if isinstance(each, dict)]
+                    self._take_text(Reasoning, "".join(each for each in texts if isinstance(each, str)), items)
+                case _:
+                    items.append(Annotation(self._provider, self._value(part)))
+
+    def _take_annotations(self, delta: _Delta, items: list[Item]) -> None:
+        if isinstance(delta.annotations, list):
+            items += [Annotation(self._provider, self._value(each)) for each in delta.annotations]
+        if delta.executed_tools:
+            items.append(Annotation(self._provider, {"executed_tools": self._value(delta.executed_tools)}))
+
+    def _take_sources(self, chunk: _Chunk, items: list[Item]) -> None:
+        """Perplexity repeats its sources on every chunk; they are told when they change."""
+        for name, value in (("citations", chunk.citations), ("search_results", chunk.search_results)):
+            if value and self._sources.get(name) != value:
+                self._sources[name] = value
+                items.append(Annotation(self._provider, {name: self._value(value)}))
+
+    def _take_usage(self, chunk: _Chunk, items: list[Item]) -> None:
+        """Some report on every chunk: until the answer is finished only the newest is kept, then each is told."""
+        reported = chunk.usage
+        if not isinstance(reported, dict) and isinstance(chunk.x_groq, dict):
+            reported = chunk.x_groq.get("usage")
+        if not isinstance(reported, dict):
+            return
+        self._usage = read_usage(reported)
+        if self._finish is not None or not chunk.choices:
+            self._tell_usage(items)
+
+    def _tell_usage(self, items: list[Item]) -> None:
+        if self._usage is not None and self._usage != self._usage_told:
+            self._usage_told = self._usage
+            items.append(UsageReport(self._usage))
+
+    def _mend(self, kind: type[Chunk | Reasoning | Refusal], text: str) -> str:
+        """Joins a surrogate pair that two deltas share; half a pair at the end is held back for the next delta."""
+        text, half = join_surrogates(self._halves.pop(kind, "") + text)
+        if half:
+            self._halves[kind] = half
+        return text
+
+    def _value(self, value: Any) -> Any:
+        """A value in the provider's own form, fit to be encoded."""
+        return scrub_surrogates(value) if self._mending else value
+
+    def _read_again(self, frame: Frame) -> _Chunk | None:
+        """A frame that the fast decoder refused; None for one without content. Raises PARSE for what is no chunk."""
+        data = frame.data.strip()
+        if data == _DONE:
+            self._done = True
+            return None
+        if frame.event == "error":
+            self._raise_error(data)
+        if not data:
+            return None
+        value = _loads(data)
+        if error_words(value) is not None and not value.get("choices"):
+            self._raise_error(data)
+        try:
+            chunk = msgspec.convert(value, _Chunk)
+        except msgspec.ValidationError:
+            # Without the cause, which may quote the answer.
+            raise self._unreadable(data) from None
+        self._mending = self._tools.mending = True
+        return chunk
+
+    def _unreadable(self, data: bytes) -> ProviderError:
+        detail = f"a frame of {len(data)} bytes is not a chat completion chunk"
+        return ProviderError(ErrorCode.PARSE, provider=self._provider, detail=detail)
+
+    def _take_unknown(self, data: bytes) -> None:
+        """A JSON object without choices: an error in a server's own form, or something that is passed over."""
+        if error_words(_loads(data)) is not None:
+            self._raise_error(data)
+
+    def _raise_error(self, data: bytes) -> NoReturn:
+        raise provider_error(error_words(_loads(data)), provider=self._provider)
+
+
+def _loads(data: bytes) -> Any:
+    """The JSON value, halves of surrogate pairs and all; None for what is no JSON."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,256 @@
+"""What a refusal means: the errors of OpenAI and of the servers that speak its language, as our codes.
+
+The shapes seen are OpenAI's `{"error": {message, type, code, param}}`, the same with a string or inside a list
+(Ollama, Gemini), the flat ones of vLLM, Mistral and Alibaba, and FastAPI's `detail`. Words decide before the status,
+for a status says too little: 429 is both "wait" and "pay".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, NamedTuple
+
+from headwater.errors import ErrorCode, ProviderError
+from headwater.providers.surrogates import replace_surrogates
+
+_DETAIL_CHARS_MAX: Final = 500
+#: Of a message only so much is searched for words, so that a hostile one costs nothing.
+_SEARCHED_CHARS_MAX: Final = 4_000
+_RETRY_AFTER_MS_MAX: Final = 24 * 60 * 60 * 1000
+
+#: The provider's own `code` or `type`, in lower case.
+CODE_BY_WORD: Final[dict[str, ErrorCode]] = {
+    "context_length_exceeded": ErrorCode.CONTEXT_LENGTH,
+    "string_above_max_length": ErrorCode.CONTEXT_LENGTH,
+    "exceed_context_size_error": ErrorCode.CONTEXT_LENGTH,
+    "request_too_large": ErrorCode.CONTEXT_LENGTH,
+    "content_filter": ErrorCode.CONTENT_FILTER,
+    "content_policy_violation": ErrorCode.CONTENT_FILTER,
+    "responsibleaipolicyviolation": ErrorCode.CONTENT_FILTER,
+    "data_inspection_failed": ErrorCode.CONTENT_FILTER,
+    "datainspectionfailed": ErrorCode.CONTENT_FILTER,
+    "insufficient_quota": ErrorCode.BUDGET,
+    "billing_hard_limit_reached": ErrorCode.BUDGET,
+    "billing_not_active": ErrorCode.BUDGET,
+    "insufficient_balance": ErrorCode.BUDGET,
+    "arrearage": ErrorCode.BUDGET,
+    "invalid_api_key": ErrorCode.AUTH,
+    "authentication_error": ErrorCode.AUTH,
+    "permission_error": ErrorCode.AUTH,
+    "permission_denied": ErrorCode.AUTH,
+    "unauthenticated": ErrorCode.AUTH,
+    "rate_limit_exceeded": ErrorCode.RATE_LIMIT,
+    "rate_limit_error": ErrorCode.RATE_LIMIT,
+    "too_many_requests": ErrorCode.RATE_LIMIT,
+    "resource_exhausted": ErrorCode.RATE_LIMIT,
+    "overloaded_error": ErrorCode.OVERLOADED,
+    "engine_overloaded": ErrorCode.OVERLOADED,
+    "capacity_exceeded": ErrorCode.OVERLOADED,
+    "unavailable": ErrorCode.OVERLOADED,
+    "timeout": ErrorCode.TIMEOUT,
+    "timeout_error": ErrorCode.TIMEOUT,
+    "deadline_exceeded": ErrorCode.TIMEOUT,
+    "model_not_found": ErrorCode.UNSUPPORTED,
+    "unsupported_parameter": ErrorCode.UNSUPPORTED,
+    "unsupported_value": ErrorCode.UNSUPPORTED,
+    "server_error": ErrorCode.SERVER,
+    "internal_server_error": ErrorCode.SERVER,
+    # The model, not the caller, wrote arguments that do not fit the tool's schema; another try may do better.
+    "tool_use_failed": ErrorCode.SERVER,
+}
+
+#: What a message says where code and type say nothing, e.g. `invalid_request_error`.
+CODE_BY_PHRASE: Final[tuple[tuple[re.Pattern[str], ErrorCode], ...]] = (
+    (
+        re.compile(
+            r"maximum context length|context (?:length|window|size)|prompt is too long|too many tokens|"
+            r"maximum prompt length|input is too long",
+            re.IGNORECASE,
+        ),
+        ErrorCode.CONTEXT_LENGTH,
+    ),
+    (
+        re.compile(
+            r"current quota|insufficient (?:quota|balance|credits|funds)|out of credits|requires more credits|"
+            r"credit balance",
+            re.IGNORECASE,
+        ),
+        ErrorCode.BUDGET,
+    ),
+    (
+        re.compile(r"content management policy|content filter|requires moderation|was flagged", re.IGNORECASE),
+        ErrorCode.CONTENT_FILTER,
+    ),
+    (re.compile(r"(?:incorrect|invalid) api key", re.IGNORECASE), ErrorCode.AUTH),
+    (re.compile(r"overloaded|at capacity|over capacity", re.IGNORECASE), ErrorCode.OVERLOADED),
+)
+
+#: Statuses that say more than their hundred.
+CODE_BY_STATUS: Final[dict[int, ErrorCode]] = {
+    401: ErrorCode.AUTH,
+    402: ErrorCode.BUDGET,
+    403: ErrorCode.AUTH,
+    404: ErrorCode.UNSUPPORTED,
+    405: ErrorCode.UNSUPPORTED,
+    408: ErrorCode.TIMEOUT,
+    410: ErrorCode.UNSUPPORTED,
+    413: ErrorCode.CONTEXT_LENGTH,
+    429: ErrorCode.RATE_LIMIT,
+    498: ErrorCode.OVERLOADED,
+    501: ErrorCode.UNSUPPORTED,
+    503: ErrorCode.OVERLOADED,
+    504: ErrorCode.TIMEOUT,
+    524: ErrorCode.TIMEOUT,
+    529: ErrorCode.OVERLOADED,
+}
+
+#: The sentence for the person who asked. The provider's own words may quote keys or prompts, so they are never in it.
+SENTENCES: Final[dict[ErrorCode, str]] = {
+    ErrorCode.AUTH: "The model's provider did not accept this server's key.",
+    ErrorCode.BAD_REQUEST: "The model's provider did not accept the request.",
+    ErrorCode.BUDGET: "The budget at the model's provider is used up.",
+    ErrorCode.CONTENT_FILTER: "The provider's content filter stopped this request.",
+    ErrorCode.CONTEXT_LENGTH: "The conversation is too long for this model.",
+    ErrorCode.OVERLOADED: "The model's provider is overloaded. Try again in a moment.",
+    ErrorCode.RATE_LIMIT: "The model's provider asks to wait before the next request.",
+    ErrorCode.SERVER: "The model's provider had an internal error. Try again.",
+    ErrorCode.TIMEOUT: "The model's provider took too long. Try again.",
+    ErrorCode.UNSUPPORTED: "The model's provider does not offer what was asked for.",
+}
+
+_KEYS: Final = re.compile(
+    r"\bBearer\s+\S+"
+    r"|\b(?:sk|pk|rk|gsk|xai|pplx|csk|hf|r8|nvapi|sess|tgp|fw)[-_][\w*.-]{4,}"
+    r"|\bAIza[\w-]{16,}"
+    r"|\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?"
+    r"|(?i:(?:api[-_ ]?key|authorization|password|secret|access[-_ ]?token)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]+"
+    # Whatever else is long and looks random, but for the names of requests, which support asks for.
+    r"|(?<![\w-])(?!(?:req|chatcmpl|gen|run)[-_])(?=[A-Za-z_-]*\d)(?=[\d_-]*[A-Za-z])[A-Za-z0-9]{32,}(?![\w-])"
+)
+
+
+class ErrorWords(NamedTuple):
+    """What an error object says: its message, and whatever it has of `code`, `type` and `status`, in lower case."""
+
+    message: str
+    words: tuple[str, ...]
+    status: int | None
+
+
+def redact_keys(text: str) -> str:
+    """`text` with everything that looks like a key or a token replaced."""
+    return _KEYS.sub("[redacted]", text)
+
+
+def error_words(value: object) -> ErrorWords | None:
+    """What the error in a decoded JSON value says, or None where nothing in it is an error."""
+    if isinstance(value, list) and value:
+        value = value[0]
+    if not isinstance(value, dict):
+        return None
+    inner = value.get("error")
+    if isinstance(inner, dict):
+        return _words(inner, value)
+    if isinstance(inner, str) and inner:
+        return _words({"message": inner}, value)
+    if inner:
+        return _words({}, value)
+    if isinstance(value.get("message"), str) and ("code" in value or value.get("object") == "error"):
+        return _words(value, {})
+    if value.get("detail"):
+        return _words({"message": _detail_message(value["detail"])}, {})
+    return None
+
+
+def _detail_message(detail: object) -> str:
+    if isinstance(detail, list) and detail and isinstance(detail[0], dict):
+        # FastAPI's list also holds `input`, which is what was sent: only its sentence is taken.
+        detail = detail[0].get("msg")
+    return detail if isinstance(detail, str) else ""
+
+
+def _words(inner: Mapping[str, Any], outer: Mapping[str, Any]) -> ErrorWords:
+    message = inner.get("message")
+    words: list[str] = []
+    status: int | None = None
+    innermost = inner.get("innererror")
+    places = [inner, innermost if isinstance(innermost, dict) else {}, outer]
+    for place in places:
+        for key in ("code", "type", "status", "status_code"):
+            found = place.get(key)
+            if isinstance(found, str) and found.isdigit() and len(found) == 3:
+                found = int(found)
+            if isinstance(found, str):
+                words.append(found.lower())
+            elif isinstance(found, int) and 400 <= found <= 599 and status is None:
+                status = found
+    return ErrorWords(message if isinstance(message, str) else "", tuple(words), status)
+
+
+def provider_error(
+    found: ErrorWords | None, *, provider: str, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> ProviderError:
+    """The typed error. `status` is None for an error in mid-stream, where the answer itself was a 200."""
+    said = found or ErrorWords("", (), None)
+    code = _code(said, status if status is not None else said.status)
+    lowered = {name.lower(): value for name, value in (headers or {}).items()}
+    detail = replace_surrogates(" ".join([*dict.fromkeys(said.words), said.message])).strip()
+    return ProviderError(
+        code,
+        SENTENCES[code],
+        provider=provider,
+        detail=redact_keys(detail[:_SEARCHED_CHARS_MAX])[:_DETAIL_CHARS_MAX],
+        status_code=status if status is not None else said.status,
+        retry_after_ms=_retry_after_ms(lowered),
+        retryable={"true": True, "false": False}.get(lowered.get("x-should-retry", "").lower()),
+    )
+
+
+def refusal_error(status: int, headers: Mapping[str, str], body: bytes, *, provider: str) -> ProviderError:
+    """The error of an answer that is not 2xx. `body` may be anything: cut off, HTML, empty."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        # Only what is known to be an error's words is shown to the operator; a page of HTML says nothing.
+        value = None
+    return provider_error(error_words(value), provider=provider, status=status, headers=headers)
+
+
+def _code(said: ErrorWords, status: int | None) -> ErrorCode:
+    if status == 413:
+        # Groq says `rate_limit_exceeded` here too, of a single request that no waiting makes small enough.
+        return ErrorCode.CONTEXT_LENGTH
+    for word in said.words:
+        if word in CODE_BY_WORD:
+            return CODE_BY_WORD[word]
+    searched = said.message[:_SEARCHED_CHARS_MAX]
+    for pattern, code in CODE_BY_PHRASE:
+        # "Too many tokens" a minute is a rate, not a length.
+        if pattern.search(searched) and not (status == 429 and code is ErrorCode.CONTEXT_LENGTH):
+            return code
+    if status is None:
+        return ErrorCode.BAD_REQUEST if "invalid_request_error" in said.words else ErrorCode.SERVER
+    if status in CODE_BY_STATUS:
+        return CODE_BY_STATUS[status]
+    return ErrorCode.SERVER if status >= 500 else ErrorCode.BAD_REQUEST
+
+
+def _retry_after_ms(headers: Mapping[str, str]) -> int | None:
+    """How long the provider asks to wait; a date counts from the answer's own `Date`, for there is no clock here."""
+    for name, factor in (("retry-after-ms", 1.0), ("retry-after", 1000.0)):
+        try:
+            wait_ms = float(headers[name]) * factor
+        except (KeyError, ValueError):
+            continue
+        if math.isfinite(wait_ms):
+            return min(max(0, math.ceil(wait_ms)), _RETRY_AFTER_MS_MAX)
+    try:
+        until = parsedate_to_datetime(headers["retry-after"])
+        wait_s = (until - parsedate_to_datetime(headers["date"])).total_seconds()
+    except (KeyError, ValueError, TypeError):
+        return None
+    return min(max(0, math.ceil(wait_s * 1000)), _RETRY_AFTER_MS_MAX)

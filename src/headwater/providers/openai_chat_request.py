@@ -1,0 +1,214 @@
+"""A generation request as a body of Chat Completions, for OpenAI and for the servers that speak its language.
+
+The fields are those of https://platform.openai.com/docs/api-reference/chat/create; where a server differs, its row of
+`Quirks` says how. What a server can not do is refused here, before anything is sent.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, Literal
+
+import msgspec
+
+from headwater.domain.message import (
+    GenerationRequest,
+    ImagePart,
+    Message,
+    NamedTool,
+    Settings,
+    TextPart,
+    Tool,
+    ToolResultPart,
+)
+from headwater.errors import BadRequestError, UnsupportedError
+
+#: What `settings.extra` can not set: our decoder and our accounting rest on these.
+RESERVED: Final = frozenset({"model", "messages", "stream"})
+#: What a name of a schema may hold, as OpenAI documents it.
+_SCHEMA_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
+_SCHEMA_NAME_CHARS_MAX: Final = 64
+_SCHEMA_DEPTH_MAX: Final = 64
+
+_Json = dict[str, Any]
+
+
+class Quirks(msgspec.Struct, frozen=True, kw_only=True):
+    """How a server differs from OpenAI's own; the defaults are OpenAI.
+
+    `provider_name` is what events and errors call the server, and the key of `settings.extra` that is meant for it.
+    """
+
+    provider_name: str = "openai"
+    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    #: asks for usage; a server that sends it unasked may refuse the field
+    stream_options: bool = True
+    #: whether the role `developer` is known; else it is sent as `system`
+    developer_role: bool = True
+    #: whether `response_format` takes a JSON schema
+    json_schema: bool = True
+    #: whether content may be a list of parts; a server without it takes text only
+    content_parts: bool = True
+
+
+def request_body(request: GenerationRequest, quirks: Quirks) -> _Json:
+    """The JSON object to send to `/chat/completions`.
+
+    Raises `UnsupportedError` for what the server can not do, `BadRequestError` (with a JSON pointer into the request)
+    for messages that can not be meant.
+    """
+    body: _Json = {"model": request.model, "messages": _messages(request.messages, quirks), "stream": True}
+    if quirks.stream_options:
+        body["stream_options"] = {"include_usage": True}
+    body.update(_settings(request.settings, quirks))
+    extra = request.settings.extra.get(quirks.provider_name, {})
+    pointer = f"/settings/extra/{quirks.provider_name}"
+    if reserved := sorted(RESERVED & extra.keys()):
+        raise BadRequestError(f"`{reserved[0]}` can not be set by `extra`", pointer=f"{pointer}/{reserved[0]}")
+    if extra.get("n") not in (None, 1):
+        raise UnsupportedError("more than one answer to a request (`n`) is not supported", pointer=f"{pointer}/n")
+    body.update(extra)
+    return body
+
+
+def _settings(settings: Settings, quirks: Quirks) -> _Json:
+    body: _Json = {
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        quirks.max_tokens_field: settings.max_tokens,
+        "seed": settings.seed,
+        "reasoning_effort": settings.reasoning_effort,
+    }
+    body = {name: value for name, value in body.items() if value is not None}
+    if settings.stop:
+        body["stop"] = list(settings.stop)
+    if settings.json_schema is not None:
+        body["response_format"] = _response_format(settings.json_schema, quirks)
+    if settings.tools:
+        body["tools"] = [_tool(tool) for tool in settings.tools]
+    if isinstance(settings.tool_choice, NamedTool):
+        body["tool_choice"] = {"type": "function", "function": {"name": settings.tool_choice.name}}
+    elif settings.tool_choice is not None:
+        body["tool_choice"] = settings.tool_choice
+    if settings.logprobs is not None:
+        body["logprobs"] = True
+        body["top_logprobs"] = settings.logprobs
+    return body
+
+
+def _tool(tool: Tool) -> _Json:
+    function: _Json = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+        "strict": tool.strict,
+    }
+    return {"type": "function", "function": {name: value for name, value in function.items() if value is not None}}
+
+
+def _response_format(schema: _Json, quirks: Quirks) -> _Json:
+    if not quirks.json_schema:
+        raise UnsupportedError(
+            f"{quirks.provider_name} does not take a JSON schema for its answer", pointer="/settings/json_schema"
+        )
+    title = schema.get("title")
+    name = _SCHEMA_NAME.sub("_", title if isinstance(title, str) else "")[:_SCHEMA_NAME_CHARS_MAX]
+    wanted: _Json = {"name": name or "answer", "schema": schema}
+    if _is_strict(schema):
+        # Without it the schema is advice only; with it a schema that leaves fields open is refused by OpenAI.
+        wanted["strict"] = True
+    return {"type": "json_schema", "json_schema": wanted}
+
+
+def _is_strict(schema: object, depth: int = 0) -> bool:
+    """Whether every object in the schema is closed and requires all its properties, as `strict` demands."""
+    if depth > _SCHEMA_DEPTH_MAX:
+        return False
+    if isinstance(schema, list):
+        return all(_is_strict(each, depth + 1) for each in schema)
+    if not isinstance(schema, dict):
+        return True
+    properties = schema.get("properties")
+    if schema.get("type") == "object" or isinstance(properties, dict):
+        names = set(properties) if isinstance(properties, dict) else set()
+        required = schema.get("required")
+        if schema.get("additionalProperties") is not False or names != set(
+            required if isinstance(required, list) else ()
+        ):
+            return False
+    return all(_is_strict(each, depth + 1) for key, each in schema.items() if key not in ("enum", "const", "default"))
+
+
+def _messages(messages: list[Message], quirks: Quirks) -> list[_Json]:
+    sent: list[_Json] = []
+    for at, message in enumerate(messages):
+        sent += _message(message, f"/messages/{at}", quirks)
+    return sent
+
+
+def _message(message: Message, pointer: str, quirks: Quirks) -> list[_Json]:
+    """One message, as one of the provider's or several: each tool's result is a message of its own there."""
+    parts: list[Any] = [] if isinstance(message.content, str) else list(message.content)
+    results = [part for part in parts if isinstance(part, ToolResultPart)]
+    sent: list[_Json] = [
+        {"role": "tool", "tool_call_id": result.tool_call_id, "content": result.content} for result in results
+    ]
+    if message.role == "tool":
+        if not results or len(results) != len(parts):
+            raise BadRequestError("a message of the role `tool` holds tool results only", pointer=f"{pointer}/content")
+        return sent
+    if results and message.role != "user":
+        raise BadRequestError(
+            "tool results belong in a message of the role `tool` or `user`", pointer=f"{pointer}/content"
+        )
+    if results and len(results) == len(parts):
+        return sent
+    role = "system" if message.role == "developer" and not quirks.developer_role else message.role
+    main: _Json = {"role": role, "content": _content(message, pointer, quirks)}
+    if message.name is not None:
+        main["name"] = message.name
+    if message.tool_calls:
+        if message.role != "assistant":
+            raise BadRequestError(
+                "only a message of the role `assistant` has tool calls", pointer=f"{pointer}/tool_calls"
+            )
+        main["content"] = main["content"] or None
+        main["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    sent.append(main)
+    return sent
+
+
+def _content(message: Message, pointer: str, quirks: Quirks) -> str | list[_Json]:
+    if isinstance(message.content, str):
+        return message.content
+    sent: list[_Json] = []
+    for at, part in enumerate(message.content):
+        if isinstance(part, TextPart):
+            sent.append({"type": "text", "text": part.text})
+        elif isinstance(part, ImagePart):
+            where = f"{pointer}/content/{at}"
+            if message.role != "user":
+                raise UnsupportedError(f"an image can not be part of a `{message.role}` message", pointer=where)
+            if not quirks.content_parts:
+                raise UnsupportedError(f"{quirks.provider_name} does not take images", pointer=where)
+            sent.append({"type": "image_url", "image_url": _image(part, where)})
+    if not quirks.content_parts:
+        return "".join(part["text"] for part in sent)
+    return sent
+
+
+def _image(part: ImagePart, pointer: str) -> _Json:
+    if (part.url is None) == (part.data is None):
+        raise BadRequestError("an image has either `url` or `data`", pointer=pointer)
+    if part.url is not None:
+        image: _Json = {"url": part.url}
+    elif part.media_type is None:
+        raise BadRequestError("an image given as `data` needs its `media_type`", pointer=pointer)
+    else:
+        image = {"url": f"data:{part.media_type};base64,{part.data}"}
+    if part.detail is not None:
+        image["detail"] = part.detail
+    return image

@@ -1,0 +1,142 @@
+"""The tool calls of a Chat Completions stream, put together from deltas that servers number in their own ways.
+
+OpenAI gives a call an index and names it once, in its first delta. Others leave the index out (Mistral), give every
+call the index 0 (Cerebras, Gemini), leave the id out, or make a new id for every delta (old vLLM).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from headwater.domain.event import ToolCall
+from headwater.providers.contract import Item
+from headwater.providers.surrogates import join_surrogates, replace_surrogates, scrub_surrogates
+
+_objects: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class ToolFunction(msgspec.Struct, gc=False):
+    name: str | None = None
+    #: JSON text; a few servers send the object itself
+    arguments: str | dict[str, Any] | None = None
+
+
+class ToolDelta(msgspec.Struct, gc=False):
+    index: int | None = None
+    id: str | None = None
+    function: ToolFunction | None = None
+
+
+class _Call:
+    __slots__ = ("announced", "arguments", "done", "given_id", "half", "id", "index", "name")
+
+    def __init__(self, index: int, given_id: str, id: str, name: str) -> None:
+        self.index = index
+        self.given_id = given_id
+        self.id = id
+        self.name = name
+        self.arguments: list[str] = []
+        self.half = ""
+        self.announced = False
+        self.done = False
+
+    def is_complete(self) -> bool:
+        """Whether the arguments are a JSON object, to which nothing but white space can be added."""
+        try:
+            _objects.decode("".join(self.arguments))
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+            return False
+        return True
+
+
+class ToolCalls:
+    """Takes deltas, gives `tool_call` events.
+
+    The first piece of a call comes when its name is known, the last says `done`: when the next call begins and the
+    arguments are whole, else when the answer is finished. Every piece has the call's id and name. An id that the
+    server left out, or used before, is made from the call's place, so the same stream always gives the same ids.
+    """
+
+    #: where the one call of the older `function_call` field is kept; indexes are never negative
+    LEGACY: Final = -1
+
+    def __init__(self) -> None:
+        self._current: dict[int, _Call] = {}
+        self._calls: list[_Call] = []
+        self._ids: set[str] = set()
+        #: set from the first string with half a surrogate pair on
+        self.mending = False
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def take(self, place: int, delta: ToolDelta, items: list[Item]) -> None:
+        """One delta for the call at `place`: its index, or where it stands in the chunk's list."""
+        given_id = delta.id or ""
+        function = delta.function
+        name = (function.name if function is not None else "") or ""
+        if self.mending:
+            given_id, name = replace_surrogates(given_id), replace_surrogates(name)
+        call = self._current.get(place)
+        if call is None or _begins_another(call, given_id, name):
+            for earlier in self._calls:
+                if not earlier.done and earlier.is_complete():
+                    self._close(earlier, items)
+            call = self._begin(place, given_id, name)
+        elif not call.announced and not call.name:
+            call.name = name
+        self._add(call, function.arguments if function is not None else None, items)
+
+    def finish(self, items: list[Item]) -> None:
+        """The answer is finished, and with it every call that is still open."""
+        for call in self._calls:
+            if not call.done:
+                self._close(call, items)
+
+    def _begin(self, place: int, given_id: str, name: str) -> _Call:
+        index = len(self._calls)
+        unique = given_id or f"call_{index}"
+        while unique in self._ids:
+            unique = f"{unique}_{index}"
+        self._ids.add(unique)
+        call = _Call(index, given_id, unique, name)
+        self._current[place] = call
+        self._calls.append(call)
+        return call
+
+    def _add(self, call: _Call, arguments: str | dict[str, Any] | None, items: list[Item]) -> None:
+        if isinstance(arguments, dict):
+            arguments = msgspec.json.encode(scrub_surrogates(arguments)).decode()
+        text = arguments or ""
+        if self.mending:
+            text, call.half = join_surrogates(call.half + text)
+        if text:
+            call.arguments.append(text)
+        if not call.announced:
+            if not call.name:
+                return
+            call.announced = True
+            text = "".join(call.arguments)
+        elif not text:
+            return
+        # Only white space can follow a call that is done, and its last piece still has to say so.
+        items.append(ToolCall(call.id, call.name, text, call.done, call.index))
+
+    def _close(self, call: _Call, items: list[Item]) -> None:
+        rest = "".join(call.arguments) if not call.announced else ""
+        if call.half:
+            rest += replace_surrogates(call.half)
+            call.half = ""
+        call.announced = call.done = True
+        items.append(ToolCall(call.id, call.name, rest, True, call.index))
+
+
+def _begins_another(call: _Call, given_id: str, name: str) -> bool:
+    """Whether a delta at a place that has a call begins the next one: it names a function, and is not the same call."""
+    if not name:
+        return False
+    if given_id:
+        return given_id != call.given_id and bool(call.given_id or call.is_complete())
+    return call.is_complete()
