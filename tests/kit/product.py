@@ -1,0 +1,143 @@
+"""The product itself, as its users start it: a process of its own, to be called, killed and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+START_LIMIT_S = 30.0
+
+
+def free_port() -> int:
+    """A port that nobody listens on now; the product takes it with SO_REUSEADDR, so a restart can have it again."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def toml_of(config: Mapping[str, Any]) -> str:
+    """A configuration file from sections of plain values and lists of tables."""
+    lines: list[str] = []
+    for section, values in config.items():
+        tables = values if isinstance(values, list) else [values]
+        for table in tables:
+            lines.append(f"[[{section}]]" if isinstance(values, list) else f"[{section}]")
+            lines += [f"{key} = {_literal(value)}" for key, value in table.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_literal, value)) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def compatible_model(name: str, base_url: str, **more: Any) -> dict[str, Any]:
+    """A row for a server on loopback that speaks Chat Completions."""
+    return {"name": name, "provider": "openai_chat", "base_url": base_url, "allow_private": True, **more}
+
+
+class Product:
+    """`headwater serve` in a data directory. Its log goes to `<data>/server.log` (`log_text`)."""
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        config: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
+        wrapper: Sequence[str] = (),
+    ) -> None:
+        self.data = data
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.starts = 0
+        self._config = config or {}
+        self._environ = dict(environ or {})
+        self._arguments = list(arguments)
+        #: a command that the server runs under, e.g. strace
+        self._wrapper = list(wrapper)
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def log_path(self) -> Path:
+        return self.data.parent / f"{self.data.name}.log"
+
+    @property
+    def log_text(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    @property
+    def process(self) -> asyncio.subprocess.Process:
+        assert self._process is not None, "the product was not started"
+        return self._process
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    async def start(self) -> None:
+        """Starts it and returns when it is ready. Raises AssertionError with its log if it ends instead."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        config = self.data.parent / f"{self.data.name}.toml"
+        config.write_text(toml_of(self._config))
+        command = [sys.executable, "-m", "headwater", "serve", "--port", str(self.port), "--data", str(self.data)]
+        with self.log_path.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._wrapper,
+                *command,
+                "--config",
+                str(config),
+                *self._arguments,
+                env={**os.environ, **self._environ},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self.starts += 1
+        async with asyncio.timeout(START_LIMIT_S):
+            while not await self._ready():
+                assert self.process.returncode is None, f"the server ended:\n{self.log_text[-4000:]}"
+                await asyncio.sleep(0.02)  # paces: asks again whether the port answers
+
+    async def _ready(self) -> bool:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        try:
+            writer.write(b"GET /readyz HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")
+            return (await reader.readline()).startswith(b"HTTP/1.1 200")
+        except OSError:
+            return False
+        finally:
+            writer.close()
+
+    async def kill(self) -> None:
+        """SIGKILL: what is not on disk is gone."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGKILL)
+        await self.process.wait()
+
+    async def terminate(self) -> int:
+        """SIGTERM; returns the exit code."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+        return await self.process.wait()
+
+    async def __aenter__(self) -> Product:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._process is not None:
+            await self.kill()
