@@ -210,6 +210,13 @@ class RunStore(Protocol):
         """
         ...
 
+    async def find(self, idempotency: IdempotencyKey) -> Run | None:
+        """The run that this key made, or None where it made none. Stores nothing.
+
+        Raises `ConflictError` where `create` would.
+        """
+        ...
+
     async def get(self, run: str) -> Run | None: ...
 
     async def select(self, where: RunFilter, *, cursor: str | None = None, limit: int = 50) -> RunPage:

@@ -386,20 +386,26 @@ class MemoryRuns:
     async def create(self, run: Run, idempotency: IdempotencyKey | None = None) -> Run:
         def apply() -> Run:
             if idempotency is not None:
-                keys = self._storage.medium.keys
-                name = (idempotency.owner, idempotency.route, idempotency.key)
-                known = keys.get(name)
-                if known is not None:
-                    if known.digest != idempotency.digest:
-                        raise ConflictError("this idempotency key was used with another body")
-                    if known.run is None:
-                        raise ConflictError("the run that this idempotency key made was deleted")
-                    return self._rows[known.run]
-                keys[name] = StoredKey(run.id, idempotency.digest)
+                if (known := self._made_by(idempotency)) is not None:
+                    return known
+                self._storage.medium.keys[_key_name(idempotency)] = StoredKey(run.id, idempotency.digest)
             self._rows[run.id] = run
             return run
 
         return await self._storage.change(apply, needs_space=True)
+
+    def _made_by(self, idempotency: IdempotencyKey) -> Run | None:
+        known = self._storage.medium.keys.get(_key_name(idempotency))
+        if known is None:
+            return None
+        if known.digest != idempotency.digest:
+            raise ConflictError("this idempotency key was used with another body")
+        if known.run is None:
+            raise ConflictError("the run that this idempotency key made was deleted")
+        return self._rows[known.run]
+
+    async def find(self, idempotency: IdempotencyKey) -> Run | None:
+        return self._made_by(idempotency)
 
     async def get(self, run: str) -> Run | None:
         return self._rows.get(run)
@@ -475,6 +481,10 @@ class MemoryRuns:
                     keys[name] = StoredKey(None, known.digest)
 
         await self._storage.change(apply)
+
+
+def _key_name(idempotency: IdempotencyKey) -> tuple[Any, str, str]:
+    return (idempotency.owner, idempotency.route, idempotency.key)
 
 
 def _matches(run: Run, where: RunFilter) -> bool:
