@@ -1,0 +1,250 @@
+"""One client's connection: uvicorn's HTTP protocol with bounds where it has none.
+
+What it adds, and why: uvicorn (0.54) waits for ever for a head or a body that does not come, takes a
+head of any size, parses any number of requests ahead, writes an error into the middle of an answer
+that is under way, and can not end a connection whose peer has stopped reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import NamedTuple, cast
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from headwater.api.answer import PROTOCOL_HEADER
+from headwater.api.problem import problem
+from headwater.delivery.connection import CONNECTION
+from headwater.errors import ErrorCode
+
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+class ConnectionLimits(NamedTuple):
+    """What one connection may cost. Times in seconds."""
+
+    #: request line and headers
+    head_bytes_max: int = 64 * 1024
+    headers_max: int = 100
+    #: from the first byte of a request, or from the connection's begin, to the end of its head
+    head_s: float = 10.0
+    #: between two pieces of a body, and for all of it
+    body_idle_s: float = 15.0
+    body_s: float = 300.0
+    #: requests that are parsed while an answer is under way
+    pipelined_max: int = 8
+    #: what may wait here to be taken by the kernel, before writers are told to stop, and when they may go on
+    write_high_bytes: int = 32 * 1024
+    write_low_bytes: int = 8 * 1024
+    #: for how long the peer may take none of a complete answer's last bytes
+    linger_s: float = 15.0
+
+
+class _Phase(Enum):
+    """What is expected of the client."""
+
+    HEAD = auto()
+    BODY = auto()
+    NOTHING = auto()
+
+
+class _Refused(Exception):
+    """Stops the parser; what the client is told is in the connection's `_refusal`."""
+
+
+class HttpConnection(HttpToolsProtocol):
+    """A connection; also the `Connection` that delivery finds in the scope of each of its requests."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        limits: ConnectionLimits,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        super().__init__(config, server_state, {}, loop)
+        self.access_log = False
+        self._limits = limits
+        self._resume: Callable[[], None] | None = None
+        self._phase = _Phase.HEAD
+        self._phase_since = 0.0
+        self._data_at = 0.0
+        self._looked_at = 0.0
+        self._phase_timer: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._refusal: tuple[int, ErrorCode, str] | None = None
+
+    # ── delivery's Connection ───────────────────────────────────────────────────────────────────
+
+    @property
+    def paused(self) -> bool:
+        return self.flow.write_paused
+
+    def on_resume(self, callback: Callable[[], None] | None) -> None:
+        self._resume = callback
+
+    def abort(self) -> None:
+        """A reset, not an end: what the peer has not taken is dropped, and the kernel keeps nothing of it either."""
+        peer: socket.socket | None = self.transport.get_extra_info("socket")
+        if peer is not None:
+            try:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            except OSError:
+                pass  # it is closed already
+        self.transport.abort()
+
+    # ── the transport's protocol ────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are of no class of asyncio's.
+        super().connection_made(cast(asyncio.Transport, transport))
+        self.transport.set_write_buffer_limits(high=self._limits.write_high_bytes, low=self._limits.write_low_bytes)
+        self._enter(_Phase.HEAD)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        if self._phase_timer is not None:
+            self._phase_timer.cancel()
+            self._phase_timer = None
+        self._resume = None
+        # The scope leads back here; without these two, every connection would be left to the garbage collector.
+        self.cycle = None  # type: ignore[assignment]
+        self.scope = None  # type: ignore[assignment]
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._resume is not None:
+            self._resume()
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        self._data_at = self.loop.time()
+        if self._phase is not _Phase.BODY:
+            self._head_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # The request was parsed and is answered as if nothing had been said of another protocol (RFC 9110, 7.8).
+            return
+        except httptools.HttpParserError:
+            self._refuse(*(self._refusal or (400, ErrorCode.BAD_REQUEST, "This is not HTTP/1.1.")))
+            return
+        if self._phase is _Phase.HEAD and self._head_bytes > self._limits.head_bytes_max:
+            self._refuse(431, ErrorCode.TOO_LARGE, _HEAD_TOO_LARGE)
+
+    # ── the parser's callbacks ──────────────────────────────────────────────────────────────────
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        # ASGI's types want a dict in here, of names that only they know.
+        self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
+        self._enter(_Phase.HEAD)
+
+    def on_headers_complete(self) -> None:
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        self._head_bytes = 0
+        if size > self._limits.head_bytes_max or len(self.headers) > self._limits.headers_max:
+            self._refusal = (431, ErrorCode.TOO_LARGE, _HEAD_TOO_LARGE)
+            raise _Refused
+        if len(self.pipeline) >= self._limits.pipelined_max:
+            self._refusal = (429, ErrorCode.RATE_LIMIT, "Too many requests on one connection before their answers.")
+            raise _Refused
+        self._enter(_Phase.BODY)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._enter(_Phase.NOTHING)
+        super().on_message_complete()
+
+    # ── time limits ─────────────────────────────────────────────────────────────────────────────
+
+    def _enter(self, phase: _Phase) -> None:
+        self._phase = phase
+        self._phase_since = self._data_at = self._looked_at = self.loop.time()
+        if phase is not _Phase.NOTHING and self._phase_timer is None:
+            self._arm(min(self._limits.head_s, self._limits.body_idle_s))
+
+    def _arm(self, seconds: float) -> None:
+        self._phase_timer = self.loop.call_later(seconds, self._check_phase)
+
+    def _check_phase(self) -> None:
+        """Looks whether the client has been too slow; a look costs less than a timer for each piece of a body."""
+        self._phase_timer = None
+        if self._phase is _Phase.NOTHING or self.transport.is_closing():
+            return
+        now = self.loop.time()
+        limits = self._limits
+        if self.flow.read_paused:
+            self._phase_since += now - self._looked_at  # it is we who do not read
+            self._data_at = now
+        self._looked_at = now
+        if self._phase is _Phase.HEAD:
+            left = limits.head_s - (now - self._phase_since)
+        else:
+            left = min(limits.body_idle_s - (now - self._data_at), limits.body_s - (now - self._phase_since))
+        if left > 0:
+            self._arm(left)
+        elif self._phase is _Phase.HEAD and not self._head_bytes:
+            self.transport.close()  # it said nothing, so it asked nothing
+        else:
+            self._refuse(408, ErrorCode.TIMEOUT, "The request did not come in time.")
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._end_when_written()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._end_when_written()
+
+    def _end_when_written(self, size_before: int | None = None) -> None:
+        """Closes, but not before the peer has taken the answer; cuts it off once it takes no more of it."""
+        size = self.transport.get_write_buffer_size()
+        if size == size_before:
+            self.abort()
+            return
+        if size == 0:
+            self.transport.close()
+            return
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self._limits.linger_s, self._end_when_written, size)
+
+    # ── refusals ────────────────────────────────────────────────────────────────────────────────
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, ErrorCode.BAD_REQUEST, msg)
+
+    def _refuse(self, status: int, code: ErrorCode, detail: str) -> None:
+        """Answers what never became a request, and closes. In the middle of another answer it can only cut."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if cycle.response_started or self._phase is not _Phase.BODY:
+                self.abort()
+                return
+            # Its handler waits for the body: it is told that the client is gone, and can answer no more.
+            cycle.disconnected = True
+            cycle.message_event.set()
+        answer = problem(code, detail, status=status)
+        lines = [STATUS_LINE[status]]
+        headers: list[tuple[bytes, bytes]] = [
+            *self.server_state.default_headers,
+            PROTOCOL_HEADER,
+            *answer.headers,
+            (b"content-length", b"%d" % len(answer.body)),
+            (b"connection", b"close"),
+        ]
+        lines += [b"%b: %b\r\n" % header for header in headers]
+        self.transport.write(b"".join([*lines, b"\r\n", answer.body]))
+        self.transport.close()
+        self._end_when_written()
+
+
+_HEAD_TOO_LARGE = "The request line and headers are too large."
