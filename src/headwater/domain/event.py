@@ -7,6 +7,7 @@ The bytes of a record are made once, by `encode_record`, and are what is stored 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import msgspec
@@ -274,38 +275,68 @@ class _Envelope(msgspec.Struct):
     data: msgspec.Raw
 
 
+class FlatUsage(Usage, frozen=True):
+    """The data of a `usage` record: the usage itself, and the call where the run has more than one."""
+
+    call: int | msgspec.UnsetType | None = msgspec.UNSET
+
+
 _encoder = msgspec.json.Encoder()
 _envelopes = msgspec.json.Decoder(_Envelope)
-_decoders: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(cls) for name, cls in EVENT_TYPES.items()}
+_decoders: dict[str, msgspec.json.Decoder[Any]] = {
+    name: msgspec.json.Decoder(cls) for name, cls in EVENT_TYPES.items() if cls is not UsageReport
+}
+_usages = msgspec.json.Decoder(FlatUsage)
 
 
 def encode_record(seq: int, t: int, event: Event) -> bytes:
     """The bytes of a record: one line of JSON in UTF-8, without raw CR, LF or NUL.
 
-    Usage is flat on the wire (`{"type":"usage","data":{"input_tokens":9,…}}`).
+    Usage is flat on the wire (`{"type":"usage","data":{"input_tokens":9,…}}`). Half a surrogate
+    pair, which UTF-8 can not say, becomes U+FFFD.
+    Raises ValueError for an `Unknown` with the name of a known type: nobody may forge one.
     """
-    if type(event) is Chunk and event.call is None and event.logprobs is None:
-        # Nearly every record is one of these; the template is what keeps a token cheap.
-        return b'{"seq":%d,"t":%d,"type":"chunk","data":{"content":%b,"index":%d}}' % (
-            seq,
-            t,
-            _encoder.encode(event.content),
-            event.index,
-        )
-    if type(event) is Unknown:
-        name, data = event.name, _encoder.encode(event.data)
-    elif type(event) is UsageReport:
-        name, data = event.type, _encode_usage(event)
-    else:
-        name, data = event.type, _encoder.encode(event)
-    return b'{"seq":%d,"t":%d,"type":%b,"data":%b}' % (seq, t, _encoder.encode(name), data)
+    try:
+        if type(event) is Chunk and event.call is None and event.logprobs is None:
+            # Nearly every record is one of these; the template is what keeps a token cheap.
+            return b'{"seq":%d,"t":%d,"type":"chunk","data":{"content":%b,"index":%d}}' % (
+                seq,
+                t,
+                _encoder.encode(event.content),
+                event.index,
+            )
+        return _encode_with(_encoder.encode, seq, t, event)
+    except UnicodeEncodeError:
+        return _encode_with(_encode_mended, seq, t, event)
 
 
-def _encode_usage(event: UsageReport) -> bytes:
-    flat = msgspec.to_builtins(event.usage)
-    if event.call is not None:
-        flat["call"] = event.call
-    return _encoder.encode(flat)
+def _encode_with(encode: Callable[[object], bytes], seq: int, t: int, event: Event) -> bytes:
+    name: str = event.type
+    data: object = event
+    if isinstance(event, Unknown):
+        if event.name in EVENT_TYPES:
+            raise ValueError(f"{event.name} is a known type of event")
+        name, data = event.name, event.data
+    elif isinstance(event, UsageReport):
+        members = {field: getattr(event.usage, field) for field in Usage.__struct_fields__}
+        data = FlatUsage(**members, call=msgspec.UNSET if event.call is None else event.call)
+    return b'{"seq":%d,"t":%d,"type":%b,"data":%b}' % (seq, t, encode(name), encode(data))
+
+
+def _encode_mended(value: object) -> bytes:
+    return _encoder.encode(_mended(msgspec.to_builtins(value)))
+
+
+def _mended(value: Any) -> Any:
+    """Plain data, with halves of surrogate pairs joined or replaced."""
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case dict():
+            return {_mended(key): _mended(each) for key, each in value.items()}
+        case list():
+            return [_mended(each) for each in value]
+    return value
 
 
 def decode_record(payload: bytes) -> Record:
@@ -316,9 +347,9 @@ def decode_record(payload: bytes) -> Record:
     envelope = _envelopes.decode(payload)
     event: Event
     if envelope.type == "usage":
-        fields = msgspec.json.decode(envelope.data)
-        call = fields.pop("call", None) if isinstance(fields, dict) else None
-        event = UsageReport(usage=msgspec.convert(fields, Usage), call=call)
+        flat = _usages.decode(envelope.data)
+        usage = Usage(**{field: getattr(flat, field) for field in Usage.__struct_fields__})
+        event = UsageReport(usage=usage, call=None if flat.call is msgspec.UNSET else flat.call)
     elif (decoder := _decoders.get(envelope.type)) is not None:
         event = decoder.decode(envelope.data)
     else:

@@ -90,7 +90,8 @@ class Fold:
         self._tools: dict[tuple[int, str], _ToolCallPieces] = {}
         self._calls: dict[int, CallSnapshot] = {}
         self._usage: dict[int, Usage] = {}
-        self._value: Any = None
+        #: whole values of the structured answer, with their seq and call
+        self._values: list[tuple[int, int, Any]] = []
         self._state: dict[str, Any] = {}
 
     def apply_all(self, records: Iterable[ev.Record]) -> None:
@@ -118,7 +119,7 @@ class Fold:
             case ev.Context():
                 self._state["context"] = event.context
             case ev.Field(path="", done=True):
-                self._value = event.value
+                self._values.append((record.seq, event.call or 1, event.value))
             case ev.Complete() | ev.Cancelled() | ev.Error():
                 self.final = event
             case _:
@@ -149,9 +150,11 @@ class Fold:
             if tool.seq >= start:
                 del self._tools[tool_key]
                 continue
+            tool.name = [p for p in tool.name if p[0] < start]
             tool.arguments = [p for p in tool.arguments if p[0] < start]
             if tool.done_at is not None and tool.done_at >= start:
                 tool.done_at = None
+        self._values = [v for v in self._values if v[1] != event.call or v[0] < start]
         self._usage.pop(event.call, None)
 
     def _answers(self, call: int) -> bool:
@@ -165,6 +168,14 @@ class Fold:
             if part_kind == kind and self._answers(call)
             for _, text in pieces
         )
+
+    @property
+    def _value(self) -> Any:
+        """The structured answer: the newest whole value of an answer call, else the application's result."""
+        for _, call, value in reversed(self._values):
+            if self._answers(call):
+                return value
+        return self.final.result if isinstance(self.final, ev.Complete) else None
 
     @property
     def text(self) -> str:
@@ -195,7 +206,7 @@ class Fold:
             ],
             reasoning=self._joined("reasoning"),
             refusal=self._joined("refusal"),
-            value=self._value if self._value is not None else getattr(self.final, "result", None),
+            value=self._value,
             tool_calls=[
                 ToolCallSnapshot(
                     id=tool_id,
