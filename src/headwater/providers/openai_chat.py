@@ -88,7 +88,7 @@ class _Chunk(msgspec.Struct, gc=False):
     search_results: Any = None
 
 
-_chunks: Final = msgspec.json.Decoder(_Chunk)
+_decode_chunk: Final = msgspec.json.Decoder(_Chunk).decode
 
 
 class OpenAIChat:
@@ -130,6 +130,8 @@ class OpenAIChatDecoder:
         self._sources: dict[str, Any] = {}
         #: from the first string with half a surrogate pair on, text goes the slow way
         self._mending = False
+        #: whether content needs more than being handed on
+        self._careful = logprobs
         self._halves: dict[type[Chunk | Reasoning | Refusal], str] = {}
 
     @property
@@ -142,7 +144,7 @@ class OpenAIChatDecoder:
         items: list[Item] = []
         try:
             try:
-                chunk = _chunks.decode(frame.data)
+                chunk = _decode_chunk(frame.data)
             except msgspec.DecodeError:
                 read = self._read_again(frame)
                 if read is None:
@@ -191,11 +193,11 @@ class OpenAIChatDecoder:
             content = delta.content
             if delta.reasoning_content or delta.reasoning or delta.reasoning_details:
                 self._take_reasoning(delta, items)
-            if content or self._logprobs:
-                if isinstance(content, list):
-                    self._take_parts(content, items)
-                else:
-                    self._take_content(content or "", choice, items)
+            if content.__class__ is str and content and not self._careful:
+                self._has_text = True
+                items.append(Chunk(content, 0))
+            elif content or self._careful:
+                self._take_content(content or "", choice, items)
             if delta.refusal:
                 self._has_refusal = True
                 self._take_text(Refusal, delta.refusal, items)
@@ -213,19 +215,17 @@ class OpenAIChatDecoder:
                 raise ProviderError(code, SENTENCES[code], provider=self._provider, detail=f"finish_reason {word}")
             self._tools.finish(items)
 
-    def _take_content(self, content: str, choice: _Choice, items: list[Item]) -> None:
+    def _take_content(self, content: str | list[Any], choice: _Choice, items: list[Item]) -> None:
+        if isinstance(content, list):
+            self._take_parts(content, items)
+            return
+        self._has_text = self._has_text or bool(content)
         logprobs = choice.logprobs if self._logprobs else None
         if isinstance(logprobs, dict) and logprobs.get("content"):
-            if self._mending:
-                content, logprobs = self._mend(Chunk, content), scrub_surrogates(logprobs)
-            items.append(Chunk(content, 0, None, logprobs))
-            self._has_text = True
-        elif content:
-            self._has_text = True
-            if self._mending:
-                self._take_text(Chunk, content, items)
-            else:
-                items.append(Chunk(content, 0))
+            text = self._mend(Chunk, content) if self._mending else content
+            items.append(Chunk(text, 0, None, self._value(logprobs)))
+        else:
+            self._take_text(Chunk, content, items)
 
     def _take_text(self, kind: type[Chunk | Reasoning | Refusal], text: str, items: list[Item]) -> None:
         if self._mending:
@@ -236,17 +236,18 @@ class OpenAIChatDecoder:
     def _take_reasoning(self, delta: _Delta, items: list[Item]) -> None:
         """One of the three forms, for a gateway sends the same words in two of them."""
         text = delta.reasoning_content or delta.reasoning
-        text = text if isinstance(text, str) else ""
-        details = delta.reasoning_details if isinstance(delta.reasoning_details, list) else []
-        details = [each for each in details if isinstance(each, dict)]
-        if not text:
-            words = [each.get("text") or each.get("summary") for each in details]
-            text = "".join(each for each in words if isinstance(each, str))
-        if text:
-            self._take_text(Reasoning, text, items)
-        for each in details:
-            if each.get("data") or each.get("signature"):
-                items.append(ProviderData(self._provider, self._value(each)))
+        if not isinstance(text, str):
+            text = ""
+        if delta.reasoning_details:
+            details = delta.reasoning_details if isinstance(delta.reasoning_details, list) else []
+            details = [each for each in details if isinstance(each, dict)]
+            if not text:
+                words = [each.get("text") or each.get("summary") for each in details]
+                text = "".join(each for each in words if isinstance(each, str))
+            for each in details:
+                if each.get("data") or each.get("signature"):
+                    items.append(ProviderData(self._provider, self._value(each)))
+        self._take_text(Reasoning, text, items)
 
     def _take_parts(self, parts: list[Any], items: list[Item]) -> None:
         for part in parts:
@@ -320,7 +321,7 @@ class OpenAIChatDecoder:
         except msgspec.ValidationError:
             # Without the cause, which may quote the answer.
             raise self._unreadable(data) from None
-        self._mending = self._tools.mending = True
+        self._mending = self._careful = self._tools.mending = True
         return chunk
 
     def _unreadable(self, data: bytes) -> ProviderError:

@@ -12,15 +12,16 @@ Where a stream is whole is for the caller to say, by other means than the decode
 
 from __future__ import annotations
 
+import copy
 import itertools
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from headwater.domain.event import decode_record, encode_record
 from headwater.domain.message import GenerationRequest
 from headwater.errors import ErrorCode, ProviderError
-from headwater.providers.contract import Dialect, Finish, Frame, Framing, Item
+from headwater.providers.contract import Dialect, Finish, Framing, Item
 from headwater.wire.sse import SSEDecoder
 
 #: A request that asks for nothing special.
@@ -103,11 +104,9 @@ def check_dialect(
     decoded = decode_pieces(dialect, [body], clean=True, request=request)
     _check_items(decoded)
     check_cutting(dialect, body, decoded, rng=rng, request=request)
-    frames = _frames(body)
-    for at in range(len(frames) + 1):
-        length = frames[at - 1][0] if at else 0
+    for length, cut_here in _at_boundaries(dialect, body, request):
         for clean in (True, False):
-            check_truncated(decoded, _decode_frames(dialect, frames[:at], clean, request), ends, length, clean=clean)
+            check_truncated(decoded, cut_here(clean), ends, length, clean=clean)
     for _ in range(cuts):
         length = rng.randrange(len(body) + 1)
         for clean in (True, False):
@@ -165,24 +164,34 @@ def _check_items(decoded: Decoded) -> None:
             assert record.event == item, f"item {seq} is not what its record says"
 
 
-def _frames(body: bytes) -> list[tuple[int, Frame]]:
-    """Each frame with the number of bytes after which it was there."""
-    sse = SSEDecoder()
-    return [(at + 1, frame) for at in range(len(body)) for frame in sse.feed(body[at : at + 1])]
+def _at_boundaries(
+    dialect: Dialect, body: bytes, request: GenerationRequest
+) -> Iterator[tuple[int, Callable[[bool], Decoded]]]:
+    """Before the first event and after each: how many bytes came, and what becomes of the stream if it ends there.
 
-
-def _decode_frames(
-    dialect: Dialect, frames: Sequence[tuple[int, Frame]], clean: bool, request: GenerationRequest
-) -> Decoded:
-    decoder = dialect.decoder(request)
+    The end is asked of a copy, for a decoder holds the state of its stream and nothing else.
+    """
+    sse, decoder = SSEDecoder(), dialect.decoder(request)
     items: list[Item] = []
-    try:
-        for _, frame in frames:
-            items += decoder.feed(frame)
-        items += decoder.end(clean)
-    except ProviderError as error:
-        return Decoded(items, error)
-    return Decoded(items, None)
+    failed: ProviderError | None = None
+
+    def cut_here(clean: bool) -> Decoded:
+        if failed is not None:
+            return Decoded(list(items), failed)
+        try:
+            return Decoded(items + copy.deepcopy(decoder).end(clean), None)
+        except ProviderError as error:
+            return Decoded(list(items), error)
+
+    yield 0, cut_here
+    for at in range(len(body)):
+        for frame in sse.feed(body[at : at + 1]):
+            try:
+                if failed is None:
+                    items += decoder.feed(frame)
+            except ProviderError as error:
+                failed = error
+            yield at + 1, cut_here
 
 
 def _kind(decoded: Decoded) -> tuple[ErrorCode, str] | None:

@@ -1,0 +1,237 @@
+"""Every recorded Chat Completions stream comes out as the provider's own SDK read it, however its bytes are cut."""
+
+import random
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headwater.domain.event import Chunk, Reasoning, Refusal, ToolCall, UsageReport
+from headwater.domain.message import GenerationRequest, Settings, Usage
+from headwater.errors import ErrorCode
+from headwater.providers.contract import Finish
+from headwater.providers.openai_chat import FINISH_REASONS, OpenAIChat
+from headwater.testing.dialect import Decoded, check_dialect, decode_pieces, pieces_of
+from tests.providers.chat_ends import chat_ends
+from tests.recordings import Recording, chat_recordings, recordings_dir
+
+RECORDINGS = {recording.name: recording for recording in chat_recordings()}
+DIALECT = OpenAIChat()
+
+
+class Deviation(NamedTuple):
+    """Where we and the golden differ: the fields of its summary, what they are here, and why ours is right."""
+
+    fields: dict[str, Any]
+    reason: str
+
+
+_XAI = "xAI counts reasoning apart from the completion; ours has OpenAI's sense, in which output includes it"
+_GROQ = "the usage is in `x_groq`, which the SDK does not read"
+
+DEVIATIONS: dict[str, Deviation] = {
+    "cerebras-chat/vercel-ai--cererebras-structured-output-tools.1-0-0b06f3.sse": Deviation(
+        {"tool_calls": [("bbd2b9d98", "nonUsefulTool", "{}"), ("e0ecf32e0", "nonUsefulTool", "{}")]},
+        "two calls with the index 0 and ids of their own; the SDK runs their arguments together to {}{}",
+    ),
+    "groq-chat/openllmetry--chat-streaming-legacy-0-1bc9e7.sse": Deviation({"usage": (18, 0, 73, 0)}, _GROQ),
+    "groq-chat/pydantic-ai--groq-model-web-search-tool-stream-0-9c1766.sse": Deviation(
+        {"usage": (5003, 0, 359, 0)}, _GROQ
+    ),
+    "snowflake-chat/pydantic-ai--snowflake-thinking-streaming-0-c6b2fe.sse": Deviation(
+        {"reasoning": "15 * 27 = 405"},
+        "the reasoning is in `reasoning_details` only, which the SDK does not read",
+    ),
+    "xai-chat/vercel-ai--xai-text-0-24ca8b.sse": Deviation({"usage": (12, 11, 291, 290)}, _XAI),
+    "xai-chat/vercel-ai--xai-tool-call-0-39903a.sse": Deviation({"usage": (291, 290, 222, 196)}, _XAI),
+    "xai-chat/vercel-ai--xai-tool-call-0-592299.sse": Deviation({"usage": (307, 306, 253, 227)}, _XAI),
+}
+
+#: Where the SDK raised on legal bytes and has nothing to compare with: the recording that the stream was made from.
+GOLDEN_OF: dict[str, str] = {
+    # a block that holds only `retry:`, which the SDK tries to read as JSON
+    "openai-chat/synth--retry-only-block-first.sse": (
+        "openai-chat/openinference--testassistantagent.test-agent-run-1-efe247.sse"
+    ),
+}
+
+#: Streams that are not whole, or hold an error: how they end here. The SDK takes some of them for an end.
+FAILURES: dict[str, tuple[ErrorCode, str]] = {
+    "gpustack-chat/ruby-llm--extended-thinking-gpustack-qwen3-streams-thinking-content-wh-0-ce5137.sse": (
+        ErrorCode.TRUNCATED,
+        "the server failed in mid-answer, said so in a field `error:` that SSE does not know, and closed",
+    ),
+    "groq-chat/pydantic-ai--tool-use-failed-error-streaming-0-602d39.sse": (
+        ErrorCode.SERVER,
+        "an event `error`: the model's tool call did not fit the schema",
+    ),
+    "openai-chat/synth--cut-between-tool-argument-deltas.sse": (ErrorCode.TRUNCATED, "cut at an event's end"),
+    "openai-chat/synth--cut-inside-json.sse": (ErrorCode.TRUNCATED, "cut inside an event"),
+    "openai-chat/synth--cut-inside-utf8-character.sse": (ErrorCode.TRUNCATED, "cut inside a character"),
+    "openai-chat/synth--error-object-mid-stream.sse": (ErrorCode.SERVER, "an error object among the chunks"),
+    "openrouter-chat/pydantic-ai--openrouter-stream-error-0-334ea7.sse": (
+        ErrorCode.BAD_REQUEST,
+        "an error object after the finish reason, and [DONE] after that",
+    ),
+}
+
+#: Whole streams without a finish reason, and what we make of that.
+WITHOUT_FINISH: dict[str, str] = {
+    "openai-chat/llm--tools-streaming-variant-b-0-9b9c20.sse": "tool_calls",
+    "snowflake-chat/pydantic-ai--snowflake-thinking-streaming-0-c6b2fe.sse": "stop",
+}
+
+#: What OpenAI ends with `stop` although it refused.
+REFUSALS = {"openai-chat/openai-python--refusal-0-ea9342.sse"}
+
+
+@pytest.fixture(params=sorted(RECORDINGS) or ["absent"])
+def recording(request: pytest.FixtureRequest) -> Recording:
+    if request.param not in RECORDINGS:
+        pytest.skip("no recordings on this machine; continuous integration must have them")
+    return RECORDINGS[request.param]
+
+
+def test_the_tables_name_recordings() -> None:
+    if recordings_dir() is None:
+        pytest.skip("no recordings on this machine; continuous integration must have them")
+    assert (
+        not (DEVIATIONS.keys() | GOLDEN_OF.keys() | FAILURES.keys() | WITHOUT_FINISH.keys() | REFUSALS)
+        - RECORDINGS.keys()
+    )
+    assert len(RECORDINGS) >= 93
+
+
+def test_laws(recording: Recording, seeded: random.Random) -> None:
+    body = recording.read()
+    decoded = check_dialect(DIALECT, body, chat_ends(body), rng=seeded)
+    assert decoded.completed is (recording.name not in FAILURES)
+
+
+def test_golden(recording: Recording) -> None:
+    decoded = decode_pieces(DIALECT, [recording.read()], clean=True)
+    ours, golden = _ours(decoded), _golden(RECORDINGS[GOLDEN_OF.get(recording.name, recording.name)].golden())
+    if recording.name in DEVIATIONS:
+        changed = DEVIATIONS[recording.name].fields
+        assert all(golden[name] != value for name, value in changed.items()), "no deviation any more"
+        golden |= changed
+    if not decoded.completed:
+        # How an unfinished stream ended is for `test_failure`; what it had put out is compared all the same.
+        del ours["finish"], golden["finish"]
+        ours["usage"] = golden["usage"] = None
+    assert ours == golden
+
+
+@pytest.mark.parametrize("name", sorted(FAILURES))
+def test_failure(name: str) -> None:
+    if name not in RECORDINGS:
+        pytest.skip("no recordings on this machine; continuous integration must have them")
+    decoded = decode_pieces(DIALECT, [RECORDINGS[name].read()], clean=True)
+    assert decoded.error is not None
+    assert decoded.error.code is FAILURES[name][0]
+    assert decoded.error.provider == "openai"
+
+
+def test_finish_reason(recording: Recording) -> None:
+    decoded = decode_pieces(DIALECT, [recording.read()], clean=True)
+    if not decoded.completed:
+        assert recording.name in FAILURES
+        return
+    finish = decoded.items[-1]
+    assert isinstance(finish, Finish)
+    if recording.name in REFUSALS:
+        assert finish == Finish("refusal", "stop")
+    elif recording.name in WITHOUT_FINISH:
+        assert finish == Finish(WITHOUT_FINISH[recording.name], "")  # type: ignore[arg-type]  # a table of plain words
+    else:
+        assert finish.reason == FINISH_REASONS[finish.raw]
+
+
+def test_every_tool_call_is_done_once_and_last(recording: Recording) -> None:
+    decoded = decode_pieces(DIALECT, [recording.read()], clean=True)
+    pieces: dict[str, list[bool]] = {}
+    for item in decoded.items:
+        if isinstance(item, ToolCall):
+            pieces.setdefault(item.id, []).append(item.done)
+    for done in pieces.values():
+        assert True not in done[:-1]
+        assert done[-1] or not decoded.completed
+
+
+@given(data=st.data())
+def test_any_cut(data: st.DataObject) -> None:
+    if not RECORDINGS:
+        pytest.skip("no recordings on this machine; continuous integration must have them")
+    short = [recording for recording in RECORDINGS.values() if recording.entry["bytes"] < 8_000]
+    body = data.draw(st.sampled_from(short)).read()
+    places = data.draw(st.lists(st.integers(0, len(body)), max_size=12).map(sorted))
+    whole = decode_pieces(DIALECT, [body], clean=True)
+    cut = decode_pieces(DIALECT, pieces_of(body, places), clean=True)
+    assert cut.items == whole.items
+    assert (cut.error is None) is (whole.error is None)
+
+
+def test_logprobs_are_passed_by() -> None:
+    name = "openai-chat/openai-python--text-logprobs-0-7dacd1.sse"
+    if name not in RECORDINGS:
+        pytest.skip("no recordings on this machine; continuous integration must have them")
+    wants = GenerationRequest(model="model", messages=[], settings=Settings(logprobs=0))
+    chunks = [
+        item
+        for item in decode_pieces(DIALECT, [RECORDINGS[name].read()], clean=True, request=wants).items
+        if isinstance(item, Chunk)
+    ]
+    assert chunks
+    for chunk in chunks:
+        assert "".join(token["token"] for token in chunk.logprobs["content"]) == chunk.content
+    silent = decode_pieces(DIALECT, [RECORDINGS[name].read()], clean=True).items
+    assert all(item.logprobs is None for item in silent if isinstance(item, Chunk))
+
+
+def _ours(decoded: Decoded) -> dict[str, Any]:
+    usages = [item.usage for item in decoded.items if isinstance(item, UsageReport)]
+    finishes = [item.raw or None for item in decoded.items if isinstance(item, Finish)]
+    return {
+        "text": _joined(decoded, Chunk),
+        "reasoning": _joined(decoded, Reasoning),
+        "refusal": _joined(decoded, Refusal),
+        "tool_calls": list(_tool_calls(decoded)),
+        "finish": finishes[0] if finishes else None,
+        "usage": _counts(usages[-1]) if usages else None,
+    }
+
+
+def _joined(decoded: Decoded, kind: type[Chunk] | type[Reasoning] | type[Refusal]) -> str:
+    return "".join(item.content for item in decoded.items if isinstance(item, kind))
+
+
+def _tool_calls(decoded: Decoded) -> Iterator[tuple[str, str, str]]:
+    pieces = [item for item in decoded.items if isinstance(item, ToolCall)]
+    for call_id in dict.fromkeys(piece.id for piece in pieces):
+        own = [piece for piece in pieces if piece.id == call_id]
+        yield call_id, own[0].name, "".join(piece.arguments for piece in own)
+
+
+def _counts(usage: Usage) -> tuple[int, int, int, int]:
+    return usage.input_tokens, usage.cached_input_tokens, usage.output_tokens, usage.reasoning_tokens
+
+
+def _golden(golden: dict[str, Any]) -> dict[str, Any]:
+    """The golden's summary of choice 0, in the same form."""
+    summary = golden["summary"]
+    (choice,) = [choice for choice in summary["choices"] if choice["index"] == 0]
+    usage = summary["usage"]
+    if usage is not None:
+        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+        reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
+        usage = (usage["prompt_tokens"], cached, usage["completion_tokens"], reasoning)
+    return {
+        "text": choice["text"],
+        "reasoning": choice["reasoning"],
+        "refusal": choice["refusal"],
+        "tool_calls": [(call["id"], call["name"], call["arguments"]) for call in choice["tool_calls"]],
+        "finish": choice["finish_reason"],
+        "usage": usage,
+    }
