@@ -199,9 +199,9 @@ def final(seq: int) -> bytes:
 
 
 def seqs(body: bytes) -> list[int]:
-    """The seqs of the records in an SSE body, in the order in which they came."""
+    """The seqs of the records in an SSE body, in the order in which they came; a block that was cut is none."""
     found = []
-    for block in body.split(b"\n\n"):
+    for block in body.split(b"\n\n")[:-1]:
         for line in block.split(b"\n"):
             if line.startswith(b"data: "):
                 found.append(ev.decode_record(line[6:]).seq)

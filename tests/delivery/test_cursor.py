@@ -1,0 +1,61 @@
+"""Where a reader says it stands (faults 10 to 13)."""
+
+import pytest
+
+from headwater.delivery.cursor import Cursor, ahead, parse_cursor, trimmed
+from headwater.errors import BadRequestError
+
+
+@pytest.mark.parametrize(
+    ("header", "after", "start", "cursor"),
+    [
+        (None, None, None, Cursor(0)),
+        ("", None, None, Cursor(0)),
+        ("7", None, None, Cursor(7)),
+        ("007", None, None, Cursor(7)),
+        ("0", "5", None, Cursor(0)),
+        ("7", "5", None, Cursor(7)),
+        (None, "5", None, Cursor(5)),
+        (None, None, "snapshot", Cursor(0, True)),
+        ("7", None, "snapshot", Cursor(7)),
+        ("", None, "snapshot", Cursor(0, True)),
+    ],
+)
+def test_the_header_wins(header: str | None, after: str | None, start: str | None, cursor: Cursor) -> None:
+    assert parse_cursor(header, after, start) == cursor
+
+
+@pytest.mark.parametrize(
+    "text", ["-1", "+1", " 1", "1 ", "1.0", "1e3", "0x1", "1_0", "٣", "²", "run:7", "NaN", "1" * 16, "9" * 5000, "\0"]
+)
+def test_what_is_no_seq_is_refused(text: str) -> None:
+    with pytest.raises(BadRequestError) as header:
+        parse_cursor(text)
+    assert header.value.extra == {"parameter": "Last-Event-ID"}
+    with pytest.raises(BadRequestError) as query:
+        parse_cursor(None, text)
+    assert query.value.extra == {"parameter": "after"}
+
+
+def test_an_empty_after_is_refused() -> None:
+    with pytest.raises(BadRequestError):
+        parse_cursor(None, "")
+
+
+def test_an_unknown_start_is_refused() -> None:
+    with pytest.raises(BadRequestError):
+        parse_cursor(None, None, "beginning")
+    with pytest.raises(BadRequestError):
+        parse_cursor(None, "1", "snapshot")
+
+
+def test_leading_zeros_are_not_digits() -> None:
+    assert parse_cursor("0" * 5000 + "7") == Cursor(7)
+
+
+def test_the_refusals_say_where_the_log_is() -> None:
+    assert ahead(9, 4).extra == {"tail": 4}
+    assert ahead(9, 4).status == 409
+    gone = trimmed("run_1", 2, 7)
+    assert gone.status == 410
+    assert gone.extra == {"snapshot": "/api/v1/runs/run_1"}
