@@ -29,29 +29,50 @@ class Portal:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._lock = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="headwater-client", daemon=True)
         self._thread.start()
 
     def call(self, work: Coroutine[Any, Any, R]) -> R:
-        """Waits for `work`, and gives or raises what it does. A Ctrl-C while it waits cancels the work."""
-        if self._loop.is_closed():
-            work.close()
-            raise RuntimeError("this client is closed")
-        if threading.current_thread() is self._thread:
-            work.close()
-            raise RuntimeError("a blocking call from a callback of the same client would wait for itself")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Waits for `work`, and gives or raises what it does.
+
+        A Ctrl-C while it waits cancels the work, and is raised once that has ended; a second one does not wait.
+        Raises `RuntimeError` on a closed portal, and where it would wait for itself.
+        """
+        tasks: list[asyncio.Task[R]] = []
+        ended = threading.Event()
+
+        def start() -> None:
+            task = self._loop.create_task(work)
+            tasks.append(task)
+            task.add_done_callback(lambda _: ended.set())
+
+        # Under the lock: what is scheduled here is so before the loop is told to stop, and is cancelled with the rest.
+        with self._lock:
+            if self._closed or threading.current_thread() is self._thread:
+                work.close()
+                raise RuntimeError(
+                    "the client is closed" if self._closed else "a blocking call from a callback would wait for itself"
+                )
+            self._loop.call_soon_threadsafe(start)
         try:
-            return future.result()
+            ended.wait()
         except BaseException:
-            future.cancel()
+            self._loop.call_soon_threadsafe(lambda: tasks[0].cancel())
+            ended.wait()
             raise
+        if tasks[0].cancelled():
+            raise RuntimeError("the client was closed while this call was waiting")
+        return tasks[0].result()
 
     def close(self) -> None:
-        """Ends the loop and its thread. Closing twice is fine."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
+        """Ends the loop and its thread, and whatever still waits in it. Closing twice is fine."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
 
     def _run(self) -> None:
         try:

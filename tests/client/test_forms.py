@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from headwater.client.errors import ParseError
+from headwater.client.forms import Envelope, settle
+from headwater.domain import event as ev
+from headwater.wire.sse import Frame
+
+RECORD = ev.Record(7, 1234, ev.Chunk("Hello", 0))
+
+
+def test_the_standard_envelope_is_recognised_and_read() -> None:
+    frame = Frame(ev.encode_record(*RECORD), "", "7")
+    form = settle(frame)
+    assert form.name == "envelope"
+    assert form.read(frame) == [RECORD]
+
+
+@pytest.mark.parametrize("data", [b"[DONE]", b"Hello", b"", b"12", b"[1]", b'{"token":"Hello","done":false}', b"\xff"])
+def test_a_form_that_is_not_known_is_refused(data: bytes) -> None:
+    with pytest.raises(ParseError):
+        settle(Frame(data))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"secret-value",
+        b'{"seq":"secret-value","t":1,"type":"chunk","data":{}}',
+        b'{"seq":1,"t":1,"type":"error","data":{"code":7,"message":"secret-value"}}',
+        b'{"seq":1,"t":1,"type":"log","data":{"level":"secret-value","message":"x"}}',
+    ],
+)
+def test_what_can_not_be_read_is_named_without_what_it_held(data: bytes) -> None:
+    with pytest.raises(ParseError) as caught:
+        Envelope().read(Frame(data))
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None

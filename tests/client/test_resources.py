@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from headwater.client.errors import ParseError
+from headwater.client.resources import RunPage, RunResource, decode
+from headwater.domain.run import Owner, RunState
+from headwater.domain.snapshot import fold
+from tests.kit.run_log import RUN, log_of, run_json
+
+
+def test_a_run_with_its_snapshot() -> None:
+    snapshot = fold(log_of("Hello"))
+    run = decode(run_json("completed", snapshot=msgspec.json.encode(snapshot).decode()), RunResource)
+    assert (run.id, run.state, run.owner) == (RUN, RunState.COMPLETED, Owner("local", "local"))
+    assert run.created_at == datetime(2026, 11, 21, 10, tzinfo=UTC)
+    assert run.ended_at == datetime(2026, 11, 21, 10, 0, 1, tzinfo=UTC)
+    assert run.snapshot == snapshot
+
+
+def test_a_page_of_runs() -> None:
+    page = decode(b'{"runs":[%b,%b],"next":"abc"}' % (run_json(), run_json("failed")), RunPage)
+    assert [run.state for run in page.runs] == [RunState.RUNNING, RunState.FAILED]
+    assert page.next == "abc"
+    assert page.runs[0].snapshot is None
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"id":"run_1"}', run_json("asleep")])
+def test_what_is_not_a_run_is_a_parse_error(body: bytes) -> None:
+    with pytest.raises(ParseError):
+        decode(body, RunResource)
