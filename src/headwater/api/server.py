@@ -89,8 +89,10 @@ class HttpServer:
         """Until nobody is connected and nothing is being answered, or the time is over."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        # uvicorn's sets tell nobody when they become empty.
-        while (self._state.connections or self._state.tasks) and loop.time() < end:  # noqa: ASYNC110
+        while loop.time() < end:
+            # uvicorn's sets tell nobody when they become empty.
+            if not (self._state.connections or self._state.tasks):
+                return
             await asyncio.sleep(_LOOK_S)
 
     def _refresh_date(self) -> None:
