@@ -1,0 +1,355 @@
+"""Group commit: what is asked for in the loop's thread becomes durable in the writer's, many at a time.
+
+    open group ──send──▶ in flight ──landed──▶ receipts, watchers
+         ▲                   │
+         └── gathers ────────┘   one group at a time is in flight; the next is sent when it has landed,
+                                 at once after a rest of `interval_s`, else `interval_s` after the last
+
+A group fails as a whole. For want of space: what was built on it fails too, the space kept in reserve
+is let go, and changes that end things are tried once more. For any other reason: the engine stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any, Protocol, TypeVar, cast
+
+from headwater.errors import StorageFailed, StorageFull
+from headwater.storage.backlog import Flush
+from headwater.storage.contract import Commit
+from headwater.storage.tail import Tail
+from headwater.telemetry import Committed, Observer
+
+T = TypeVar("T")
+
+#: One append as it was accepted: the run's tail, the seq it follows, its records, whether it closes the log.
+Append = tuple[Tail, int, Sequence[bytes], bool]
+
+SPACE_CHECK_S = 1.0
+
+
+class Change:
+    """One change of rows, and who waits for it."""
+
+    __slots__ = ("apply", "done", "error", "essential", "landed", "result")
+
+    def __init__(
+        self,
+        apply: Callable[[sqlite3.Connection], Any],
+        done: asyncio.Future[Any],
+        landed: Callable[[Any], Any] | None,
+        essential: bool,
+    ) -> None:
+        #: runs in the writer's thread, inside the group's transaction
+        self.apply = apply
+        self.done = done
+        #: runs in the loop's thread once durable; what it returns is what the caller gets
+        self.landed = landed
+        #: whether the space kept in reserve may be used for it
+        self.essential = essential
+        self.result: Any = None
+        self.error: Exception | None = None
+
+
+class Group:
+    """What becomes durable together."""
+
+    __slots__ = ("appends", "changes", "flushes", "journal_id", "low", "receipt", "records", "seconds", "size")
+
+    def __init__(self) -> None:
+        self.receipt = Commit()
+        self.appends: list[Append] = []
+        self.changes: list[Change] = []
+        self.flushes: list[Flush] = []
+        #: the row that the appends become, and the oldest row that is still needed
+        self.journal_id = 0
+        self.low = 0
+        #: filled in by the writer
+        self.size = 0
+        self.records = 0
+        self.seconds = 0.0
+
+
+class Medium(Protocol):
+    """What the writer's thread does to the disk. Every method blocks and is called in that thread only."""
+
+    def commit(self, group: Group) -> None: ...
+
+    def is_full(self, error: BaseException) -> bool:
+        """Whether this is want of space, and nothing worse."""
+        ...
+
+    def release_reserve(self) -> bool: ...
+
+    def make_reserve(self) -> bool: ...
+
+
+class Book(Protocol):
+    """Who keeps the tails. Every method is called in the loop's thread."""
+
+    def prepare(self, group: Group) -> None:
+        """The group is about to be sent: adds what is to be written out with it."""
+        ...
+
+    def landed(self, group: Group) -> None:
+        """The group is durable: moves the tails."""
+        ...
+
+    def lost(self, group: Group) -> None:
+        """The group is not on disk, nor will anything be that was accepted after it: moves the tails back."""
+        ...
+
+    def announce(self, group: Group) -> None:
+        """Wakes the watchers of the group's runs."""
+        ...
+
+
+class GroupCommit:
+    """Gathers groups, sends them to the writer's thread one at a time, and answers for what became of them."""
+
+    def __init__(self, medium: Medium, book: Book, observer: Observer, interval_s: float) -> None:
+        self._medium = medium
+        self._book = book
+        self._observer = observer
+        self._interval_s = interval_s
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._open: Group | None = None
+        self._in_flight: Group | None = None
+        self._sent_at = float("-inf")
+        self._timer: asyncio.Handle | None = None
+        self._space_timer: asyncio.TimerHandle | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._callbacks: list[Callable[[BaseException], None]] = []
+        self.failed: StorageFailed | None = None
+        self.full = False
+
+    # --- the writer's thread -----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Starts the writer's thread."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._work, name="headwater-writer", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def _report(self, callback: Callable[..., None], *args: Any) -> None:
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:
+            return  # the loop is closed: nobody is left to tell
+
+    async def in_writer(self, work: Callable[[], T]) -> T:
+        """Runs something else in the writer's thread, between two groups. A cancelled caller does not stop it."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def job() -> None:
+            try:
+                result = work()
+            except Exception as error:
+                self._report(_refuse, done, error)
+            else:
+                self._report(_answer, done, result)
+
+        self._jobs.put(job)
+        return await done
+
+    def between_groups(self, work: Callable[[], T], then: Callable[[T | None], None]) -> None:
+        """`in_writer` for those who do not wait; `then` is told None where the work raised."""
+
+        def job() -> None:
+            try:
+                result = work()
+            except Exception:
+                self._report(then, None)
+            else:
+                self._report(then, result)
+
+        self._jobs.put(job)
+
+    def _commit(self) -> None:
+        group = self._in_flight
+        assert group is not None
+        start = perf_counter()
+        try:
+            self._medium.commit(group)
+        except Exception as error:
+            self._report(self._lost, error, self._medium.is_full(error) and self._medium.release_reserve())
+            return
+        group.seconds = perf_counter() - start
+        self._report(self._landed)
+
+    # --- the loop's thread -------------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """The loop's seconds."""
+        assert self._loop is not None
+        return self._loop.time()
+
+    def gather(self) -> Group:
+        """The group that is being gathered; it will be sent without further ado."""
+        group = self._open
+        if group is None:
+            group = self._open = Group()
+            if self._in_flight is None:
+                self._schedule()
+        return group
+
+    async def change(
+        self,
+        apply: Callable[[sqlite3.Connection], Any],
+        *,
+        landed: Callable[[Any], T] | None = None,
+        essential: bool = True,
+    ) -> T:
+        """Makes a change with the group that is being gathered; returns its result once it is durable.
+
+        A change that raises is taken back alone. Raises `StorageFull`, `StorageFailed`.
+        """
+        if self.failed is not None:
+            raise StorageFailed(self.failed.message) from self.failed
+        if self.full and not essential:
+            raise StorageFull
+        change = Change(apply, asyncio.get_running_loop().create_future(), landed, essential)
+        self.gather().changes.append(change)
+        return cast(T, await change.done)
+
+    def _schedule(self) -> None:
+        loop = self._loop
+        assert loop is not None
+        due = self._sent_at + self._interval_s
+        # After a rest the group goes at the end of this turn of the loop, with all that the turn brings.
+        self._timer = loop.call_soon(self._send) if due <= loop.time() else loop.call_at(due, self._send)
+
+    def _send(self) -> None:
+        group = self._open
+        if group is None or self._in_flight is not None or self.failed is not None:
+            return
+        assert self._loop is not None
+        self._open = None
+        self._in_flight = group
+        self._sent_at = self._loop.time()
+        self._book.prepare(group)
+        self._jobs.put(self._commit)
+
+    def _landed(self) -> None:
+        group = self._in_flight
+        assert group is not None
+        self._in_flight = None
+        book = self._book
+        book.landed(group)
+        for change in group.changes:
+            _settle(change)
+        group.receipt.resolve()
+        if group.appends:
+            self._observer.committed(Committed(group.records, group.size, group.seconds))
+            book.announce(group)
+        self._next()
+
+    def _next(self) -> None:
+        if self._open is not None:
+            self._schedule()
+        elif self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    def _lost(self, error: BaseException, reserve_released: bool) -> None:
+        group, self._in_flight = self._in_flight, None
+        assert group is not None
+        later, self._open = self._open, None
+        self._book.lost(group)
+        groups = [group] if later is None else [group, later]
+        if not self._medium.is_full(error):
+            self._stop(groups, error)
+            return
+        self._enter_full()
+        again = [c for g in groups for c in g.changes if c.essential and (reserve_released or g is later)]
+        for each in groups:
+            for change in each.changes:
+                if change not in again:
+                    _refuse(change.done, StorageFull())
+            each.receipt.resolve(StorageFull())
+        if again:
+            self.gather().changes.extend(again)
+        self._next()
+
+    def _stop(self, groups: list[Group], error: BaseException) -> None:
+        self.failed = failure = StorageFailed(f"{type(error).__name__}: {error}")
+        failure.__cause__ = error
+        for group in groups:
+            for change in group.changes:
+                _refuse(change.done, failure)
+            group.receipt.resolve(failure)
+        if self._space_timer is not None:
+            self._space_timer.cancel()
+        self._next()
+        self._observer.storage_failed(failure.message)
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback(failure)
+
+    def on_failure(self, callback: Callable[[BaseException], None]) -> None:
+        self._callbacks.append(callback)
+
+    def _enter_full(self) -> None:
+        self.full = True
+        if self._space_timer is None:
+            assert self._loop is not None
+            self._space_timer = self._loop.call_later(SPACE_CHECK_S, self._check_space)
+
+    def _check_space(self) -> None:
+        self.between_groups(self._medium.make_reserve, self._space_checked)
+
+    def _space_checked(self, there_is: bool | None) -> None:
+        self._space_timer = None
+        if there_is:
+            self.full = False
+        elif self.failed is None:
+            self._enter_full()
+
+    async def close(self, last: Callable[[], None]) -> None:
+        """Waits until everything is durable, then runs `last` in the writer's thread and ends it."""
+        if self._open is not None or self._in_flight is not None:
+            self._drained = asyncio.get_running_loop().create_future()
+            if self._in_flight is None:
+                self._send()
+            await self._drained
+        if self._space_timer is not None:
+            self._space_timer.cancel()
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        await self.in_writer(last)
+        self._jobs.put(None)
+        await asyncio.get_running_loop().run_in_executor(None, thread.join)
+        self.failed = self.failed or StorageFailed("the storage is closed")
+
+
+def _settle(change: Change) -> None:
+    error = change.error
+    if error is None:
+        result = change.result
+        if change.landed is not None:
+            result = change.landed(result)
+        _answer(change.done, result)
+    else:
+        _refuse(change.done, error)
+
+
+def _answer(done: asyncio.Future[T], result: T) -> None:
+    if not done.done():
+        done.set_result(result)
+
+
+def _refuse(done: asyncio.Future[Any], error: BaseException) -> None:
+    if not done.done():
+        done.set_exception(error)

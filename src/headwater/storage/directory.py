@@ -1,0 +1,103 @@
+"""The data directory: held by one server at a time, with some space kept back for endings."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+from headwater.errors import ConfigError
+
+LOCK_NAME = "headwater.lock"
+RESERVE_NAME = "headwater.reserve"
+
+
+class DataDirectory:
+    """An exclusive hold of a directory, and a file in it that is let go of when the disk is full.
+
+    Every method blocks.
+    """
+
+    def __init__(self, path: Path, reserve_bytes: int) -> None:
+        self.path = path
+        self.reserve_bytes = reserve_bytes
+        self._lock: int | None = None
+
+    def hold(self) -> None:
+        """Makes the directory if need be and locks it. Raises `ConfigError` where that can not be."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError(f"the data directory {self.path} can not be used: {error.strerror}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock)
+            if error.errno not in {errno.EAGAIN, errno.EACCES}:
+                raise ConfigError(f"the data directory {self.path} can not be locked: {error.strerror}") from error
+            raise ConfigError(
+                f"the data directory {self.path} is in use by another server: stop it, or choose another directory"
+            ) from error
+        self._lock = lock
+
+    def let_go(self) -> None:
+        """Unlocks. The file stays: removing it would let two servers lock two files of one name."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def sync(self) -> None:
+        """Makes the names in the directory, and its own name, durable."""
+        for path in (self.path, self.path.parent):
+            directory = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+
+    def make_reserve(self) -> bool:
+        """Takes the reserve's space, unless it is there already; False where there is not enough.
+
+        As much again has to be free, so that a disk does not count as having space when only the
+        reserve fits.
+        """
+        path = self.path / RESERVE_NAME
+        try:
+            if path.stat().st_blocks * 512 >= self.reserve_bytes:
+                return True
+        except FileNotFoundError:
+            pass
+        space = os.statvfs(self.path)
+        if space.f_bavail * space.f_frsize < 2 * self.reserve_bytes:
+            return False
+        reserve = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _allocate(reserve, self.reserve_bytes)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            self.release_reserve()
+            return False
+        finally:
+            os.close(reserve)
+        return True
+
+    def release_reserve(self) -> bool:
+        """Gives the reserve's space to whoever needs it; False where there was none."""
+        try:
+            (self.path / RESERVE_NAME).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def _allocate(file: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+        return
+    # macOS has no posix_fallocate; written zeros take the space just as well.
+    block = bytes(1 << 20)
+    for start in range(0, size, len(block)):
+        os.pwrite(file, block[: size - start], start)

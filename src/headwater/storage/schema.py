@@ -1,0 +1,135 @@
+"""The database's tables, in numbered steps, and how the file is opened.
+
+`PRAGMA user_version` counts the steps that a file has had. A step is never changed once released;
+a new one is added.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from headwater.errors import ConfigError
+
+#: "HdWt": by it `file` and a person tell whose database this is.
+APPLICATION_ID = 0x48645774
+FILE_NAME = "headwater.db"
+BUSY_TIMEOUT_MS = 5000
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        # A run's row. Its request, snapshot and metrics are JSON.
+        """CREATE TABLE runs (
+            id TEXT NOT NULL UNIQUE,
+            org TEXT NOT NULL,
+            user TEXT NOT NULL,
+            workflow TEXT NOT NULL,
+            model TEXT NOT NULL,
+            state TEXT NOT NULL,
+            created_at_ms INTEGER NOT NULL,
+            ended_at_ms INTEGER,
+            epoch INTEGER NOT NULL,
+            retry_of TEXT,
+            cancel_requested_by TEXT,
+            request BLOB NOT NULL,
+            snapshot BLOB,
+            metrics BLOB
+        )""",
+        "CREATE INDEX runs_by_owner ON runs (org, user, created_at_ms, id)",
+        "CREATE INDEX runs_unfinished ON runs (created_at_ms, id) WHERE ended_at_ms IS NULL",
+        # `run` is null once the run was deleted: the key stays as a tombstone.
+        """CREATE TABLE idempotency (
+            org TEXT NOT NULL,
+            user TEXT NOT NULL,
+            route TEXT NOT NULL,
+            key TEXT NOT NULL,
+            digest BLOB NOT NULL,
+            run TEXT,
+            PRIMARY KEY (org, user, route, key)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX idempotency_by_run ON idempotency (run) WHERE run IS NOT NULL",
+        # What a deleted run used: numbers, no content.
+        """CREATE TABLE usage (
+            org TEXT NOT NULL,
+            user TEXT NOT NULL,
+            model TEXT NOT NULL,
+            created_at_ms INTEGER NOT NULL,
+            usage BLOB NOT NULL
+        )""",
+        # AUTOINCREMENT: the key of a deleted log is never given to another.
+        """CREATE TABLE logs (
+            key INTEGER PRIMARY KEY AUTOINCREMENT,
+            run TEXT NOT NULL UNIQUE,
+            epoch INTEGER NOT NULL,
+            first INTEGER NOT NULL,
+            tail INTEGER NOT NULL,
+            closed INTEGER NOT NULL
+        )""",
+        # id = key << 31 | last seq, so that a run's segments lie together, in order, without another index.
+        # An empty blob stands for records that are known to be lost.
+        "CREATE TABLE segments (id INTEGER PRIMARY KEY, first INTEGER NOT NULL, blob BLOB NOT NULL)",
+        # One row a commit: the newest records of all runs, until they are in segments.
+        "CREATE TABLE journal (id INTEGER PRIMARY KEY, frame BLOB NOT NULL)",
+    ),
+)
+
+
+def open_writer(path: Path, synchronous: str) -> sqlite3.Connection:
+    """The one connection that writes and checkpoints. Raises `ConfigError` for a file that is not for this version."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, cached_statements=256)
+    try:
+        _check_owner(db, path)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA synchronous = {synchronous}")
+        # What is deleted is overwritten, in the file and (by the next checkpoint) in the write-ahead log.
+        db.execute("PRAGMA secure_delete = ON")
+        _migrate(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that can neither write nor checkpoint: two that do are what SQLite's WAL-reset bug needs.
+
+    One thread at a time uses it; another may close it in the end.
+    """
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        timeout=BUSY_TIMEOUT_MS / 1000,
+        check_same_thread=False,
+    )
+    db.execute("PRAGMA query_only = ON")
+    return db
+
+
+def _check_owner(db: sqlite3.Connection, path: Path) -> None:
+    try:
+        (application_id,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise ConfigError(f"{path} can not be read as a database: {error}") from error
+    if tables and application_id != APPLICATION_ID:
+        raise ConfigError(f"{path} is another program's database: choose another data directory")
+    if version > len(MIGRATIONS):
+        raise ConfigError(
+            f"{path} was written by a newer version (schema {version}, this one knows {len(MIGRATIONS)}): "
+            "install that version again, or choose another data directory"
+        )
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    for number, statements in enumerate(MIGRATIONS[version:], version + 1):
+        db.execute("BEGIN IMMEDIATE")
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        for statement in statements:
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {number}")
+        db.execute("COMMIT")

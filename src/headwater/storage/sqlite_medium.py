@@ -1,0 +1,272 @@
+"""What the writer's thread does to the disk. All of it blocks; none of it is called anywhere else.
+
+A corrupt journal row is found when the journal is replayed. Records that it is known to have held
+become an empty segment, which reads as `LogCorrupt`; where it can not be told whose they were, so
+does one seq at the end of every log that may have lost some. Nothing is ever skipped in silence.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from headwater.errors import LogCorrupt
+from headwater.storage.batches import SEQ_MAX, decode_frame, decode_segment, encode_frame, encode_segment
+from headwater.storage.commits import Change, Group
+from headwater.storage.directory import DataDirectory
+from headwater.storage.schema import FILE_NAME, open_writer
+
+_INSERT_JOURNAL = "INSERT INTO journal (id, frame) VALUES (?, ?)"
+_INSERT_SEGMENT = "INSERT INTO segments (id, first, blob) VALUES (?, ?, ?)"
+_REPLAY_SEGMENT_BYTES = 256 << 10
+
+
+def segment_id(key: int, last: int) -> int:
+    """Where the segment of this run that ends with this seq is kept."""
+    return key << 31 | last
+
+
+class SqliteMedium:
+    """The database's writing side, the lock and the reserve."""
+
+    def __init__(self, directory: DataDirectory, synchronous: str) -> None:
+        self._directory = directory
+        self._synchronous = synchronous
+        self._db: sqlite3.Connection | None = None
+
+    @property
+    def path(self) -> Path:
+        return self._directory.path / FILE_NAME
+
+    # --- beginning and end -------------------------------------------------------------------------------------------
+
+    def open(self) -> int:
+        """Takes hold of the directory, replays the journal, and returns the next journal row's id.
+
+        Raises `ConfigError`, `sqlite3.Error`, `OSError`.
+        """
+        self._directory.hold()
+        try:
+            db = self._db = open_writer(self.path, self._synchronous)
+            self._directory.make_reserve()
+            self._directory.sync()
+            next_id = _replay(db)
+            # Prepared once here, so that no token ever waits for it.
+            db.execute("SELECT count(*) FROM journal").fetchone()
+        except BaseException:
+            self.close()
+            raise
+        return next_id
+
+    def close(self) -> None:
+        """Checkpoints what there is, if it can, and lets go."""
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
+        self._directory.let_go()
+
+    def make_reserve(self) -> bool:
+        return self._directory.make_reserve()
+
+    def release_reserve(self) -> bool:
+        return self._directory.release_reserve()
+
+    def truncate_wal(self) -> bool:
+        """Empties the write-ahead log into the database file; False while a reader is in the way."""
+        assert self._db is not None
+        busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
+    def is_full(self, error: BaseException) -> bool:
+        """Whether this is want of space, and nothing worse: SQLite has then written none of it."""
+        if isinstance(error, OSError):
+            return error.errno in {errno.ENOSPC, errno.EDQUOT}
+        return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+
+    # --- a commit ----------------------------------------------------------------------------------------------------
+
+    def commit(self, group: Group) -> None:
+        """Makes the whole group durable, or raises and leaves the database as it was."""
+        db = self._db
+        assert db is not None
+        appends = [(tail.key, after, payloads, final) for tail, after, payloads, final in group.appends]
+        frame = encode_frame(group.journal_id, appends) if appends else b""
+        group.size = len(frame)
+        if not group.changes and not group.flushes:
+            if frame:
+                # One statement is a transaction of its own, and the cheapest one.
+                db.execute(_INSERT_JOURNAL, (group.journal_id, frame))
+            return
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            self._write_segments(db, group)
+            for change in group.changes:
+                _apply(db, change)
+            if frame:
+                db.execute(_INSERT_JOURNAL, (group.journal_id, frame))
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+    def _write_segments(self, db: sqlite3.Connection, group: Group) -> None:
+        if not group.flushes:
+            return
+        for flush in group.flushes:
+            key = flush.tail.key
+            if flush.payloads:
+                blob = encode_segment(key, flush.first, flush.payloads)
+                db.execute(_INSERT_SEGMENT, (segment_id(key, flush.last), flush.first, blob))
+            db.execute("UPDATE logs SET tail = ?, closed = ? WHERE key = ?", (flush.last, flush.closed, key))
+        db.execute("DELETE FROM journal WHERE id < ?", (group.low,))
+
+
+def _apply(db: sqlite3.Connection, change: Change) -> None:
+    """Applies one change; if it refuses, it alone is taken back. SQLite's own errors fail the group."""
+    change.error = None
+    db.execute("SAVEPOINT change")
+    try:
+        change.result = change.apply(db)
+    except sqlite3.Error:
+        raise
+    except Exception as error:
+        change.error = error
+        db.execute("ROLLBACK TO change")
+    db.execute("RELEASE change")
+
+
+# --- changes of logs, for `Change.apply` ------------------------------------------------------------------------------
+
+
+def delete_log(db: sqlite3.Connection, run: str) -> None:
+    """Forgets a log and every trace of its records, in the journal too."""
+    row = db.execute("SELECT key FROM logs WHERE run = ?", (run,)).fetchone()
+    if row is None:
+        return
+    (key,) = row
+    db.execute("DELETE FROM segments WHERE id BETWEEN ? AND ?", (segment_id(key, 0), segment_id(key, SEQ_MAX)))
+    db.execute("DELETE FROM logs WHERE key = ?", (key,))
+    for journal_id, frame in db.execute("SELECT id, frame FROM journal").fetchall():
+        try:
+            entries = decode_frame(journal_id, frame)
+        except LogCorrupt:
+            continue  # it is never served; it goes with its turn, or is reported at the next start
+        kept = [(e.key, e.after, e.payloads, e.final) for e in entries if e.key != key and e.payloads is not None]
+        if len(kept) == len(entries) or any(e.payloads is None for e in entries):
+            continue
+        if kept:
+            db.execute("UPDATE journal SET frame = ? WHERE id = ?", (encode_frame(journal_id, kept), journal_id))
+        else:
+            db.execute("DELETE FROM journal WHERE id = ?", (journal_id,))
+
+
+def trim_log(db: sqlite3.Connection, run: str, first: int, tail: int | None) -> int | None:
+    """Forgets the records before `first` and returns the oldest seq that is left; None if there is no such log.
+
+    `tail` is the log's durable tail where memory knows better than the row.
+    """
+    row = db.execute("SELECT key, first, tail FROM logs WHERE run = ?", (run,)).fetchone()
+    if row is None:
+        return None
+    key, old_first, row_tail = row
+    first = min(first, (row_tail if tail is None else tail) + 1)
+    if first <= old_first:
+        return int(old_first)
+    db.execute("UPDATE logs SET first = ? WHERE key = ?", (first, key))
+    db.execute("DELETE FROM segments WHERE id BETWEEN ? AND ?", (segment_id(key, 0), segment_id(key, first - 1)))
+    across = db.execute(
+        "SELECT id, first, blob FROM segments WHERE id BETWEEN ? AND ? AND first < ? ORDER BY id LIMIT 1",
+        (segment_id(key, first), segment_id(key, SEQ_MAX), first),
+    ).fetchone()
+    if across is not None:
+        place, old, blob = across
+        try:
+            blob = encode_segment(key, first, decode_segment(key, old, blob)[first - old :])
+        except LogCorrupt:
+            blob = b""
+        db.execute("UPDATE segments SET first = ?, blob = ? WHERE id = ?", (first, blob, place))
+    return first
+
+
+# --- the journal at a start -------------------------------------------------------------------------------------------
+
+
+class _Replayed:
+    """A log while the journal is replayed: pieces to be written, each from a seq, None for what is lost."""
+
+    def __init__(self, key: int, first: int, tail: int, closed: bool) -> None:
+        self.key = key
+        self.first = first
+        self.tail = tail
+        self.closed = closed
+        self.proven = True
+        self.pieces: list[tuple[int, list[bytes] | None, int]] = []
+        self.size = 0
+
+    def add(self, after: int, last: int, payloads: list[bytes] | None, final: bool) -> None:
+        if last <= self.tail:
+            self.proven = True
+            return  # in a segment already
+        if after > self.tail:
+            self.pieces.append((self.tail + 1, None, after))
+        elif after < self.tail:
+            payloads = None if payloads is None else payloads[self.tail - after :]
+            after = self.tail
+        size = 0 if payloads is None else sum(map(len, payloads))
+        first, held, _ = self.pieces[-1] if self.pieces else (0, None, 0)
+        if held is not None and payloads is not None and self.size + size < _REPLAY_SEGMENT_BYTES:
+            held.extend(payloads)
+            self.pieces[-1] = (first, held, last)
+            self.size += size
+        else:
+            self.pieces.append((after + 1, payloads, last))
+            self.size = size
+        self.tail, self.closed, self.proven = last, final, True
+
+
+def _replay(db: sqlite3.Connection) -> int:
+    """Moves every record of the journal into segments; returns the next row's id."""
+    (last_id,) = db.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()
+    if last_id == 0:
+        return 1
+    logs = {
+        key: _Replayed(key, first, tail, bool(closed))
+        for key, first, tail, closed in db.execute("SELECT key, first, tail, closed FROM logs WHERE closed = 0")
+    }
+    for journal_id, frame in db.execute("SELECT id, frame FROM journal ORDER BY id"):
+        try:
+            entries = decode_frame(journal_id, frame)
+        except LogCorrupt:
+            for log in logs.values():
+                log.proven = log.closed
+            continue
+        for entry in entries:
+            if entry.key in logs:
+                logs[entry.key].add(entry.after, entry.last, entry.payloads, entry.final)
+    db.execute("BEGIN IMMEDIATE")
+    for log in logs.values():
+        if not log.proven:
+            # It may have lost records that nothing else tells of: its readers are told so.
+            log.tail += 1
+            log.pieces.append((log.tail, None, log.tail))
+        for first, blob, last in _segments(log):
+            db.execute(_INSERT_SEGMENT, (segment_id(log.key, last), first, blob))
+        if log.pieces:
+            db.execute("UPDATE logs SET tail = ?, closed = ? WHERE key = ?", (log.tail, log.closed, log.key))
+    db.execute("DELETE FROM journal")
+    db.execute("COMMIT")
+    return int(last_id) + 1
+
+
+def _segments(log: _Replayed) -> Iterator[tuple[int, bytes, int]]:
+    for first, payloads, last in log.pieces:
+        if last < log.first:
+            continue  # trimmed
+        if payloads is None:
+            yield first, b"", last
+            continue
+        start = max(first, log.first)
+        yield start, encode_segment(log.key, start, payloads[start - first :]), last

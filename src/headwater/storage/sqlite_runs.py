@@ -1,0 +1,232 @@
+"""`RunStore` over SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from headwater.domain.run import TRANSITIONS, Owner, Run, RunMetrics, RunRequest, RunState, is_ended
+from headwater.domain.snapshot import Snapshot
+from headwater.errors import ConflictError, StorageError
+from headwater.storage.commits import GroupCommit
+from headwater.storage.contract import IdempotencyKey, RunFilter, RunPage
+from headwater.storage.cursor import decode_cursor, encode_cursor
+from headwater.storage.sqlite_readers import SqliteReaders
+
+_COLUMNS = (
+    "id, org, user, request, created_at_ms, state, ended_at_ms, retry_of, epoch, cancel_requested_by, snapshot, metrics"
+)
+_BY_ID = f"SELECT {_COLUMNS} FROM runs WHERE id = ?"
+_request = msgspec.json.Decoder(RunRequest)
+_snapshot = msgspec.json.Decoder(Snapshot)
+_metrics = msgspec.json.Decoder(RunMetrics)
+_encode = msgspec.json.Encoder().encode
+
+
+def _run(row: Iterable[Any]) -> Run:
+    id, org, user, request, created, state, ended, retry_of, epoch, cancel, snapshot, metrics = row
+    try:
+        return Run(
+            id=id,
+            owner=Owner(org, user),
+            request=_request.decode(request),
+            created_at_ms=created,
+            state=RunState(state),
+            ended_at_ms=ended,
+            retry_of=retry_of,
+            epoch=epoch,
+            cancel_requested_by=cancel,
+            snapshot=None if snapshot is None else _snapshot.decode(snapshot),
+            metrics=None if metrics is None else _metrics.decode(metrics),
+        )
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise StorageError(f"the row of run {id} can not be read") from error
+
+
+def _find(db: sqlite3.Connection, run: str) -> Run | None:
+    row = db.execute(_BY_ID, (run,)).fetchone()
+    return None if row is None else _run(row)
+
+
+def _existing(db: sqlite3.Connection, run: str) -> Run:
+    found = _find(db, run)
+    if found is None:
+        raise StorageError(f"there is no run {run}")
+    return found
+
+
+class SqliteRuns:
+    """The runs' rows. Changes join the same commits as the logs' appends."""
+
+    def __init__(self, commits: GroupCommit, readers: SqliteReaders) -> None:
+        self._commits = commits
+        self._readers = readers
+
+    async def create(self, run: Run, idempotency: IdempotencyKey | None = None) -> Run:
+        def apply(db: sqlite3.Connection) -> Run:
+            if idempotency is not None:
+                made = _made_before(db, idempotency)
+                if made is not None:
+                    return made
+            _insert(db, run)
+            if idempotency is not None:
+                (org, user), route, key, digest = _place(idempotency)
+                db.execute("INSERT INTO idempotency VALUES (?, ?, ?, ?, ?, ?)", (org, user, route, key, digest, run.id))
+            return run
+
+        return await self._commits.change(apply, essential=False)
+
+    async def find(self, idempotency: IdempotencyKey) -> Run | None:
+        return await self._readers.run(lambda db: _made_before(db, idempotency))
+
+    async def get(self, run: str) -> Run | None:
+        return await self._readers.run(lambda db: _find(db, run))
+
+    async def select(self, where: RunFilter, *, cursor: str | None = None, limit: int = 50) -> RunPage:
+        clauses, values = _conditions(where)
+        if cursor is not None:
+            clauses.append("(created_at_ms, id) < (?, ?)")
+            values += decode_cursor(cursor)
+        query = (
+            f"SELECT {_COLUMNS} FROM runs WHERE {' AND '.join(clauses)} ORDER BY created_at_ms DESC, id DESC LIMIT ?"
+        )
+        rows = await self._readers.run(
+            lambda db: [_run(row) for row in db.execute(query, (*values, limit + 1)).fetchall()]
+        )
+        page = rows[:limit]
+        return RunPage(page, encode_cursor(page[-1].created_at_ms, page[-1].id) if len(rows) > limit else None)
+
+    async def unfinished(self) -> list[Run]:
+        query = f"SELECT {_COLUMNS} FROM runs WHERE ended_at_ms IS NULL ORDER BY created_at_ms, id"
+        return await self._readers.run(lambda db: [_run(row) for row in db.execute(query).fetchall()])
+
+    async def claim(self, run: str) -> int:
+        def apply(db: sqlite3.Connection) -> int:
+            row = db.execute("UPDATE runs SET epoch = epoch + 1 WHERE id = ? RETURNING epoch", (run,)).fetchall()
+            if not row:
+                raise StorageError(f"there is no run {run}")
+            return int(row[0][0])
+
+        return await self._commits.change(apply)
+
+    async def start(self, run: str) -> None:
+        def apply(db: sqlite3.Connection) -> None:
+            state = _existing(db, run).state
+            if RunState.RUNNING not in TRANSITIONS[state]:
+                raise StorageError(f"a run that is {state} can not start")
+            db.execute("UPDATE runs SET state = ? WHERE id = ?", (RunState.RUNNING.value, run))
+
+        await self._commits.change(apply)
+
+    async def request_cancel(self, run: str, by: str) -> Run | None:
+        def apply(db: sqlite3.Connection) -> Run | None:
+            db.execute(
+                "UPDATE runs SET cancel_requested_by = ? "
+                "WHERE id = ? AND cancel_requested_by IS NULL AND ended_at_ms IS NULL",
+                (by, run),
+            )
+            return _find(db, run)
+
+        return await self._commits.change(apply)
+
+    async def finish(
+        self, run: str, state: RunState, snapshot: Snapshot, ended_at_ms: int, metrics: RunMetrics | None
+    ) -> None:
+        def apply(db: sqlite3.Connection) -> None:
+            if is_ended(_existing(db, run).state):
+                return
+            if not is_ended(state):
+                raise StorageError(f"{state} is not an end")
+            db.execute(
+                "UPDATE runs SET state = ?, snapshot = ?, ended_at_ms = ?, metrics = ? WHERE id = ?",
+                (state.value, _encode(snapshot), ended_at_ms, None if metrics is None else _encode(metrics), run),
+            )
+
+        await self._commits.change(apply)
+
+    async def delete(self, run: str) -> None:
+        def apply(db: sqlite3.Connection) -> None:
+            found = _find(db, run)
+            if found is None:
+                return
+            if found.snapshot is not None and found.snapshot.usage is not None:
+                db.execute(
+                    "INSERT INTO usage VALUES (?, ?, ?, ?, ?)",
+                    (
+                        found.owner.org,
+                        found.owner.user,
+                        found.request.model,
+                        found.created_at_ms,
+                        _encode(found.snapshot.usage),
+                    ),
+                )
+            db.execute("DELETE FROM runs WHERE id = ?", (run,))
+            db.execute("UPDATE idempotency SET run = NULL WHERE run = ?", (run,))
+
+        await self._commits.change(apply)
+
+
+def _place(key: IdempotencyKey) -> tuple[tuple[str, str], str, str, bytes]:
+    return (key.owner.org, key.owner.user), key.route, key.key, key.digest
+
+
+def _made_before(db: sqlite3.Connection, idempotency: IdempotencyKey) -> Run | None:
+    """The run that this key made; None if the key is new. Raises `ConflictError`."""
+    (org, user), route, key, digest = _place(idempotency)
+    row = db.execute(
+        "SELECT run, digest FROM idempotency WHERE org = ? AND user = ? AND route = ? AND key = ?",
+        (org, user, route, key),
+    ).fetchone()
+    if row is None:
+        return None
+    if row[1] != digest:
+        raise ConflictError("this idempotency key was used with another body")
+    if row[0] is None:
+        raise ConflictError("the run that this idempotency key made was deleted")
+    return _existing(db, row[0])
+
+
+def _insert(db: sqlite3.Connection, run: Run) -> None:
+    if db.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone() is not None:
+        raise StorageError(f"there is a run {run.id} already")
+    db.execute(
+        "INSERT INTO runs (id, org, user, workflow, model, state, created_at_ms, ended_at_ms, epoch, retry_of,"
+        " cancel_requested_by, request, snapshot, metrics) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            run.id,
+            run.owner.org,
+            run.owner.user,
+            run.request.workflow,
+            run.request.model,
+            run.state.value,
+            run.created_at_ms,
+            run.ended_at_ms,
+            run.epoch,
+            run.retry_of,
+            run.cancel_requested_by,
+            _encode(run.request),
+            None if run.snapshot is None else _encode(run.snapshot),
+            None if run.metrics is None else _encode(run.metrics),
+        ),
+    )
+
+
+def _conditions(where: RunFilter) -> tuple[list[str], list[Any]]:
+    clauses, values = ["org = ?", "user = ?"], [where.owner.org, where.owner.user]
+    more: list[Any] = list(values)
+    if where.states is not None:
+        clauses.append(f"state IN ({', '.join('?' * len(where.states))})")
+        more += [state.value for state in where.states]
+    for clause, value in (
+        ("workflow = ?", where.workflow),
+        ("model = ?", where.model),
+        ("created_at_ms >= ?", where.created_from_ms),
+        ("created_at_ms < ?", where.created_before_ms),
+    ):
+        if value is not None:
+            clauses.append(clause)
+            more.append(value)
+    return clauses, more
