@@ -1,0 +1,246 @@
+"""What is sent is what the OpenAI SDK's own types allow, and what can not be sent is refused."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import pytest
+from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
+from pydantic import TypeAdapter
+
+from headwater.domain.message import (
+    GenerationRequest,
+    ImagePart,
+    Message,
+    NamedTool,
+    Settings,
+    TextPart,
+    Tool,
+    ToolResultPart,
+    ToolUse,
+)
+from headwater.errors import BadRequestError, UnsupportedError
+from headwater.providers.openai_chat import OpenAIChat, Quirks
+
+SDK = TypeAdapter(CompletionCreateParamsStreaming)
+HELLO = [Message("user", "Hello")]
+OPEN_SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}}
+CLOSED_SCHEMA = {
+    "title": "An answer!",
+    "type": "object",
+    "properties": {"x": {"type": "integer"}, "more": {"type": "array", "items": {"type": "string"}}},
+    "required": ["x", "more"],
+    "additionalProperties": False,
+}
+
+
+def body_of(messages: list[Message], settings: Settings | None = None, **quirks: Any) -> dict[str, Any]:
+    """The body as it goes over the wire."""
+    request = GenerationRequest("model", messages, settings or Settings())
+    body: dict[str, Any] = json.loads(OpenAIChat(Quirks(**quirks)).request(request).body)
+    return body
+
+
+def accepted(value: Any) -> Any:
+    """`value` as the SDK's types understand it: fields that they do not know are gone."""
+    return _drained(SDK.validate_python(value))
+
+
+def _drained(value: Any) -> Any:
+    # pydantic checks an `Iterable` while it is read, and not before.
+    if isinstance(value, dict):
+        return {name: _drained(each) for name, each in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [_drained(each) for each in value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(),
+        Settings(temperature=0.0, top_p=0.5, max_tokens=5, stop=["\n", "END"], seed=7),
+        Settings(reasoning_effort="minimal"),
+        Settings(logprobs=3),
+        Settings(json_schema=OPEN_SCHEMA),
+        Settings(json_schema=CLOSED_SCHEMA),
+        Settings(tools=[Tool("add"), Tool("sub", "Subtract", OPEN_SCHEMA, True)], tool_choice="required"),
+        Settings(tools=[Tool("add")], tool_choice=NamedTool("add")),
+        Settings(extra={"openai": {"service_tier": "flex", "metadata": {"a": "b"}}}),
+    ],
+)
+@pytest.mark.parametrize(
+    "messages",
+    [
+        HELLO,
+        [Message("system", "Be brief."), Message("developer", [TextPart("Be kind.")]), *HELLO],
+        [Message("user", [TextPart("What is it?"), ImagePart("https://example.com/a.png", detail="low")], name="Ann")],
+        [Message("user", [ImagePart(data="AAAA", media_type="image/png")])],
+        [
+            *HELLO,
+            Message("assistant", tool_calls=[ToolUse("a", "add", '{"x":1}'), ToolUse("b", "add", "{}")]),
+            Message("tool", [ToolResultPart("a", "2"), ToolResultPart("b", "3")]),
+            Message("assistant", "Five.", tool_calls=[ToolUse("c", "add", "{}")]),
+            Message("user", [TextPart("Go on."), ToolResultPart("c", "4")]),
+        ],
+    ],
+)
+def test_the_sdk_understands_all_of_it(messages: list[Message], settings: Settings) -> None:
+    body = body_of(messages, settings)
+    assert accepted(body) == body
+
+
+def test_the_oracle_misses_what_it_does_not_know() -> None:
+    assert accepted({**body_of(HELLO), "max_token": 1}) == body_of(HELLO)
+
+
+def test_the_least_request() -> None:
+    request = OpenAIChat().request(GenerationRequest("gpt", HELLO))
+    assert (request.method, request.path) == ("POST", "/chat/completions")
+    assert request.headers == {"Content-Type": "application/json", "Accept": "text/event-stream"}
+    assert json.loads(request.body) == {
+        "model": "gpt",
+        "messages": [{"role": "user", "content": "Hello"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+
+def test_every_setting_is_sent() -> None:
+    names = {field.name for field in msgspec.structs.fields(Settings)}
+    settings = Settings(
+        temperature=1.0,
+        top_p=0.9,
+        max_tokens=10,
+        stop=["a"],
+        seed=0,
+        reasoning_effort="high",
+        json_schema=OPEN_SCHEMA,
+        tools=[Tool("add")],
+        tool_choice="auto",
+        logprobs=0,
+        extra={"openai": {"store": False}},
+    )
+    sent = {"max_tokens": "max_completion_tokens", "json_schema": "response_format", "extra": "store"}
+    body = body_of(HELLO, settings)
+    for name in names:
+        assert getattr(settings, name) != getattr(Settings(), name), f"the test does not set {name}"
+        assert sent.get(name, name) in body
+    assert (body["temperature"], body["seed"], body["logprobs"], body["top_logprobs"]) == (1.0, 0, True, 0)
+
+
+def test_results_of_tools_are_messages_of_their_own_and_come_first() -> None:
+    messages = [Message("user", [TextPart("Go on."), ToolResultPart("a", "1"), ToolResultPart("b", "2")])]
+    assert body_of(messages)["messages"] == [
+        {"role": "tool", "tool_call_id": "a", "content": "1"},
+        {"role": "tool", "tool_call_id": "b", "content": "2"},
+        {"role": "user", "content": [{"type": "text", "text": "Go on."}]},
+    ]
+    assert [each["role"] for each in body_of([Message("user", [ToolResultPart("a", "1")])])["messages"]] == ["tool"]
+
+
+def test_calls_without_words_have_null_content() -> None:
+    (message,) = body_of([Message("assistant", tool_calls=[ToolUse("a", "add", "{}")])])["messages"]
+    assert message["content"] is None
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        (CLOSED_SCHEMA, True),
+        (OPEN_SCHEMA, False),
+        ({**CLOSED_SCHEMA, "required": ["x"]}, False),
+        ({**CLOSED_SCHEMA, "additionalProperties": True}, False),
+        ({"type": "object", "properties": {"x": OPEN_SCHEMA}, "required": ["x"], "additionalProperties": False}, False),
+        ({**CLOSED_SCHEMA, "anyOf": [OPEN_SCHEMA]}, False),
+        ({"type": "string", "enum": [{"type": "object"}]}, True),
+    ],
+)
+def test_a_schema_is_strict_where_it_can_be(schema: dict[str, Any], strict: bool) -> None:
+    wanted = body_of(HELLO, Settings(json_schema=schema))["response_format"]["json_schema"]
+    assert wanted["schema"] == schema
+    assert wanted.get("strict", False) is strict
+
+
+def test_a_schema_that_is_too_deep_is_not_strict() -> None:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(100):
+        schema = {"type": "array", "items": schema}
+    assert "strict" not in body_of(HELLO, Settings(json_schema=schema))["response_format"]["json_schema"]
+
+
+@pytest.mark.parametrize(
+    ("title", "name"), [("An answer!", "An_answer_"), ("", "answer"), (5, "answer"), ("x" * 99, "x" * 64)]
+)
+def test_a_schema_has_a_name_that_is_allowed(title: object, name: str) -> None:
+    settings = Settings(json_schema={"type": "string", "title": title})
+    assert body_of(HELLO, settings)["response_format"]["json_schema"]["name"] == name
+
+
+def test_quirks() -> None:
+    settings = Settings(max_tokens=5, extra={"vllm": {"top_k": 3}, "openai": {"store": True}})
+    messages = [Message("developer", "Be brief."), Message("user", [TextPart("Hel"), TextPart("lo")])]
+    body = body_of(
+        messages,
+        settings,
+        provider_name="vllm",
+        max_tokens_field="max_tokens",
+        stream_options=False,
+        developer_role=False,
+        content_parts=False,
+    )
+    assert body == {
+        "model": "model",
+        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}],
+        "stream": True,
+        "max_tokens": 5,
+        "top_k": 3,
+    }
+
+
+def test_extra_wins_over_settings() -> None:
+    settings = Settings(temperature=0.1, extra={"openai": {"temperature": 0.2, "n": 1}})
+    body = body_of(HELLO, settings)
+    assert (body["temperature"], body["n"]) == (0.2, 1)
+
+
+@pytest.mark.parametrize("name", ["model", "messages", "stream"])
+def test_extra_can_not_set(name: str) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        body_of(HELLO, Settings(extra={"openai": {name: "x"}}))
+    assert caught.value.extra == {"pointer": f"/settings/extra/openai/{name}"}
+
+
+def test_more_than_one_answer_is_refused() -> None:
+    with pytest.raises(UnsupportedError):
+        body_of(HELLO, Settings(extra={"openai": {"n": 2}}))
+
+
+@pytest.mark.parametrize(
+    ("message", "pointer"),
+    [
+        (Message("tool", "2"), "/messages/0/content"),
+        (Message("tool", [TextPart("2")]), "/messages/0/content"),
+        (Message("tool", [ToolResultPart("a", "2"), TextPart("2")]), "/messages/0/content"),
+        (Message("assistant", [ToolResultPart("a", "2")]), "/messages/0/content"),
+        (Message("user", "x", tool_calls=[ToolUse("a", "add", "{}")]), "/messages/0/tool_calls"),
+        (Message("user", [TextPart("x"), ImagePart()]), "/messages/0/content/1"),
+        (Message("user", [ImagePart("https://example.com/a.png", data="AAAA")]), "/messages/0/content/0"),
+        (Message("user", [ImagePart(data="AAAA")]), "/messages/0/content/0"),
+    ],
+)
+def test_messages_that_can_not_be_meant(message: Message, pointer: str) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        body_of([message])
+    assert caught.value.extra == {"pointer": pointer}
+
+
+def test_what_a_server_can_not_do_is_refused() -> None:
+    image = ImagePart("https://example.com/a.png")
+    with pytest.raises(UnsupportedError, match="`assistant`"):
+        body_of([Message("assistant", [image])])
+    with pytest.raises(UnsupportedError, match="images"):
+        body_of([Message("user", [image])], content_parts=False)
+    with pytest.raises(UnsupportedError, match="JSON schema"):
+        body_of(HELLO, Settings(json_schema=OPEN_SCHEMA), json_schema=False)

@@ -1,0 +1,77 @@
+"""Usage comes out in OpenAI's sense, wherever a server put its numbers."""
+
+import math
+from typing import Any
+
+import pytest
+
+from headwater.domain.message import Usage
+from headwater.providers.openai_chat_usage import read_usage
+
+
+@pytest.mark.parametrize(
+    ("reported", "usage"),
+    [
+        pytest.param(
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 40,
+                "total_tokens": 49,
+                "prompt_tokens_details": {"cached_tokens": 4},
+                "completion_tokens_details": {"reasoning_tokens": 30},
+            },
+            Usage(9, 4, 40, 30),
+            id="openai",
+        ),
+        pytest.param(
+            {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": None},
+            Usage(9, 0, 4, 0),
+            id="null details",
+        ),
+        pytest.param(
+            {"prompt_tokens": 9, "completion_tokens": 4, "prompt_cache_hit_tokens": 8}, Usage(9, 8, 4, 0), id="deepseek"
+        ),
+        pytest.param(
+            {"prompt_tokens": 9, "completion_tokens": 4, "cached_tokens": 2}, Usage(9, 2, 4, 0), id="together"
+        ),
+        pytest.param(
+            {
+                "prompt_tokens": 10,
+                "completion_tokens": 1,
+                "total_tokens": 31,
+                "completion_tokens_details": {"reasoning_tokens": 20},
+                "cost_in_usd_ticks": 15_000_000,
+            },
+            Usage(10, 0, 21, 20, 0.0015),
+            id="xai: reasoning is apart, cost in ticks",
+        ),
+        pytest.param(
+            {"prompt_tokens": 1, "completion_tokens": 1, "cost_in_usd_ticks": 0}, Usage(1, 0, 1, 0), id="no ticks"
+        ),
+        pytest.param(
+            {"prompt_tokens": 1, "completion_tokens": 2, "cost": 0.25}, Usage(1, 0, 2, 0, 0.25), id="openrouter"
+        ),
+        pytest.param(
+            {"prompt_tokens": 1, "completion_tokens": 2, "cost": 0}, Usage(1, 0, 2, 0, 0.0), id="openrouter: free"
+        ),
+        pytest.param(
+            {"prompt_tokens": 1, "completion_tokens": 2, "cost": {"total_cost": 0.5}},
+            Usage(1, 0, 2, 0, 0.5),
+            id="perplexity",
+        ),
+        pytest.param({"prompt_tokens": 3.0, "completion_tokens": 4.0}, Usage(3, 0, 4, 0), id="counts as floats"),
+    ],
+)
+def test_usage(reported: dict[str, Any], usage: Usage) -> None:
+    assert read_usage(reported) == usage
+
+
+@pytest.mark.parametrize("nonsense", [None, True, -1, "12", [], {}, math.nan, math.inf, 2**53])
+def test_what_is_not_a_count_is_nothing(nonsense: object) -> None:
+    reported = {
+        "prompt_tokens": nonsense,
+        "completion_tokens": 4,
+        "cost": nonsense,
+        "completion_tokens_details": nonsense,
+    }
+    assert read_usage(reported) == Usage(0, 0, 4, 0)
