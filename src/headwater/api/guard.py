@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from headwater.api.answer import GUARD_HEADERS, Asgi, Headers, Receive, Scope, Send, no_content
-from headwater.api.problem import problem_of
+from headwater.api.problem import problem, problem_of
 from headwater.errors import (
     BadRequestError,
+    ErrorCode,
     ForbiddenError,
     MediaTypeError,
     RefusedError,
@@ -33,6 +34,14 @@ _EXPOSED_HEADERS = b"headwater-protocol, idempotency-replayed, location, retry-a
 _PREFLIGHT_AGE_S = b"600"
 
 
+#: What was sent after the head is not waited for.
+_CLOSE: Headers = ((b"connection", b"close"),)
+
+
+class _HeadTooLarge(TooLargeError):
+    """The head itself; HTTP has a status of its own for that (RFC 6585, 431)."""
+
+
 class Guard:
     """ASGI middleware. Wraps neither `receive` nor `send`, so a stream that it lets pass costs nothing more."""
 
@@ -47,9 +56,11 @@ class Guard:
             return
         try:
             origin = self.check(scope)
+        except _HeadTooLarge as refusal:
+            await problem(ErrorCode.TOO_LARGE, refusal.message, status=431, headers=_CLOSE)(scope, receive, send)
+            return
         except RefusedError as refusal:
-            # What was sent after the head is not waited for.
-            await problem_of(refusal, headers=[(b"connection", b"close")])(scope, receive, send)
+            await problem_of(refusal, headers=_CLOSE)(scope, receive, send)
             return
         scope[GUARD_HEADERS] = _cors(origin, bool(self._origins))
         if scope["method"] == "OPTIONS" and origin is not None:
@@ -106,9 +117,9 @@ def _values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
 
 def _check_size(scope: Scope, headers: list[tuple[bytes, bytes]]) -> None:
     if len(headers) > HEADERS_MAX or sum(len(key) + len(value) for key, value in headers) > HEADER_BYTES_MAX:
-        raise TooLargeError("The request has too many headers, or too large ones.")
+        raise _HeadTooLarge("The request has too many headers, or too large ones.")
     if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > TARGET_BYTES_MAX:
-        raise TooLargeError("The address is too long.")
+        raise _HeadTooLarge("The address is too long.")
 
 
 def _check_media_type(headers: list[tuple[bytes, bytes]]) -> None:

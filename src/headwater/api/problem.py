@@ -66,19 +66,24 @@ def problem(
     code: ErrorCode,
     detail: str = "",
     *,
+    status: int | None = None,
     retry_after_s: float | None = None,
     headers: Headers = (),
     **extra: Any,
 ) -> Answer:
-    """The answer for one code. `extra` are further members of the problem object."""
+    """The answer for one code. `status` is for where HTTP has a finer one than the table (431, 408).
+
+    `extra` are further members of the problem object.
+    """
     row = CODES[code]
+    status = status or row.status
     detail = detail or row.title
     if len(detail) > DETAIL_CHARS_MAX:
         detail = detail[: DETAIL_CHARS_MAX - 1] + "…"
     members: dict[str, Any] = {
         "type": problem_type(code),
         "title": row.title,
-        "status": row.status,
+        "status": status,
         "detail": detail,
         "code": code,
         "retryable": row.retryable,
@@ -94,13 +99,14 @@ def problem(
         retry_after_s = _RETRY_AFTER_S.get(code)
     if retry_after_s is not None:
         all_headers.append((b"retry-after", b"%d" % max(0, math.ceil(retry_after_s))))
-    return Answer(row.status, _encoder.encode(members), all_headers)
+    return Answer(status, _encoder.encode(members), all_headers)
 
 
 def problem_of(error: HeadwaterError, *, headers: Headers = ()) -> Answer:
     """The answer for an error that one of the rooms below raised."""
     refusal = _refusal(error)
-    return problem(refusal.code, refusal.message, retry_after_s=refusal.retry_after_s, headers=headers, **refusal.extra)
+    extra: dict[str, Any] = dict(refusal.extra)
+    return problem(refusal.code, refusal.message, retry_after_s=refusal.retry_after_s, headers=headers, **extra)
 
 
 def _refusal(error: HeadwaterError) -> RefusedError:

@@ -16,6 +16,7 @@ from headwater.api.route import Call, Operation, Reply, Resource
 from headwater.api.stream import event_stream
 from headwater.delivery.cursor import parse_cursor
 from headwater.domain.event import decode_record
+from headwater.domain.message import GenerationRequest
 from headwater.domain.run import STATE_BY_FINAL_TYPE, Run, RunRequest, RunState, is_ended
 from headwater.domain.snapshot import Snapshot
 from headwater.errors import BadRequestError, LogMissing, NotFoundError
@@ -42,6 +43,7 @@ async def find_run(call: Call) -> Run:
 async def start(call: Call) -> Asgi:
     request: RunRequest = call.body
     check_bounds(request)
+    _check_model(call, request)
     # What form the answer takes is settled before the run exists, so that a refusal leaves nothing behind.
     form = accept.choose(call.header("accept"), (accept.JSON, accept.EVENT_STREAM))
     key = _idempotency_key(call, "POST /api/v1/runs", request)
@@ -49,8 +51,14 @@ async def start(call: Call) -> Asgi:
     return await _started(call, form, run, created)
 
 
+def _check_model(call: Call, request: RunRequest) -> None:
+    """Refuses what the model can not do before there is a run that would only fail of it."""
+    call.services.catalog.check(GenerationRequest(request.model, request.messages, request.settings))
+
+
 async def retry(call: Call) -> Asgi:
     run = await find_run(call)
+    _check_model(call, run.request)
     form = accept.choose(call.header("accept"), (accept.JSON, accept.EVENT_STREAM))
     key = _idempotency_key(call, f"POST /api/v1/runs/{run.id}/retry", run.request)
     again, created = await call.services.supervisor.submit(run.request, call.owner, idempotency=key, retry_of=run.id)

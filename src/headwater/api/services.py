@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from headwater.api.answer import Receive, Scope, Send
 from headwater.clock import Clock
+from headwater.domain.message import GenerationRequest
 from headwater.domain.run import Owner, Run, RunRequest
 from headwater.domain.snapshot import Snapshot
 from headwater.providers.contract import ModelInfo
@@ -94,6 +95,10 @@ class Models(Protocol):
 
     def resolve(self, name: str) -> object:
         """Raises `RefusedError` for a model that is not known; what it returns is the runner's business."""
+        ...
+
+    def check(self, request: GenerationRequest) -> None:
+        """Raises `RefusedError` for what the model that it names can not do. Without I/O."""
         ...
 
 
