@@ -41,6 +41,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
 
     provider_name: str = "openai"
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    seed_field: Literal["seed", "random_seed"] = "seed"
     #: asks for usage; a server that sends it unasked may refuse the field
     stream_options: bool = True
     #: whether the role `developer` is known; else it is sent as `system`
@@ -76,7 +77,7 @@ def _settings(settings: Settings, quirks: Quirks) -> _Json:
         "temperature": settings.temperature,
         "top_p": settings.top_p,
         quirks.max_tokens_field: settings.max_tokens,
-        "seed": settings.seed,
+        quirks.seed_field: settings.seed,
         "reasoning_effort": settings.reasoning_effort,
     }
     body = {name: value for name, value in body.items() if value is not None}

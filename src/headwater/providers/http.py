@@ -1,0 +1,438 @@
+"""The only place where providers do I/O: a dialect, a base URL and a key make a provider.
+
+`AnswerReader` turns the bytes of one answer into items, without I/O. `HttpProvider` is the shell around it: it
+connects, sends, reads, and closes the socket whenever it is not asked on. Nothing is taken on trust: no redirect is
+followed, no encoding is undone, and heads, lines, events and bodies have their limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from typing import NamedTuple
+
+import aiohttp
+
+from headwater import __version__
+from headwater.domain.message import GenerationRequest
+from headwater.errors import ConfigError, ErrorCode, ProviderError, Truncated, WireError
+from headwater.providers.contract import Dialect, Frame, Framing, HttpRequest, Item
+from headwater.providers.egress import Egress, EgressRefused, check_base_url
+from headwater.providers.redact import Secret, redact, redact_bytes
+from headwater.wire.sse import EVENT_BYTES_MAX, LINE_BYTES_MAX, SSEDecoder
+
+_DETAIL_CHARS_MAX = 500
+#: How a body can break off. (aiohttp's errors of HTTP itself are not in its own tree.)
+_LOST = (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError)
+#: How long the end of a body may come after the dialect's end marker.
+_ENDING_S = 0.25
+#: A body larger than this is written in pieces, so that the loop is not held up by copying it.
+_PIECE_BYTES = 256 * 1024
+
+#: The media types that a body of each framing comes as. Some servers give none, or the plainest.
+_MEDIA_TYPES: Mapping[Framing, frozenset[str]] = {
+    Framing.SSE: frozenset({"text/event-stream", "text/plain", "application/octet-stream", ""}),
+}
+
+
+class Limits(NamedTuple):
+    """What one answer and one provider may take."""
+
+    line_bytes_max: int = LINE_BYTES_MAX
+    event_bytes_max: int = EVENT_BYTES_MAX
+    answer_bytes_max: int = 256 * 1024 * 1024
+    error_body_bytes_max: int = 64 * 1024
+    #: how long a refusal's body is waited for; what came until then has to do
+    error_body_s: float = 5.0
+    connections_max: int = 4096
+
+
+class Auth(NamedTuple):
+    """How a key is shown to a server, and where it comes from."""
+
+    key: Secret | None = None
+    #: the environment variable that should hold the key; with no key that is an error of each call
+    env: str | None = None
+    header: str = "Authorization"
+    prefix: str = "Bearer "
+
+    def headers(self) -> dict[str, str]:
+        return {} if self.key is None else {self.header: self.prefix + self.key.reveal()}
+
+
+class AnswerReader:
+    """The bytes of one answer to items. A failure waits in `failure` until the items before it have been given out."""
+
+    def __init__(self, dialect: Dialect, request: GenerationRequest, limits: Limits, secrets: list[Secret]) -> None:
+        self._frames = SSEDecoder(line_bytes_max=limits.line_bytes_max, event_bytes_max=limits.event_bytes_max)
+        self._decoder = dialect.decoder(request)
+        self._bytes_left = limits.answer_bytes_max
+        self._secrets = secrets
+        self.failure: ProviderError | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the dialect's end marker was seen: nothing more has to be waited for."""
+        return self._decoder.ended
+
+    def feed(self, chunk: bytes) -> list[Item]:
+        """The items that these bytes completed. After a `failure` there are none."""
+        if self.failure is not None:
+            return []
+        self._bytes_left -= len(chunk)
+        if self._bytes_left < 0:
+            self.failure = _unreadable("the answer is larger than the limit")
+            return []
+        try:
+            frames = self._frames.feed(chunk)
+        except WireError as exc:
+            self.failure = _unreadable(exc.message)
+            return []
+        items, self.failure = self._decode(frames)
+        fault = self._frames.fault
+        if self.failure is None and fault is not None and not self.ended:
+            self.failure = _unreadable(fault.message)
+        return items
+
+    def end(self, clean: bool) -> list[Item]:
+        """The items that were held back, `Finish` last. Raises `Truncated` where the answer is not whole."""
+        items: list[Item] = []
+        if clean and not self.ended:
+            # Some servers leave out the last blank line; a block that was cut off is another matter.
+            try:
+                items, failure = self._decode(self._frames.end(flush=True))
+            except WireError as exc:
+                failure = _unreadable(exc.message)
+            if failure is not None:
+                raise failure
+        return items + self._decoder.end(clean)
+
+    def _decode(self, frames: list[Frame]) -> tuple[list[Item], ProviderError | None]:
+        """The items of these frames, and what went wrong after them."""
+        items: list[Item] = []
+        for frame in frames:
+            if self._decoder.ended:
+                break
+            try:
+                items += self._decoder.feed(frame)
+            except ProviderError as exc:
+                return items, self._without_keys(exc, frame)
+        return items, None
+
+    def _without_keys(self, error: ProviderError, frame: Frame) -> ProviderError:
+        text = frame.data.decode(errors="replace")
+        if (redacted := redact(text, self._secrets)) != text:
+            # The dialect may have cut its detail in the middle of the key: ours is made from the whole.
+            error.detail = redacted[:_DETAIL_CHARS_MAX]
+        return error
+
+
+class HttpProvider:
+    """One server, spoken to in one dialect. Keeps a pool of connections, opened by the first call."""
+
+    def __init__(
+        self,
+        name: str,
+        dialect: Dialect,
+        *,
+        base_url: str,
+        auth: Auth | None = None,
+        egress: Egress | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """Raises `ConfigError` for a base URL that must not be called."""
+        if dialect.framing not in _MEDIA_TYPES:
+            raise ConfigError(f"The framing `{dialect.framing}` of `{dialect.name}` is not spoken by this version.")
+        self.name = name
+        self._dialect = dialect
+        self._auth = auth or Auth()
+        self._egress = egress or Egress()
+        self._limits = limits or Limits()
+        self._base_url = check_base_url(base_url, allow_private=self._egress.allow_private)
+        self._secrets = [self._auth.key] if self._auth.key is not None else []
+        self._session: aiohttp.ClientSession | None = None
+        self._ending: dict[aiohttp.ClientResponse, asyncio.TimerHandle] = {}
+        self._closed = False
+
+    def check(self, request: GenerationRequest) -> None:
+        """Refuses what the server can not do, before anything is sent. Raises `RefusedError`."""
+        self._dialect.request(request)
+
+    async def stream(self, request: GenerationRequest, *, connect_s: float | None) -> AsyncIterator[list[Item]]:
+        """As `Provider.stream`. An answer that ends before it is whole is `Truncated`, whatever ended it."""
+        try:
+            response = await self._send(self._dialect.request(request), connect_s)
+            try:
+                if not 200 <= response.status < 300:
+                    raise await self._refusal(response)
+                self._check_encoding(response)
+                await self._check_media_type(response, request)
+                yield []
+                reader = AnswerReader(self._dialect, request, self._limits, self._secrets)
+                cut = ""
+                chunk = b"begin"
+                while chunk and not cut and not reader.ended:
+                    chunk, cut = await _next_piece(response.content)
+                    if chunk and (items := reader.feed(chunk)):
+                        yield items
+                    if reader.failure is not None:
+                        raise reader.failure
+                last = self._end(reader, clean=not cut and _is_framed(response), cut=cut)
+                if reader.ended:
+                    self._let_end(response)
+            finally:
+                if response not in self._ending:
+                    await _close(response)
+            yield last
+        except ProviderError as exc:
+            raise self._cleaned(exc) from None
+
+    async def close(self) -> None:
+        """Closes the pool. Calls that are still running end with `NETWORK`, or as `Truncated`."""
+        self._closed = True
+        for response in list(self._ending):
+            self._give_up(response)
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    # Sending.
+
+    async def _send(self, wanted: HttpRequest, connect_s: float | None) -> aiohttp.ClientResponse:
+        if self._closed:
+            raise ProviderError(ErrorCode.DRAINING)
+        if self._auth.env is not None and self._auth.key is None:
+            raise ProviderError(ErrorCode.AUTH, f"The server has no key for this model: `{self._auth.env}` is not set.")
+        headers = {
+            **wanted.headers,
+            "Accept-Encoding": "identity",
+            "Content-Length": str(len(wanted.body)),
+            "User-Agent": f"headwater/{__version__}",
+            **self._auth.headers(),
+        }
+        try:
+            return await self._pool().request(
+                wanted.method,
+                self._base_url + wanted.path,
+                data=_pieces(wanted.body) if len(wanted.body) > _PIECE_BYTES else wanted.body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=None, connect=connect_s, ceil_threshold=3_600),
+            )
+        except TimeoutError as exc:
+            # The kernel's own ETIMEDOUT is a TimeoutError too; only the first is a limit of ours.
+            if not isinstance(exc, aiohttp.ServerTimeoutError):
+                raise _unreachable(exc) from None
+            raise ProviderError(
+                ErrorCode.TIMEOUT, "The model's server could not be connected to in time.", phase="connect"
+            ) from None
+        except aiohttp.ClientResponseError as exc:
+            raise _unreadable(f"not HTTP: {exc.message}") from None
+        except (aiohttp.ClientError, OSError) as exc:
+            raise _unreachable(exc) from None
+
+    def _pool(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=self._egress.connector(self._limits.connections_max),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                response_class=_Response,
+                auto_decompress=False,
+                trust_env=False,
+            )
+        return self._session
+
+    # Answers that are not streams.
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> ProviderError:
+        if 300 <= response.status < 400:
+            location = response.headers.get("Location", "")
+            return ProviderError(
+                ErrorCode.SERVER,
+                "The model's server redirects, which is never followed.",
+                detail=f"{response.status} to {location[:200]}: set base_url to where the server is",
+                status_code=response.status,
+                retryable=False,
+            )
+        body = await self._body(response) if not _encodings(response) else b""
+        headers = {name: redact(value, self._secrets) for name, value in response.headers.items()}
+        return self._dialect.error(response.status, headers, redact_bytes(body, self._secrets))
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        """The beginning of a small body: as much as the limits allow, and as came."""
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._limits.error_body_s):
+                while len(body) < self._limits.error_body_bytes_max and (chunk := await response.content.readany()):
+                    body += chunk
+        except _LOST:
+            # Too slow (a TimeoutError is an OSError) or cut off: what came is what there is to say.
+            pass
+        return bytes(body[: self._limits.error_body_bytes_max])
+
+    def _check_encoding(self, response: aiohttp.ClientResponse) -> None:
+        """Refuses a body that is compressed although that was not asked for: a small one may become any size."""
+        if encodings := _encodings(response):
+            raise _unreadable(f"the body came as {', '.join(encodings)}, which was not asked for")
+
+    async def _check_media_type(self, response: aiohttp.ClientResponse, request: GenerationRequest) -> None:
+        """Refuses what is no stream. Some servers put an error into a 200: that error is what is raised."""
+        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if media_type in _MEDIA_TYPES[self._dialect.framing]:
+            return
+        if media_type == "application/json":
+            body = redact_bytes(await self._body(response), self._secrets)
+            self._dialect.decoder(request).feed(Frame(body))
+        raise _unreadable(f"the body is {media_type[:100]}, not a stream")
+
+    # Ends.
+
+    def _end(self, reader: AnswerReader, *, clean: bool, cut: str) -> list[Item]:
+        try:
+            return reader.end(clean)
+        except Truncated as exc:
+            exc.detail = "; ".join(filter(None, (exc.detail, cut)))
+            raise
+
+    def _let_end(self, response: aiohttp.ClientResponse) -> None:
+        """Leaves what follows the dialect's end marker to the loop, while the call is already over.
+
+        Nearly always that is the body's own end, a moment later, and the connection goes back to the pool.
+        """
+        if response.connection is not None:
+            loop = asyncio.get_running_loop()
+            self._ending[response] = loop.call_later(_ENDING_S, self._give_up, response)
+            response.content.on_eof(functools.partial(self._has_ended, response))
+
+    def _has_ended(self, response: aiohttp.ClientResponse) -> None:
+        if (timer := self._ending.pop(response, None)) is not None:
+            timer.cancel()
+
+    def _give_up(self, response: aiohttp.ClientResponse) -> None:
+        self._has_ended(response)
+        connection = response.connection
+        transport = connection.transport if connection is not None else None
+        response.close()
+        if transport is not None:
+            transport.abort()
+
+    def _cleaned(self, error: ProviderError) -> ProviderError:
+        """The error with this provider's name and without its key."""
+        error.provider = error.provider or self.name
+        error.detail = redact(error.detail, self._secrets)
+        error.message = redact(error.message, self._secrets)
+        error.args = (error.message,)
+        return error
+
+
+class _Response(aiohttp.ClientResponse):
+    """An answer that leaves nobody waiting for a connection that is gone, and no connection that nobody waits for."""
+
+    async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        protocol = connection.protocol
+        closed = protocol.closed if protocol is not None else None
+        try:
+            await super().start(connection)
+        except BaseException:
+            await _abort(connection)
+            raise
+        if closed is not None:
+            self._hear_of(closed)
+        return self
+
+    def _hear_of(self, closed: asyncio.Future[None]) -> None:
+        """Ends the body when its connection is gone.
+
+        On a malformed chunk aiohttp (3.14) closes the connection without a word to whoever reads the body.
+        """
+        content = self.content
+
+        def tell(_: object) -> None:
+            if not content.is_eof() and content.exception() is None:
+                content.set_exception(aiohttp.ClientPayloadError("the connection was closed within the body"))
+
+        def forget() -> None:
+            # The connection may outlive this answer by many others.
+            closed.remove_done_callback(tell)
+
+        closed.add_done_callback(tell)
+        content.on_eof(forget)
+        closed.remove_done_callback(_ask_why)
+        closed.add_done_callback(_ask_why)
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), _PIECE_BYTES):
+        yield body[start : start + _PIECE_BYTES]
+
+
+async def _close(response: aiohttp.ClientResponse) -> None:
+    """Closes the connection unless its answer has been read to the end; a task that is cancelled closes it too."""
+    if response.connection is not None:
+        await _abort(response.connection)
+    response.close()
+
+
+async def _abort(connection: aiohttp.connector.Connection) -> None:
+    protocol, transport = connection.protocol, connection.transport
+    closed = protocol.closed if protocol is not None else None
+    connection.close()
+    if transport is None or closed is None:
+        return
+    # `close` alone would first wait until what is written has been sent, which a peer that stalls never lets happen.
+    transport.abort()
+    await asyncio.wait([closed])
+    _ask_why(closed)
+
+
+def _ask_why(closed: asyncio.Future[None]) -> None:
+    """Asks how a connection ended, which is how asyncio knows that somebody has seen it."""
+    if not closed.cancelled():
+        closed.exception()
+
+
+async def _next_piece(content: aiohttp.StreamReader) -> tuple[bytes, str]:
+    """What has arrived, b"" at the end; and how the connection was lost, if it was."""
+    try:
+        return await content.readany(), ""
+    except _LOST as exc:
+        # What arrived before the loss while nobody was reading; aiohttp's public reads would drop it.
+        return content._read_nowait(-1), _words(exc)
+
+
+def _is_framed(response: aiohttp.ClientResponse) -> bool:
+    """Whether the body's end can be told from a cut: by chunks or by its length (RFC 9112, 6.3)."""
+    return "Transfer-Encoding" in response.headers or "Content-Length" in response.headers
+
+
+def _encodings(response: aiohttp.ClientResponse) -> list[str]:
+    """The encodings that a body came in and that were not asked for."""
+    named = [*response.headers.getall("Content-Encoding", ()), *response.headers.getall("Transfer-Encoding", ())]
+    words = [word.strip().lower()[:40] for each in named for word in each.split(",")]
+    return [word for word in words if word not in {"", "identity", "chunked"}]
+
+
+def _unreadable(detail: str) -> ProviderError:
+    return ProviderError(ErrorCode.PARSE, detail=detail[:_DETAIL_CHARS_MAX])
+
+
+def _unreachable(exc: Exception) -> ProviderError:
+    cause = getattr(exc, "os_error", exc)
+    if isinstance(cause, EgressRefused):
+        return ProviderError(
+            ErrorCode.NETWORK,
+            "This model's address is one that the server does not call.",
+            detail=str(cause),
+            retryable=False,
+        )
+    # A certificate that is wrong now is wrong on the next try.
+    retryable = (
+        False if isinstance(exc, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError) else None
+    )
+    return ProviderError(ErrorCode.NETWORK, detail=_words(exc), retryable=retryable)
+
+
+def _words(exc: Exception) -> str:
+    return f"{type(exc).__name__}: {exc}"[:_DETAIL_CHARS_MAX]
