@@ -6,7 +6,6 @@ only; a row of `[[models]]` names the variable, never the key.
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -156,8 +155,3 @@ def _check_host(settings: Settings) -> None:
             "anyone could read every run and spend on every model. Bind it to 127.0.0.1 (the default) and put a proxy "
             "that authenticates in front of it."
         )
-
-
-def provider_key(model: ModelSettings, environ: Mapping[str, str] = os.environ) -> str | None:
-    """The provider's key of a model's row, from the environment; None where none is named or it is not set."""
-    return environ.get(model.api_key_env) or None if model.api_key_env else None

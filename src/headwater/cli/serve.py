@@ -19,4 +19,4 @@ def serve(host: Host = None, port: Port = None, data: Data = None, config: Confi
     from headwater.settings import load_settings
 
     settings = load_settings(config, {"server": {"host": host, "port": port}, "data": data})
-    run_server(settings)
+    raise typer.Exit(run_server(settings))

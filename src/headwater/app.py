@@ -1,0 +1,245 @@
+"""The composition root: everything is built and joined here, and only here.
+
+Begin: take hold of the data directory → end what an earlier process left unended → listen → ready.
+End: not ready, no new runs → running ones end with DRAINING and their readers see it → readers that
+remain are told to come back → connections are closed → the log is written and let go of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import structlog
+
+from headwater.api.app import create_api
+from headwater.api.server import HttpServer
+from headwater.api.services import Services
+from headwater.api.sockets import address_of, listen, raise_file_limit
+from headwater.clock import Clock, SystemClock
+from headwater.delivery.hub import Hub
+from headwater.metrics import LogLines, Metrics
+from headwater.providers.catalog import Catalog, ModelRow
+from headwater.runs.supervisor import Supervisor, Tasks
+from headwater.settings import ModelSettings, Settings
+from headwater.storage.contract import Storage
+from headwater.storage.sqlite import SqliteStorage
+from headwater.telemetry import Observer, Observers
+from headwater.workflows.chat import Chat
+
+_log = structlog.get_logger("headwater")
+
+#: What `headwater serve` ends with where the storage has failed (sysexits: EX_IOERR).
+EXIT_STORAGE = 74
+#: Of the drain's time, the part that connections get after the runs have ended.
+_CLOSING_SHARE = 0.2
+#: With a failed storage no run can be ended any more; only readers are still told.
+FAILED_DRAIN_S = 1.0
+
+MakeStorage = Callable[[Settings, Observer], Storage]
+
+
+def make_storage(settings: Settings, observer: Observer) -> Storage:
+    """The embedded engine: one SQLite file in the data directory."""
+    return SqliteStorage(
+        settings.data,
+        observer=observer,
+        commit_interval_ms=settings.log.commit_interval_ms,
+        durability=settings.log.durability,
+    )
+
+
+class Parts(NamedTuple):
+    """What a server is made of."""
+
+    storage: Storage
+    tasks: Tasks
+    catalog: Catalog
+    supervisor: Supervisor
+    hub: Hub
+    metrics: Metrics
+
+
+class App:
+    """One server, from `start` to `stop`. `make` is there so that tests can put other storage below the rest."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        environ: Mapping[str, str] = os.environ,
+        make: MakeStorage = make_storage,
+    ) -> None:
+        self.settings = settings
+        self.url = ""
+        #: set when the server has to end: by a signal, or by itself once `failed`
+        self.ending = asyncio.Event()
+        self.failed = False
+        self._serving = False
+        self.parts = parts = _build(settings, clock or SystemClock(), environ, make)
+        services = Services(
+            supervisor=parts.supervisor,
+            hub=parts.hub,
+            storage=parts.storage,
+            catalog=parts.catalog,
+            workflows=_WORKFLOWS,
+            clock=clock or SystemClock(),
+            observer=parts.metrics,
+            metrics=parts.metrics.text,
+            ready=self.why_not_ready,
+            hosts=settings.server.allowed_hosts,
+            origins=settings.server.allowed_origins,
+            body_bytes_max=settings.server.body_bytes_max,
+        )
+        self._server = HttpServer(create_api(services))
+
+    def why_not_ready(self) -> str | None:
+        """None when new runs are taken, else a sentence why not."""
+        if self.parts.storage.failed is not None:
+            return "The storage has failed."
+        if self.parts.supervisor.draining:
+            return "The server is shutting down."
+        if not self._serving:
+            return "The server is starting."
+        return None
+
+    async def start(self) -> None:
+        """Returns when the server can be called. Raises `ConfigError`, `StorageError`."""
+        parts, server = self.parts, self.settings.server
+        for warning in parts.catalog.warnings:
+            _log.warning(warning)
+        raise_file_limit()
+        await parts.storage.open()
+        parts.storage.on_failure(self._storage_failed)
+        try:
+            await parts.supervisor.recover()
+            sockets = listen(server.host, server.port)
+            await self._server.start(sockets)
+        except BaseException:
+            await parts.storage.close()
+            raise
+        host, port = address_of(sockets)
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self._serving = True
+
+    def _storage_failed(self, error: BaseException) -> None:
+        """Nothing that happens from now on can be kept, so nothing more is to happen."""
+        self.parts.metrics.storage_failed(type(error).__name__)
+        self.failed = True
+        self.ending.set()
+
+    async def stop(self, limit_s: float | None = None) -> bool:
+        """Ends everything in order within about the limit; True if every run got its end."""
+        parts = self.parts
+        limit_s = self.settings.server.drain_s if limit_s is None else limit_s
+        ended = await parts.supervisor.drain(limit_s * (1 - _CLOSING_SHARE))
+        parts.hub.drain()
+        await self._server.stop(limit_s * _CLOSING_SHARE)
+        await parts.tasks.close()
+        await parts.catalog.close()
+        await parts.storage.close()
+        return ended
+
+
+_WORKFLOWS = {Chat.name: Chat()}
+
+
+def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: MakeStorage) -> Parts:
+    tasks = Tasks()
+    # the figures' gauges ask the supervisor, which is only there once the metrics are
+    live: list[Supervisor] = []
+    metrics = Metrics(live=lambda: live[0].live if live else 0, waiting=lambda: live[0].waiting if live else 0)
+    observer = Observers(metrics, LogLines())
+    storage = make(settings, observer)
+    catalog = Catalog.from_rows([_row(model) for model in settings.models], environ)
+    supervisor = Supervisor(
+        storage=storage,
+        models=catalog,
+        workflows=_WORKFLOWS,
+        clock=clock,
+        observer=observer,
+        tasks=tasks,
+        slots=settings.runs.slots,
+        waiting_max=settings.runs.waiting_max,
+    )
+    live.append(supervisor)
+    hub = Hub(
+        storage.log,
+        clock=clock,
+        spawn=tasks.spawn,
+        observer=observer,
+        presence=supervisor,
+        heartbeat_s=settings.server.heartbeat_s,
+        stall_s=settings.server.stall_s,
+    )
+    return Parts(storage, tasks, catalog, supervisor, hub, metrics)
+
+
+def _row(model: ModelSettings) -> ModelRow:
+    return ModelRow(**model.model_dump())
+
+
+def configure_logging() -> None:
+    """Lines for a person at a terminal, JSON for anything else; on standard error."""
+    at_terminal = sys.stderr.isatty()
+    shape: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if at_terminal else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            shape,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+async def run(app: App, *, on_ready: Callable[[str], None]) -> int:
+    """Serves until a signal or a failed storage; returns the exit code. A second signal ends it at once."""
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if app.ending.is_set():
+            os._exit(130)
+        app.ending.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    await app.start()
+    on_ready(app.url)
+    await app.ending.wait()
+    _log.info("stopping", live=app.parts.supervisor.live, readers=app.parts.hub.readers)
+    ended = await app.stop(FAILED_DRAIN_S if app.failed else None)
+    _log.info("stopped", every_run_ended=ended)
+    return EXIT_STORAGE if app.failed else 0
+
+
+def serve(settings: Settings, *, make: MakeStorage = make_storage) -> int:
+    """Runs a server in this process until it is told to end; returns the exit code. Raises `ConfigError`."""
+    configure_logging()
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        factory = uvloop.new_event_loop
+
+    def tell(url: str) -> None:
+        sys.stdout.write(f"Headwater listens on {url}\n")
+        sys.stdout.flush()
+
+    async def main() -> int:
+        return await run(App(settings, make=make), on_ready=tell)
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(main())
