@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from headwater.domain.run import Owner, Run, RunMetrics, RunState
 from headwater.domain.snapshot import Snapshot
+from headwater.errors import LogMissing
 
 
 class LogState(NamedTuple):
@@ -163,7 +164,10 @@ async def wait(log: EventLog, run: str, after: int) -> None:
             moved.clear()
             page = log.peek(run, after, records_max=1)
             if page is None:
-                page = await log.read(run, after, records_max=1)
+                try:
+                    page = await log.read(run, after, records_max=1)
+                except LogMissing:
+                    return
             if page.payloads or page.closed:
                 return
             await moved.wait()
@@ -256,8 +260,11 @@ class RunStore(Protocol):
 class Storage(Protocol):
     """An engine: both contracts over one medium, with a beginning and an end."""
 
-    log: EventLog
-    runs: RunStore
+    @property
+    def log(self) -> EventLog: ...
+
+    @property
+    def runs(self) -> RunStore: ...
 
     async def open(self) -> None:
         """Takes exclusive hold of the medium. Raises `ConfigError` where another server has it, `StorageError`."""
