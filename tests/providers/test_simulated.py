@@ -1,6 +1,7 @@
 """The model that is always there: what it says, at what pace, and how it fails when it is told to."""
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from headwater.domain.message import (
 from headwater.errors import BadRequestError, ErrorCode, ProviderError, Truncated, UnsupportedError
 from headwater.providers.contract import Finish, Item
 from headwater.providers.simulated import FailCode, Simulated, compose
+from tests.kit.virtual import run_virtual
 
 WEATHER = Tool(
     "weather", parameters={"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -238,7 +240,7 @@ class TestScript:
         reading = asyncio.create_task(read())
         await stalled.wait()
         for _ in range(20):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # paces: turns of the loop in which nothing may happen
         assert not reading.done()
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -289,29 +291,26 @@ class TestPace:
         batches = [b async for b in Simulated().stream(asked("a", scenario={"words": 1000}), connect_s=None)]
         assert len(batches) < 30
 
-    async def test_words_come_one_by_one_10_to_30_ms_apart(self) -> None:
-        slept: list[float] = []
-        sizes: list[int] = []
+    def test_words_come_one_by_one_10_to_30_ms_apart(self) -> None:
         request = GenerationRequest("simulated", [Message("user", "a")])
+        told = run_virtual(_timed(request))
+        (begun, headers), *words, (ended, last) = told
+        assert (begun, headers) == (0, [])
+        assert [len(batch) for _, batch in words] == [1] * len(compose(request).pieces)
+        gaps = [later - sooner for (sooner, _), (later, _) in pairwise([(begun, headers), *words])]
+        assert all(0.010 <= gap <= 0.030 for gap in gaps)
+        assert max(gaps) - min(gaps) > 0.01, "the pace varies"
+        assert isinstance(last[-1], Finish)
+        assert ended == words[-1][0], "after the last word nothing is waited for"
+        assert run_virtual(_timed(request)) == told, "the pace is the seed's too"
 
-        async def read() -> None:
-            async for batch in Simulated().stream(request, connect_s=None):
-                sizes.append(len(batch))
-
-        await _with_sleeps_recorded(read(), slept)
-        assert len(slept) == len(compose(request).pieces)
-        assert all(0.010 <= each <= 0.030 for each in slept)
-        assert max(slept) - min(slept) > 0.01, "the pace varies"
-        assert set(sizes[1:-1]) == {1}
-
-    async def test_silence_comes_before_the_first_word(self) -> None:
-        slept: list[float] = []
-        await _with_sleeps_recorded(_drain(asked("a", scenario={"silent_s": 90})), slept)
-        assert slept[0] == 90
+    def test_silence_comes_before_the_first_word(self) -> None:
+        (begun, _), (first, _), *_ = run_virtual(_timed(asked("a", scenario={"silent_s": 90})))
+        assert (begun, first) == (0, 90)
 
     async def test_a_cancel_ends_it_at_once(self) -> None:
         reading = asyncio.create_task(_drain(asked("a", scenario={"silent_s": 3_600})))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # paces: the turn in which the call begins
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
@@ -322,14 +321,8 @@ async def _drain(request: GenerationRequest) -> None:
         pass
 
 
-async def _with_sleeps_recorded(work: Any, slept: list[float]) -> None:
-    """Runs a coroutine whose sleeps take no time, and notes them down: time itself is the loop's matter."""
-    real = asyncio.sleep
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        await real(0)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("headwater.providers.simulated.asyncio.sleep", sleep)
-        await work
+async def _timed(request: GenerationRequest) -> list[tuple[float, list[Item]]]:
+    """Each batch with the loop's time since the call, in seconds."""
+    now = asyncio.get_running_loop().time
+    begun = now()
+    return [(round(now() - begun, 9), batch) async for batch in Simulated().stream(request, connect_s=None)]

@@ -1,0 +1,160 @@
+"""Which models can be called: rows to routes, keys from the environment, and words for what is wrong."""
+
+import msgspec
+import pytest
+
+from headwater.domain.message import GenerationRequest, Message, Settings
+from headwater.errors import BadRequestError, ConfigError, ErrorCode, ProviderError, UnsupportedError
+from headwater.providers.catalog import SERVERS, Catalog, ModelRow
+from headwater.providers.contract import Finish
+from headwater.providers.egress import check_base_url
+from headwater.providers.simulated import Simulated
+from tests.kit.upstream import ScriptedUpstream, chat_stream
+
+CANARY = "canary-7f3a-b1e2"
+
+
+def row(name: str = "mock", base_url: str | None = "https://models.example/v1", **fields: object) -> ModelRow:
+    return msgspec.convert({"name": name, "base_url": base_url, **fields}, ModelRow)
+
+
+def asked(model: str, **settings: object) -> GenerationRequest:
+    return GenerationRequest(model, [Message("user", "Hello")], msgspec.convert(settings, Settings))
+
+
+class TestModels:
+    def test_simulated_is_always_there(self) -> None:
+        catalog = Catalog.from_rows([], {})
+        assert [info.name for info in catalog.models()] == ["simulated"]
+        provider, model = catalog.resolve("simulated")
+        assert isinstance(provider, Simulated)
+        assert model == "simulated"
+        assert catalog.warnings == []
+
+    def test_rows_follow_in_their_order(self) -> None:
+        catalog = Catalog.from_rows([row("b", model="upstream-b"), row("a", provider="groq", base_url=None)], {})
+        assert [(info.name, info.provider, info.model) for info in catalog.models()] == [
+            ("simulated", "simulated", "simulated"),
+            ("b", "openai_chat", "upstream-b"),
+            ("a", "groq", "a"),
+        ]
+
+    def test_what_a_server_can_not_do_is_not_promised(self) -> None:
+        catalog = Catalog.from_rows([row("d", provider="deepseek"), row("o", provider="openai")], {})
+        _, deepseek, openai = catalog.models()
+        assert "json_schema" not in deepseek.capabilities
+        assert {"json_schema", "images"} <= set(openai.capabilities)
+
+    def test_an_unknown_model_is_refused_with_what_may_have_been_meant(self) -> None:
+        catalog = Catalog.from_rows([row("mock-model")], {})
+        with pytest.raises(BadRequestError, match="`mock-model`") as caught:
+            catalog.resolve("mock-modle")
+        assert caught.value.extra["pointer"] == "/model"
+        with pytest.raises(BadRequestError) as caught:
+            catalog.resolve("x" * 100_000)
+        assert len(caught.value.message) < 300
+
+    def test_models_of_one_server_and_key_share_connections(self) -> None:
+        rows = [row("a"), row("b"), row("c", api_key_env="K"), row("d", base_url="https://other.example/v1")]
+        catalog = Catalog.from_rows(rows, {"K": "key"})
+        a, b, c, d = (catalog.resolve(name)[0] for name in "abcd")
+        assert a is b
+        assert len({id(a), id(c), id(d)}) == 3
+
+
+class TestCheck:
+    def test_a_request_is_refused_before_anything_begins(self) -> None:
+        catalog = Catalog.from_rows([row("d", provider="deepseek")], {})
+        catalog.check(asked("d"))
+        with pytest.raises(UnsupportedError):
+            catalog.check(asked("d", json_schema={"type": "object"}))
+        with pytest.raises(BadRequestError):
+            catalog.check(asked("simulated", extra={"simulated": {"unheard_of": 1}}))
+        with pytest.raises(BadRequestError):
+            catalog.check(asked("nobody"))
+
+
+class TestRowsThatCanNotBeUsed:
+    @pytest.mark.parametrize(
+        ("bad", "words"),
+        [
+            (row(provider="opnai"), "`openai`"),
+            (row(base_url=None), "base_url"),
+            (row(base_url=None, provider="azure"), "base_url"),
+            (row(base_url="http://127.0.0.1/v1"), "allow_private"),
+            (row(base_url="ftp://example.com"), "https"),
+            (row(name="simulated"), "simulated"),
+        ],
+    )
+    def test_it_is_named_with_what_is_wrong(self, bad: ModelRow, words: str) -> None:
+        with pytest.raises(ConfigError) as caught:
+            Catalog.from_rows([bad], {})
+        assert bad.name in caught.value.message
+        assert words in caught.value.message
+
+    def test_a_name_is_given_once(self) -> None:
+        with pytest.raises(ConfigError, match="`mock`"):
+            Catalog.from_rows([row(), row()], {})
+
+    def test_unknown_fields_are_refused(self) -> None:
+        with pytest.raises(msgspec.ValidationError):
+            row(api_key=CANARY)
+
+    def test_a_key_that_no_header_can_carry_is_not_quoted(self) -> None:
+        with pytest.raises(ConfigError) as caught:
+            Catalog.from_rows([row(api_key_env="MY_KEY")], {"MY_KEY": f"{CANARY} {CANARY}"})
+        assert "MY_KEY" in caught.value.message
+        assert CANARY not in caught.value.message
+
+
+class TestKeys:
+    async def test_a_missing_key_is_a_warning_and_an_error_of_the_call(self) -> None:
+        catalog = Catalog.from_rows([row("a", provider="openai", base_url=None), row("b")], {"OPENAI_API_KEY": " "})
+        (warning,) = catalog.warnings
+        assert "`a`" in warning
+        assert "OPENAI_API_KEY" in warning
+        provider, model = catalog.resolve("a")
+        with pytest.raises(ProviderError) as caught:
+            await anext(provider.stream(asked(model), connect_s=1))
+        assert caught.value.code is ErrorCode.AUTH
+        assert "OPENAI_API_KEY" in caught.value.message
+        await catalog.close()
+
+    async def test_the_key_of_the_environment_goes_to_the_rows_server(self) -> None:
+        async with ScriptedUpstream(chat_stream(["a"])) as upstream:
+            rows = [
+                row("keyed", upstream.base_url, api_key_env="MY_KEY", allow_private=True, model="m1"),
+                row("plain", upstream.base_url, allow_private=True),
+                row("azure", upstream.base_url, provider="azure", api_key_env="MY_KEY", allow_private=True),
+                row("openai", upstream.base_url, provider="openai", allow_private=True),
+            ]
+            catalog = Catalog.from_rows(rows, {"MY_KEY": CANARY + "\n", "OPENAI_API_KEY": "canary-openai"})
+            for each in rows:
+                provider, model = catalog.resolve(each.name)
+                items = [i async for b in provider.stream(asked(model), connect_s=10) for i in b]
+                assert isinstance(items[-1], Finish)
+            keyed, plain, azure, openai = (received.headers for received in upstream.requests)
+            assert keyed["authorization"] == f"Bearer {CANARY}"
+            assert "authorization" not in plain
+            assert (azure["api-key"], "authorization" in azure) == (CANARY, False)
+            # A known server's own key is for its own address.
+            assert "authorization" not in openai
+            assert upstream.requests[0].json["model"] == "m1"
+            await catalog.close()
+            assert CANARY not in repr(catalog) + repr(vars(catalog)) + repr(catalog.models())
+
+
+class TestServers:
+    @pytest.mark.parametrize("name", SERVERS)
+    def test_each_can_be_a_models_provider(self, name: str) -> None:
+        server = SERVERS[name]
+        if server.base_url is None:
+            base_url: str | None = "https://models.example/v1"
+        else:
+            assert check_base_url(server.base_url, allow_private=server.is_local) == server.base_url
+            base_url = None
+        catalog = Catalog.from_rows([row("m", base_url, provider=name)], {})
+        assert catalog.models()[1].provider == name
+        catalog.check(asked("m", max_tokens=5, seed=1, temperature=0.5, stop=["x"]))
+        assert server.quirks.provider_name == name
+        assert server.is_local or server.api_key_env or name == "openai_chat"
