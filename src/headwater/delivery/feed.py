@@ -18,6 +18,9 @@ _log = structlog.get_logger(__name__)
 #: What the blocks kept for readers at the same place may weigh and number; at least one is kept.
 BLOCKS_BYTES_MAX = 256 * 1024
 BLOCKS_MAX = 64
+#: How much of the log is taken from the disk at once, for several blocks: asking again costs more than reading on.
+LOAD_BYTES_MAX = 128 * 1024
+LOAD_RECORDS_MAX = 4000
 
 _Place = tuple[View, int]
 
@@ -59,6 +62,14 @@ class Feed:
     def join(self, subscription: Subscription) -> None:
         """Adds a reader; it reads when it is resumed."""
         self._readers.setdefault(subscription.view, {})[subscription] = None
+
+    def tidy(self) -> None:
+        """Lets go of the bytes that only readers on their way to the tail have a use for, when there are none."""
+        following = State.FOLLOWING
+        if all(reader.state is following for readers in self._readers.values() for reader in readers):
+            self._blocks.clear()
+            self._full.clear()
+            self._blocks_bytes = 0
 
     def keep(self, view: View, page: Page) -> None:
         """Takes over a page that was read for a reader who is about to join."""
@@ -136,13 +147,9 @@ class Feed:
         block: Block | None = None
         why = Why.ERROR
         try:
-            page = await self._log.read(
-                self.run, cursor, records_max=view.page_records_max, bytes_max=view.page_bytes_max
-            )
+            page = await self._log.read(self.run, cursor, records_max=LOAD_RECORDS_MAX, bytes_max=LOAD_BYTES_MAX)
             self._see(page)
-            block = view.render(page) if page.payloads else empty(cursor)
-            if page.payloads:
-                self._remember(place, block, page)
+            block = self._remember_all(view, page) or empty(cursor)
         except LogMissing:
             if self._born:
                 why = Why.DELETED
@@ -174,6 +181,21 @@ class Feed:
         self._born = True
         self._tail = max(self._tail, page.tail)
         self._closed = self._closed or page.closed
+
+    def _remember_all(self, view: View, page: Page) -> Block | None:
+        """Renders all blocks of a page; returns the first. Raises where that one can not be made."""
+        first: Block | None = None
+        while page.payloads:
+            try:
+                block = view.render(page)
+            except Exception:
+                if first is None:
+                    raise
+                break  # who comes to that place will be told
+            self._remember((view, page.after), block, page)
+            first = first or block
+            page = page._replace(after=block.last, payloads=page.payloads[block.last - page.after :])
+        return first
 
     def _remember(self, place: _Place, block: Block, page: Page) -> None:
         known = self._blocks.pop(place, None)

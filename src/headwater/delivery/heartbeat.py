@@ -53,9 +53,16 @@ class Heartbeat:
     """The timer. It runs while there are readers: `start` when the first comes, it stops itself after the last."""
 
     def __init__(
-        self, clock: Clock, readers: Callable[[], Iterable[Watched]], *, heartbeat_s: float, stall_s: float
+        self,
+        clock: Clock,
+        readers: Callable[[], Iterable[Watched]],
+        *,
+        heartbeat_s: float,
+        stall_s: float,
+        tidy: Callable[[], None],
     ) -> None:
         self._clock = clock
+        self._tidy = tidy
         self._readers = readers
         self._stall_s = stall_s
         self.interval_s = min(heartbeat_s, stall_s) / _LOOKS_PER_LIMIT
@@ -78,5 +85,6 @@ class Heartbeat:
         readers = tuple(self._readers())
         for reader in readers:
             reader.look(now, self._silence_s, self._stall_s)
+        self._tidy()
         if readers:
             self.start()

@@ -82,7 +82,9 @@ class Hub:
         self._presence = presence
         self._feeds: dict[str, Feed] = {}
         self._readers: dict[Subscription, Watched] = {}
-        self._heartbeat = Heartbeat(clock, self._readers.values, heartbeat_s=heartbeat_s, stall_s=stall_s)
+        self._heartbeat = Heartbeat(
+            clock, self._readers.values, heartbeat_s=heartbeat_s, stall_s=stall_s, tidy=self._tidy
+        )
         self._snapshots = Snapshots(log)
         self._polling = Polling(log, clock, gap_s=gap_s, joined=self._poller_joined, left=self._poller_left)
         self._draining = False
@@ -227,6 +229,10 @@ class Hub:
         records = subscription.cursor - watched.first
         transport = subscription.view.encoding.transport
         self._observer.reader_left(ReaderLeft(feed.run, transport, seconds, records, why.value))
+
+    def _tidy(self) -> None:
+        for feed in self._feeds.values():
+            feed.tidy()
 
     def _poller_joined(self, run: str) -> None:
         self._presence.reader_joined(run)
