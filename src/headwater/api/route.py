@@ -6,13 +6,14 @@ else before the handler runs, and the OpenAPI document is made from the same row
 
 from __future__ import annotations
 
-import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
+import structlog
 from starlette.routing import Route
 
 from headwater.api.answer import Asgi, Receive, Scope, Send
@@ -24,7 +25,10 @@ from headwater.errors import BadRequestError, CursorTrimmedError, ErrorCode, Hea
 
 QUERY_PARAMETERS_MAX = 32
 
-_log = logging.getLogger(__name__)
+#: Of a traceback, the innermost frames that are logged.
+_FRAMES = 8
+
+_log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -193,5 +197,6 @@ def parse_query(raw: bytes, known: Mapping[str, Parameter[Any]]) -> dict[str, An
 
 def _report(error: Exception) -> None:
     """What was not foreseen, for the operator: its type and where, not its words, which may quote a prompt."""
-    where = "".join(traceback.format_tb(error.__traceback__)[-8:])
-    _log.error("unforeseen %s while answering\n%s", type(error).__name__, where)
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    where = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    _log.error("unforeseen error in an answer", error=type(error).__name__, where=where)
