@@ -5,19 +5,27 @@ It also keeps the books that an honest end needs: which calls were opened, and w
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import Protocol, cast
+from itertools import count
+from typing import Any, Protocol, cast
 
 import msgspec
+import structlog
 
 from headwater.clock import Clock
 from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest
 from headwater.domain.run import RunRequest
-from headwater.errors import HeadwaterError, Truncated
-from headwater.providers.contract import Finish, Item, Provider
+from headwater.errors import ErrorCode, HeadwaterError, Truncated
+from headwater.providers.contract import Finish, Provider
+from headwater.runs.ending import RESULT_BYTES_MAX
 from headwater.telemetry import Observer, ProviderCalled
+
+_log = structlog.get_logger(__name__)
+
+#: How long a stream may take to close when its run is not being stopped, in seconds.
+CLOSE_S = 2.0
 
 
 class Models(Protocol):
@@ -26,8 +34,20 @@ class Models(Protocol):
     def resolve(self, name: str) -> tuple[Provider, str]: ...
 
 
+async def close_stream(stream: AsyncIterator[Any]) -> None:
+    """Closes a stream if it can be closed, but neither waits for ever nor fails: what was said stays said."""
+    aclose = getattr(stream, "aclose", None)
+    if aclose is None:
+        return
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await aclose()
+    except Exception as error:
+        _log.warning("stream not closed", error=type(error).__name__)
+
+
 class Context:
-    """The `RunContext` of a run. `on_phase` hears "call" when one begins, "connected" when it is answered."""
+    """The `RunContext` of a run. `on_call` hears True when a call begins and False when it is over."""
 
     def __init__(
         self,
@@ -36,7 +56,7 @@ class Context:
         models: Models,
         clock: Clock,
         observer: Observer,
-        on_phase: Callable[[str], None],
+        on_call: Callable[[bool], None],
     ) -> None:
         self.request = request
         self.clock = clock
@@ -45,12 +65,17 @@ class Context:
         self._run = run
         self._models = models
         self._observer = observer
-        self._on_phase = on_phase
+        self._on_call = on_call
         self._roles: dict[int, ev.Role] = {}
-        self._open: list[AsyncGenerator[list[ev.Event], None]] = []
+        self._numbers = count()
+        self._open: dict[int, AsyncGenerator[list[ev.Event], None]] = {}
 
     def set_result(self, value: object) -> None:
-        self.result = value
+        encoded = msgspec.json.encode(value)
+        if len(encoded) > RESULT_BYTES_MAX:
+            raise ValueError(f"a result has at most {RESULT_BYTES_MAX} bytes as JSON, this one has {len(encoded)}")
+        # kept as it is now: what the workflow does to it later is not in the log
+        self.result = msgspec.json.decode(encoded)
 
     @property
     def calls(self) -> int:
@@ -68,15 +93,17 @@ class Context:
         return self.finishes[answers[-1]].reason if answers else "stop"
 
     def generate(self, request: GenerationRequest, *, role: ev.Role = "answer") -> AsyncIterator[list[ev.Event]]:
-        call = self._generate(request, role)
-        self._open.append(call)
+        place = next(self._numbers)
+        call = self._open[place] = self._generate(request, role, place)
         return call
 
-    async def _generate(self, request: GenerationRequest, role: ev.Role) -> AsyncGenerator[list[ev.Event], None]:
+    async def _generate(
+        self, request: GenerationRequest, role: ev.Role, place: int
+    ) -> AsyncGenerator[list[ev.Event], None]:
         number = len(self._roles) + 1
         self._roles[number] = role
         provider, model = self._models.resolve(request.model)
-        self._on_phase("call")
+        self._on_call(True)
         yield [ev.Status("connecting"), ev.Call(number, role, provider.name, model)]
         began, code = self.clock.monotonic(), "CANCELLED"
         request = msgspec.structs.replace(request, model=model)
@@ -86,11 +113,10 @@ class Context:
             async for items in stream:
                 if not connected:
                     connected = True
-                    self._on_phase("connected")
                     yield [ev.Status("streaming")]
                 if items and isinstance(items[-1], Finish):
                     self.finishes[number] = items[-1]
-                    del items[-1]
+                    items = items[:-1]
                 if items:
                     events = cast("list[ev.Event]", items)
                     yield events if number == 1 else [_of_call(event, number) for event in events]
@@ -100,9 +126,14 @@ class Context:
         except HeadwaterError as error:
             code = str(error.code)
             raise
+        except Exception:
+            code = str(ErrorCode.SERVER)
+            raise
         finally:
             # closes the upstream socket, whichever way this call ends
-            await cast("AsyncGenerator[list[Item], None]", stream).aclose()
+            await close_stream(stream)
+            self._open.pop(place, None)
+            self._on_call(False)
             self._observer.provider_called(
                 ProviderCalled(self._run, provider.name, model, code or None, self.clock.monotonic() - began)
             )
@@ -110,8 +141,8 @@ class Context:
     async def close(self) -> None:
         """Closes what a workflow left open; every upstream socket is closed when it returns."""
         while self._open:
-            with contextlib.suppress(HeadwaterError):
-                await self._open.pop().aclose()
+            _, call = self._open.popitem()
+            await close_stream(call)
 
 
 def _of_call(event: ev.Event, number: int) -> ev.Event:

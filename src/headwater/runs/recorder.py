@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+import msgspec
+
 from headwater.domain import event as ev
 from headwater.domain.snapshot import Fold
-from headwater.errors import ErrorCode, ProviderError
+from headwater.errors import ErrorCode, LogCorrupt, ProviderError
 from headwater.storage.contract import Commit, EventLog, LogState
 
 #: JSON escapes make at most six bytes of a character, so this many always fit a record.
@@ -20,21 +22,34 @@ BEHIND_BYTES_MAX = 1 << 20
 LOG_BYTES_MAX = 256 << 20
 
 
+#: What a fold keeps the text of; these are folded as they are, the rest as the log has them.
+_TEXTS = (ev.Chunk, ev.Reasoning, ev.Refusal)
+
+
 def whole_characters(text: str) -> str:
     """The text with each surrogate pair joined and each lone surrogate replaced by U+FFFD."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def shape(events: Sequence[ev.Event]) -> list[ev.Event]:
     """What arrived together, as events that fit a record each: neighbours of one part joined, long text cut.
 
-    Text with log probabilities stays as it came, since those belong to its tokens.
+    Text with log probabilities stays as it came, since those belong to its tokens; where it is too
+    long for a record they are left out. Text is made whole characters, and no text gives no event.
     """
-    if len(events) == 1 and type(events[0]) is ev.Chunk and len(events[0].content) <= TEXT_CHARS_MAX:
-        return [events[0]]
+    if len(events) == 1:
+        only = events[0]
+        if type(only) is ev.Chunk and 0 < len(only.content) <= TEXT_CHARS_MAX and only.content.isascii():
+            return [only]
     shaped: list[ev.Event] = []
     gathered: list[str] = []
-    last: ev.Chunk | ev.Reasoning | None = None
+    last: ev.Chunk | ev.Reasoning | ev.Refusal | None = None
 
     def flush() -> None:
         if last is not None:
@@ -42,7 +57,7 @@ def shape(events: Sequence[ev.Event]) -> list[ev.Event]:
         gathered.clear()
 
     for event in events:
-        if isinstance(event, ev.Chunk | ev.Reasoning) and getattr(event, "logprobs", None) is None:
+        if isinstance(event, _TEXTS) and getattr(event, "logprobs", None) is None:
             if last is None or (type(last), last.index, last.call) != (type(event), event.index, event.call):
                 flush()
                 last = event
@@ -52,8 +67,10 @@ def shape(events: Sequence[ev.Event]) -> list[ev.Event]:
         last = None
         if isinstance(event, ev.ToolCall) and len(event.arguments) > TEXT_CHARS_MAX:
             shaped.extend(_cut_tool_call(event))
-        elif isinstance(event, ev.Chunk | ev.Refusal) and len(event.content) > TEXT_CHARS_MAX:
-            shaped.extend(_cut(type(event), event.content, event))
+        elif isinstance(event, ev.Chunk) and len(event.content) > TEXT_CHARS_MAX:
+            shaped.extend(_cut(ev.Chunk, event.content, event))
+        elif isinstance(event, ev.Chunk):
+            shaped.append(ev.Chunk(whole_characters(event.content), event.index, event.call, event.logprobs))
         else:
             shaped.append(event)
     flush()
@@ -61,13 +78,8 @@ def shape(events: Sequence[ev.Event]) -> list[ev.Event]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    start = 0
-    while start < len(text):
-        end = start + TEXT_CHARS_MAX
-        if "\ud800" <= text[end - 1 : end] <= "\udbff":
-            end -= 1  # a pair that is still in two halves stays together
-        yield text[start:end]
-        start = end
+    text = whole_characters(text)
+    return (text[start : start + TEXT_CHARS_MAX] for start in range(0, len(text), TEXT_CHARS_MAX))
 
 
 def _cut(
@@ -101,14 +113,25 @@ class Recorder:
         self._log_bytes = 0
 
     async def resume(self, state: LogState) -> None:
-        """Takes in what the log holds already, so that the next record follows it."""
+        """Takes in what the log holds already, so that the next record follows it.
+
+        Raises what `EventLog.read` raises, and `LogCorrupt` for what is no record. Then `fold` has what
+        could be read, and nothing may be added.
+        """
         self.fold = Fold()
-        while self.fold.seq < state.tail:
-            page = await self._log.read(self._run, self.fold.seq)
-            self.fold.apply_all(map(ev.decode_record, page.payloads))
         self.closed = state.closed
         self._commit = None
         self._unsettled_bytes = 0
+        while self.fold.seq < state.tail:
+            page = await self._log.read(self._run, self.fold.seq)
+            if not page.payloads:
+                raise LogCorrupt(f"records are missing after {self.fold.seq}")
+            try:
+                self.fold.apply_all(map(ev.decode_record, page.payloads))
+            except (msgspec.MsgspecError, ValueError) as error:
+                raise LogCorrupt(f"what follows record {self.fold.seq} is no record") from error
+        if self.closed and self.fold.final is None:
+            raise LogCorrupt("the log is closed, but its last record is no final one")
 
     @property
     def behind(self) -> bool:
@@ -126,46 +149,37 @@ class Recorder:
         t = max(self.fold.t, self._elapsed_ms())
         records: list[ev.Record] = []
         payloads: list[bytes] = []
+        size = 0
         for event in shape(events):
             seq += 1
-            record = ev.Record(seq, t, event)
-            payloads.append(self._encoded(record))
-            records.append(record)
+            payload = ev.encode_record(seq, t, event)
+            if len(payload) > ev.RECORD_BYTES_MAX:
+                event, payload = _smaller(seq, t, event)
+            size += len(payload)
+            payloads.append(payload)
+            # what is not plain text is folded as a reader will have it
+            records.append(ev.Record(seq, t, event) if isinstance(event, _TEXTS) else ev.decode_record(payload))
         if not payloads:
             return
-        size = sum(map(len, payloads))
         if not final and self._log_bytes + size > LOG_BYTES_MAX:
-            raise ProviderError(ErrorCode.TOO_LARGE, "The answer is larger than a run may hold.")
+            raise ProviderError(ErrorCode.PARSE, "The answer is larger than a run may hold.")
         commit = self._log.append(self._run, after, payloads, self._epoch, final)
-        if self._commit is not commit:
-            # the receipt of a later commit answers for all before it
-            self._unsettled_bytes = size if self._commit is None or self._commit.done else self._unsettled_bytes + size
-            self._commit = commit
-        else:
-            self._unsettled_bytes += size
+        # the receipt of a later commit answers for all before it
+        self._unsettled_bytes = size if self._commit is None or self._commit.done else self._unsettled_bytes + size
+        self._commit = commit
         self._log_bytes += size
         self.fold.apply_all(records)
         self.closed = final
-
-    def _encoded(self, record: ev.Record) -> bytes:
-        try:
-            payload = ev.encode_record(record.seq, record.t, record.event)
-        except UnicodeEncodeError:
-            event = record.event
-            if isinstance(event, ev.Chunk | ev.Reasoning | ev.Refusal):
-                event = type(event)(whole_characters(event.content), event.index, event.call)
-            elif isinstance(event, ev.ToolCall):
-                arguments = whole_characters(event.arguments)
-                event = ev.ToolCall(event.id, event.name, arguments, event.done, event.index, event.call)
-            else:
-                raise ProviderError(ErrorCode.PARSE, "The provider sent text that is not Unicode.") from None
-            payload = ev.encode_record(record.seq, record.t, event)
-        if len(payload) > ev.RECORD_BYTES_MAX:
-            raise ProviderError(ErrorCode.PARSE, "The provider sent one piece that is larger than a record may be.")
-        return payload
 
     async def settled(self) -> None:
         """Returns once all that was added is durable; raises what kept it from being so."""
         if self._commit is not None:
             await self._commit
             self._commit, self._unsettled_bytes = None, 0
+
+
+def _smaller(seq: int, t: int, event: ev.Event) -> tuple[ev.Event, bytes]:
+    if isinstance(event, ev.Chunk) and event.logprobs is not None:
+        event = ev.Chunk(event.content, event.index, event.call)
+        return event, ev.encode_record(seq, t, event)
+    raise ProviderError(ErrorCode.PARSE, "The provider sent one piece that is larger than a record may be.")

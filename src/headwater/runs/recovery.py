@@ -8,16 +8,18 @@ for is honoured, and what is left ends as `error INTERRUPTED`, its partial kept.
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import structlog
 
 from headwater.clock import Clock
 from headwater.domain import event as ev
-from headwater.domain.run import STATE_BY_FINAL_TYPE, Run
-from headwater.errors import CODES, ErrorCode, StorageError
+from headwater.domain.run import STATE_BY_FINAL_TYPE, Run, RunState
+from headwater.domain.snapshot import Fold
+from headwater.errors import ErrorCode, LogCorrupt, StorageError
+from headwater.runs.ending import Stop, cut_events, stop_cancelled, stop_error
 from headwater.runs.recorder import Recorder
-from headwater.storage.contract import Storage
+from headwater.storage.contract import LogState, Storage
 
 _log = structlog.get_logger(__name__)
 
@@ -31,7 +33,10 @@ class Recovered(NamedTuple):
     interrupted: int = 0
     cancelled: int = 0
     repaired: int = 0
+    #: rows that could not be ended; the next start tries again
     failed: int = 0
+    #: ended as failed, because their log can not be read to its tail
+    corrupt: int = 0
 
 
 async def recover(storage: Storage, clock: Clock) -> Recovered:
@@ -44,32 +49,48 @@ async def recover(storage: Storage, clock: Clock) -> Recovered:
 
 
 async def _end(storage: Storage, clock: Clock, run: Run) -> str:
+    since_ms = max(0, clock.now_ms() - run.created_at_ms)
     try:
         epoch = await storage.runs.claim(run.id)
         state = await storage.log.claim(run.id, epoch)
-        since_ms = max(0, clock.now_ms() - run.created_at_ms)
         recorder = Recorder(storage.log, run.id, epoch, lambda: since_ms)
-        await recorder.resume(state)
+        try:
+            await recorder.resume(state)
+        except LogCorrupt:
+            return await _end_corrupt(storage, run, epoch, state, recorder.fold, since_ms)
         outcome = "repaired"
         if not recorder.closed:
-            partial_bytes = len(recorder.fold.text.encode("utf-8", "replace"))
-            final: ev.Cancelled | ev.Error
-            if run.cancel_requested_by is not None:
-                by: ev.CancelledBy = "disconnect" if run.cancel_requested_by == "disconnect" else "user"
-                final, outcome = ev.Cancelled(by, partial_bytes), "cancelled"
-            else:
-                row = CODES[ErrorCode.INTERRUPTED]
-                code = ErrorCode.INTERRUPTED
-                final = ev.Error(code, f"{row.title}.", row.retryable, partial_bytes=partial_bytes)
-                outcome = "interrupted"
-            recorder.add([final], final=True)
+            outcome, stop = _why(run)
+            called = bool(recorder.fold.snapshot().calls)
+            recorder.add(cut_events(recorder.fold, run.request, stop, called=called), final=True)
             await recorder.settled()
-        assert recorder.fold.final is not None
-        ended_at_ms = run.created_at_ms + recorder.fold.t
-        await storage.runs.finish(
-            run.id, STATE_BY_FINAL_TYPE[recorder.fold.final.type], recorder.fold.snapshot(), ended_at_ms, None
-        )
+        fold = recorder.fold
+        assert fold.final is not None
+        state_then = STATE_BY_FINAL_TYPE[fold.final.type]
+        await storage.runs.finish(run.id, state_then, fold.snapshot(), run.created_at_ms + fold.t, None)
         return outcome
     except StorageError as error:
         _log.error("run could not be ended", run=run.id, error=type(error).__name__)
         return "failed"
+
+
+async def _end_corrupt(storage: Storage, run: Run, epoch: int, state: LogState, fold: Fold, since_ms: int) -> str:
+    """Ends a run whose log can not be read to its tail; the row keeps what could be read."""
+    _log.error("log corrupt", run=run.id, readable=fold.seq, tail=state.tail)
+    if not state.closed:
+        message = "Part of the answer could not be read back from the disk."
+        final = stop_error(ErrorCode.STORAGE, message).event(len(fold.text.encode()))
+        payload = ev.encode_record(state.tail + 1, since_ms, final)
+        await storage.log.append(run.id, state.tail, [payload], epoch, True)
+    await storage.runs.finish(run.id, RunState.FAILED, fold.snapshot(), run.created_at_ms + since_ms, None)
+    return "corrupt"
+
+
+def _why(run: Run) -> tuple[str, Stop]:
+    if run.cancel_requested_by is None:
+        return "interrupted", stop_error(ErrorCode.INTERRUPTED)
+    by: ev.CancelledBy = "user"
+    for known in get_args(ev.CancelledBy):
+        if known == run.cancel_requested_by:
+            by = known
+    return "cancelled", stop_cancelled(by)

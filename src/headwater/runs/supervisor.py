@@ -6,8 +6,9 @@ Nothing else in the server starts a task; `spawn` is handed to whoever needs one
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -17,23 +18,37 @@ from headwater.domain.run import CancelAfter, Owner, Run, RunRequest, is_ended, 
 from headwater.errors import (
     BadRequestError,
     ErrorCode,
+    LogMissing,
     NotFoundError,
     QueueFullError,
+    RefusedError,
     StorageError,
     StorageFull,
     StorageFullError,
     UnavailableError,
 )
 from headwater.runs.context import Models
+from headwater.runs.ending import stop_cancelled, stop_error
 from headwater.runs.queue import RunQueue
 from headwater.runs.readership import Readers
 from headwater.runs.recovery import Recovered, recover
-from headwater.runs.runner import Runner, Stop, stop_cancelled, stop_error
+from headwater.runs.runner import Runner
 from headwater.storage.contract import IdempotencyKey, Storage
 from headwater.telemetry import Observer
 from headwater.workflows.contract import Workflow
 
 _log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+#: How often tasks are cancelled at shutdown, and how long they may take each time, in seconds.
+CLOSE_TRIES = 3
+CLOSE_TRY_S = 1.0
+#: How long a deletion waits for the end of a live run, in seconds.
+DELETE_WAIT_S = 10.0
+
+
+_KeyName = tuple[Owner, str, str]
 
 
 class Tasks:
@@ -56,13 +71,17 @@ class Tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("task failed", task=task.get_name().split(" ")[0], error=type(error).__name__)
 
-    async def close(self) -> None:
-        """Cancels what is left and waits until it has ended."""
-        while self._tasks:
-            tasks = list(self._tasks)
-            for task in tasks:
+    async def close(self) -> bool:
+        """Cancels what is left until it has ended; False if something would not, which is then left behind."""
+        for _ in range(CLOSE_TRIES):
+            if not self._tasks:
+                break
+            for task in list(self._tasks):
                 task.cancel()
-            await asyncio.wait(tasks)
+            await asyncio.wait(list(self._tasks), timeout=CLOSE_TRY_S)
+        for task in self._tasks:
+            _log.error("task left behind", task=task.get_name().split(" ")[0])
+        return not self._tasks
 
 
 class Supervisor:
@@ -91,8 +110,12 @@ class Supervisor:
         self._readers = Readers(clock)
         self._runners: dict[str, Runner] = {}
         self._leave_timers: dict[str, asyncio.TimerHandle] = {}
-        #: accepted but not stored yet; they count against the queue's bound
-        self._arriving = 0
+        #: runs accepted but not set going yet, by id and by idempotency key; they count against the queue's bound
+        self._arriving: dict[str, asyncio.Event] = {}
+        self._arriving_keys: dict[_KeyName, asyncio.Event] = {}
+        #: set while no run arrives or lives
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @property
     def live(self) -> int:
@@ -122,23 +145,38 @@ class Supervisor:
     ) -> tuple[Run, bool]:
         """Stores a run and sets it going; or returns the one that the same idempotency key made, and False.
 
-        Raises `RefusedError`; then nothing was stored and no model called.
+        A repeat costs no place in the queue, and is answered while no new runs are taken too.
+        Raises `RefusedError`; then nothing was stored and no model called. A caller that goes away in
+        the middle takes nothing back.
         """
         workflow = self._workflows.get(request.workflow)
         if workflow is None:
             known = f"There is no workflow `{request.workflow}`; there are: {', '.join(sorted(self._workflows))}."
             raise BadRequestError(known, pointer="/workflow")
+        if idempotency is not None and (earlier := await self._earlier(idempotency)) is not None:
+            return earlier, False
         workflow.check(request)
         self._models.resolve(request.model)
         self._admit()
-        self._arriving += 1
-        try:
-            run, created = await self._store(request, owner, idempotency, retry_of)
-            if created:
-                await self._set_going(run, workflow)
-            return run, created
-        finally:
-            self._arriving -= 1
+        run = Run(new_run_id(), owner, request, self._clock.now_ms(), retry_of=retry_of, epoch=1)
+        arrived = self._arriving[run.id] = asyncio.Event()
+        self._idle.clear()
+        if idempotency is not None:
+            self._arriving_keys[_name(idempotency)] = arrived
+        return await self._see_through(self._arrive(run, workflow, idempotency), f"arrive {run.id}")
+
+    async def _earlier(self, idempotency: IdempotencyKey) -> Run | None:
+        """The run that this key made; one that is being made just now is waited for."""
+        name = _name(idempotency)
+        while True:
+            while (arriving := self._arriving_keys.get(name)) is not None:
+                await arriving.wait()
+            try:
+                found = await self._storage.runs.find(idempotency)
+            except StorageError as error:
+                raise UnavailableError("The storage can not be read.", code=ErrorCode.STORAGE) from error
+            if found is not None or name not in self._arriving_keys:
+                return found
 
     def _admit(self) -> None:
         if self.draining:
@@ -148,29 +186,29 @@ class Supervisor:
         if self._storage.full:
             raise StorageFullError("The disk is full: runs that exist can be read, new ones can not be started.")
         queue = self._queue
-        if queue.running + queue.waiting + self._arriving >= queue.slots + queue.waiting_max:
+        if queue.running + queue.waiting + len(self._arriving) >= queue.slots + queue.waiting_max:
             raise QueueFullError(f"{queue.waiting} runs are waiting already.", retry_after_s=1)
 
-    async def _store(
-        self, request: RunRequest, owner: Owner, idempotency: IdempotencyKey | None, retry_of: str | None
-    ) -> tuple[Run, bool]:
-        wanted = Run(
-            id=new_run_id(),
-            owner=owner,
-            request=request,
-            created_at_ms=self._clock.now_ms(),
-            retry_of=retry_of,
-            epoch=1,
-        )
+    async def _arrive(self, wanted: Run, workflow: Workflow, idempotency: IdempotencyKey | None) -> tuple[Run, bool]:
+        born = self._clock.monotonic()
         try:
-            run = await self._storage.runs.create(wanted, idempotency)
-        except StorageFull:
-            raise StorageFullError("The disk is full: the run was not started.") from None
-        except StorageError as error:
-            raise UnavailableError("The run could not be stored.", code=ErrorCode.STORAGE) from error
-        return run, run.id == wanted.id
+            try:
+                run = await self._storage.runs.create(wanted, idempotency)
+            except StorageFull:
+                raise StorageFullError("The disk is full: the run was not started.") from None
+            except StorageError as error:
+                raise UnavailableError("The run could not be stored.", code=ErrorCode.STORAGE) from error
+            created = run.id == wanted.id
+            if created:
+                await self._set_going(run, workflow, born)
+            return run, created
+        finally:
+            self._arriving.pop(wanted.id).set()
+            if idempotency is not None:
+                del self._arriving_keys[_name(idempotency)]
+            self._note_idle()
 
-    async def _set_going(self, run: Run, workflow: Workflow) -> None:
+    async def _set_going(self, run: Run, workflow: Workflow, born: float) -> None:
         try:
             log_state = await self._storage.log.claim(run.id, run.epoch)
         except StorageFull:
@@ -187,27 +225,57 @@ class Supervisor:
             clock=self._clock,
             observer=self._observer,
             spawn=self._tasks.spawn,
+            born=born,
             readership=lambda: self._readers.figures(run.id),
         )
         self._runners[run.id] = runner
         self._readers.open(run.id)
         self._observer.run_started(run.id)
         position = self._queue.enter(run.id, run.request.priority)
-        self._tasks.spawn(self._live(runner, position), f"run {run.id}")
         if self.draining:  # the drain began while the row was being written
             runner.stop(stop_error(ErrorCode.DRAINING))
+        living = self._tasks.spawn(runner.live(position), f"run {run.id}")
+        living.add_done_callback(lambda _: self._over(runner))
 
-    async def _live(self, runner: Runner, position: int) -> None:
+    def _over(self, runner: Runner) -> None:
+        """The run's task has ended, whichever way: its slot goes to the next."""
         run = runner.run.id
-        try:
-            await runner.live(position)
-        finally:
-            del self._runners[run]
-            self._readers.close(run)
-            if (timer := self._leave_timers.pop(run, None)) is not None:
-                timer.cancel()
-            if (next_run := self._queue.leave(run)) is not None:
-                self._runners[next_run].grant_slot()
+        runner.ended.set()
+        del self._runners[run]
+        self._readers.close(run)
+        if (timer := self._leave_timers.pop(run, None)) is not None:
+            timer.cancel()
+        if (next_run := self._queue.leave(run)) is not None:
+            self._runners[next_run].grant_slot()
+        self._note_idle()
+
+    def _note_idle(self) -> None:
+        if not self._arriving and not self._runners:
+            self._idle.set()
+
+    async def _see_through(self, work: Coroutine[Any, Any, T], name: str) -> T:
+        """Does work to its end even where its caller is cancelled meanwhile: a client that hung up."""
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        async def carry() -> None:
+            try:
+                result = await work
+            except Exception as error:
+                if not outcome.done():
+                    outcome.set_exception(error)
+                    outcome.exception()  # heard, even if the caller goes away before it is told
+                elif not isinstance(error, RefusedError):
+                    raise
+            else:
+                if not outcome.done():
+                    outcome.set_result(result)
+
+        def gone(_: object) -> None:
+            work.close()
+            outcome.cancel()
+
+        self._tasks.spawn(carry(), name).add_done_callback(gone)
+        return await outcome
 
     # ── stop ────────────────────────────────────────────────────────────────────────────────────
 
@@ -225,30 +293,48 @@ class Supervisor:
         found = await self._owned(run, owner)
         if is_ended(found.state):
             return found
-        return await self._cancel(run, "user") or found
+        return await self._see_through(self._cancel(run, "user"), f"cancel {run}") or found
 
     async def _cancel(self, run: str, by: ev.CancelledBy) -> Run | None:
+        """Durable first: a crash between the two must end the run as cancelled."""
+        await self._arrived(run)
+        noted: Run | None = None
         try:
             noted = await self._storage.runs.request_cancel(run, by)
         except StorageError as error:
             # the note could not be kept, but the work can still be stopped
             _log.warning("cancel not noted", run=run, error=type(error).__name__)
-            noted = await self._storage.runs.get(run)
-        self._stop(run, stop_cancelled(by))
+        if (runner := self._runners.get(run)) is not None:
+            runner.stop(stop_cancelled(by))
         return noted
 
-    def _stop(self, run: str, reason: Stop) -> None:
-        if (runner := self._runners.get(run)) is not None:
-            runner.stop(reason)
+    async def _arrived(self, run: str) -> None:
+        """Returns once a run that is being set going can be stopped."""
+        if (arriving := self._arriving.get(run)) is not None:
+            await arriving.wait()
 
     async def delete(self, run: str, owner: Owner) -> None:
-        """Cancels the run if it is live, waits for its end, then forgets it and its log. Raises `NotFoundError`."""
+        """Cancels the run if it is live, waits for its end, then forgets it and its log.
+
+        Raises `NotFoundError`, and `UnavailableError` where the run can not be ended or deleted now.
+        """
         await self._owned(run, owner)
+        await self._see_through(self._delete(run), f"delete {run}")
+
+    async def _delete(self, run: str) -> None:
+        await self._arrived(run)
         if (runner := self._runners.get(run)) is not None:
             await self._cancel(run, "user")
-            await runner.ended.wait()
+            try:
+                async with asyncio.timeout(DELETE_WAIT_S):
+                    await runner.ended.wait()
+            except TimeoutError:
+                raise UnavailableError(
+                    "The run has no end yet, so it was not deleted.", code=ErrorCode.STORAGE, retry_after_s=10
+                ) from None
         try:
-            await self._storage.log.delete(run)
+            with contextlib.suppress(LogMissing):
+                await self._storage.log.delete(run)
             await self._storage.runs.delete(run)
         except StorageError as error:
             raise UnavailableError("The run could not be deleted.", code=ErrorCode.STORAGE) from error
@@ -283,18 +369,16 @@ class Supervisor:
     async def drain(self, limit_s: float) -> bool:
         """Takes no new runs, ends those there are with `DRAINING`; True if all have ended within the limit."""
         self.draining = True
-        runners = list(self._runners.values())
-        for runner in runners:
+        for runner in self._runners.values():
             runner.stop(stop_error(ErrorCode.DRAINING))
         try:
             async with asyncio.timeout(limit_s):
-                for runner in runners:
-                    await runner.ended.wait()
-                while self._arriving or self._runners:
-                    for runner in list(self._runners.values()):
-                        await runner.ended.wait()
-                    await asyncio.sleep(0)
+                await self._idle.wait()
         except TimeoutError:
-            _log.error("drain limit reached", live=len(self._runners))
+            _log.error("drain limit reached", live=len(self._runners), arriving=len(self._arriving))
             return False
         return True
+
+
+def _name(idempotency: IdempotencyKey) -> _KeyName:
+    return (idempotency.owner, idempotency.route, idempotency.key)

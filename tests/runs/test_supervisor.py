@@ -1,0 +1,590 @@
+"""The write half's front: start, stop, delete, leave, drain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+import structlog
+
+from headwater.domain import event as ev
+from headwater.domain.message import GenerationRequest
+from headwater.domain.run import LOCAL_OWNER, CancelAfter, Owner, Run, RunState
+from headwater.errors import (
+    BadRequestError,
+    ConflictError,
+    ErrorCode,
+    NotFoundError,
+    QueueFullError,
+    StorageFull,
+    StorageFullError,
+    UnavailableError,
+)
+from headwater.providers.contract import Finish, Item
+from headwater.runs.supervisor import Tasks
+from tests.runs.scene import Scene, key, pause, request, silent, turns, virtual, words
+
+TEN_SECONDS = words(*"0123456789", every_s=1.0)
+
+
+# ── leaving is not stopping (T1) ────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("policy", ["continue", "cancel", CancelAfter(2.0)])
+@virtual
+async def test_a_run_that_never_had_a_reader_is_not_left(policy: Any) -> None:
+    async with Scene(TEN_SECONDS) as scene:
+        run = await scene.submit(on_disconnect=policy)
+        records = await scene.end_of(run)
+        assert (records[-1].event.type, records[-1].t) == ("complete", 10_000)
+
+
+@pytest.mark.parametrize(
+    ("policy", "ends_ms"), [("continue", 10_000), ("cancel", 1500), (CancelAfter(2.0), 3500), (CancelAfter(60), 10_000)]
+)
+@virtual
+async def test_what_happens_when_the_last_reader_goes_is_the_run_s_own(policy: Any, ends_ms: int) -> None:
+    async with Scene(TEN_SECONDS) as scene:
+        run = await scene.submit(on_disconnect=policy)
+        scene.supervisor.reader_joined(run.id)
+        scene.supervisor.reader_joined(run.id)
+        await pause(1)
+        scene.supervisor.reader_left(run.id)
+        await pause(0.5)
+        scene.supervisor.reader_left(run.id)
+        records = await scene.end_of(run)
+        assert records[-1].t == ends_ms
+        if ends_ms < 10_000:
+            assert scene.final(run) == ev.Cancelled("disconnect", ends_ms // 1000)
+            assert scene.row(run).cancel_requested_by == "disconnect"
+            assert scene.row(run).state is RunState.CANCELLED
+        else:
+            assert scene.final(run).type == "complete"
+
+
+@virtual
+async def test_a_reader_that_comes_back_stops_the_timer() -> None:
+    async with Scene(TEN_SECONDS) as scene:
+        run = await scene.submit(on_disconnect=CancelAfter(2.0))
+        for _ in range(3):
+            scene.supervisor.reader_joined(run.id)
+            await pause(0.5)
+            scene.supervisor.reader_left(run.id)
+            await pause(1.5)
+        scene.supervisor.reader_joined(run.id)
+        await scene.end_of(run)
+        assert scene.final(run).type == "complete"
+        scene.supervisor.reader_left(run.id)
+        await pause(100)
+
+
+@virtual
+async def test_readers_of_unknown_and_ended_runs_are_nobody_s_business() -> None:
+    async with Scene() as scene:
+        run = await scene.submit(on_disconnect="cancel")
+        await scene.end_of(run)
+        for name in (run.id, "run_unknown"):
+            scene.supervisor.reader_joined(name)
+            scene.supervisor.reader_left(name)
+        await turns()
+        assert scene.row(run).cancel_requested_by is None
+
+
+# ── cancel (T5) ─────────────────────────────────────────────────────────────────────────────────
+
+
+@virtual
+async def test_a_cancel_is_durable_before_the_work_stops_and_the_work_stops_before_the_end() -> None:
+    order: list[str] = []
+    async with Scene(silent(["par"]), commit_delay=lambda: 1.0) as scene:
+        run = await scene.submit()
+        await pause(5)
+        scene.storage.log.watch(run.id, lambda: order.append("final" if scene.types(run)[-1] == "cancelled" else "-"))
+        scene.provider.on_closed = lambda: order.append(f"closed, {scene.row(run).cancel_requested_by}")
+        then = await scene.supervisor.cancel(run.id, LOCAL_OWNER)
+        assert (then.id, then.cancel_requested_by) == (run.id, "user")
+        await pause(10)
+        assert order == ["closed, user", "final"]
+        assert scene.final(run) == ev.Cancelled("user", 3)
+        scene.storage.log._watchers.clear()
+
+
+@virtual
+async def test_a_second_cancel_and_a_late_one_change_nothing() -> None:
+    async with Scene(silent(["par"])) as scene:
+        run = await scene.submit()
+        await turns()
+        first, second = await asyncio.gather(*(scene.supervisor.cancel(run.id, LOCAL_OWNER) for _ in range(2)))
+        assert first.id == second.id == run.id
+        records = await scene.end_of(run)
+        late = await scene.supervisor.cancel(run.id, LOCAL_OWNER)
+        assert late.state is RunState.CANCELLED
+        assert scene.records(run) == records
+
+
+@virtual
+async def test_a_cancel_does_not_reach_an_ended_run() -> None:
+    async with Scene() as scene:
+        run = await scene.submit()
+        await scene.end_of(run)
+        late = await scene.supervisor.cancel(run.id, LOCAL_OWNER)
+        assert (late.state, late.cancel_requested_by) == (RunState.COMPLETED, None)
+
+
+@virtual
+async def test_a_caller_that_goes_away_does_not_take_its_cancel_back() -> None:
+    async with Scene(silent(), commit_delay=lambda: 1.0) as scene:
+        run = await scene.submit()
+        caller = asyncio.create_task(scene.supervisor.cancel(run.id, LOCAL_OWNER))
+        await turns()
+        caller.cancel()
+        await scene.end_of(run)
+        assert scene.final(run) == ev.Cancelled("user", 0)
+
+
+@virtual
+async def test_a_cancel_of_a_run_that_is_still_arriving_is_not_lost() -> None:
+    async with Scene(silent(), commit_delay=lambda: 1.0) as scene:
+        caller = asyncio.create_task(scene.submit())
+        await pause(1.5)
+        (name,) = scene.storage.medium.runs
+        await scene.supervisor.cancel(name, LOCAL_OWNER)
+        await caller
+        await scene.end_of(name)
+        assert scene.final(name) == ev.Cancelled("user", 0)
+
+
+@virtual
+async def test_a_cancel_that_can_not_be_noted_still_stops_the_work() -> None:
+    async with Scene(silent()) as scene:
+
+        async def refused(*_: Any) -> Any:
+            raise StorageFull
+
+        run = await scene.submit()
+        scene.storage.runs.request_cancel = refused  # type: ignore[method-assign]
+        assert (await scene.supervisor.cancel(run.id, LOCAL_OWNER)).id == run.id
+        await scene.end_of(run)
+        assert scene.final(run).type == "cancelled"
+
+
+@virtual
+async def test_another_owner_s_run_looks_like_none() -> None:
+    async with Scene(silent()) as scene:
+        run = await scene.submit()
+        for name, owner in [(run.id, Owner("local", "other")), ("run_unknown", LOCAL_OWNER)]:
+            with pytest.raises(NotFoundError):
+                await scene.supervisor.cancel(name, owner)
+            with pytest.raises(NotFoundError):
+                await scene.supervisor.delete(name, owner)
+        assert scene.supervisor.live == 1
+
+
+# ── start (T7, I8, fault 39) ────────────────────────────────────────────────────────────────────
+
+
+@virtual
+async def test_fifty_starts_with_one_key_are_one_run_and_one_call() -> None:
+    async with Scene(words("x", every_s=60.0), commit_delay=lambda: 0.01, slots=1, waiting_max=0) as scene:
+        began = scene.clock.monotonic()
+        answers = await asyncio.gather(
+            *(scene.supervisor.submit(request(), LOCAL_OWNER, idempotency=key()) for _ in range(50))
+        )
+        assert scene.clock.monotonic() - began < 0.1  # not one after another
+        assert len({run.id for run, _ in answers}) == 1
+        assert [created for _, created in answers].count(True) == 1
+        await scene.end_of(answers[0][0])
+        assert len(scene.provider.calls) == 1
+        assert scene.listener.started == [answers[0][0].id]
+
+
+@virtual
+async def test_a_repeat_is_answered_where_no_new_run_is_taken() -> None:
+    async with Scene(silent(), slots=1, waiting_max=0) as scene:
+        run = await scene.submit(key=key())
+        with pytest.raises(QueueFullError):
+            await scene.submit(key=key("other"))
+        assert (await scene.submit(key=key())).id == run.id
+        scene.storage.full = True
+        assert (await scene.submit(key=key())).id == run.id
+        scene.storage.full = False
+        await scene.supervisor.drain(1.0)
+        assert (await scene.submit(key=key())).id == run.id
+
+
+@virtual
+async def test_repeats_take_nobody_s_place() -> None:
+    async with Scene(silent(), commit_delay=lambda: 1.0, slots=1, waiting_max=1) as scene:
+        callers = [asyncio.create_task(scene.submit(key=key())) for _ in range(20)]
+        await turns()
+        other = await scene.submit(key=key("other"))
+        runs = await asyncio.gather(*callers)
+        assert len({run.id for run in runs}) == 1
+        assert other.id != runs[0].id
+
+
+@virtual
+async def test_the_same_key_with_another_body_is_a_conflict() -> None:
+    async with Scene(silent(), commit_delay=lambda: 1.0) as scene:
+        first = asyncio.create_task(scene.submit(key=key()))
+        await turns()
+        with pytest.raises(ConflictError):
+            await scene.submit(key=key(digest=b"other"))
+        run = await first
+        with pytest.raises(ConflictError):
+            await scene.submit(key=key(digest=b"other"))
+        await scene.supervisor.delete(run.id, LOCAL_OWNER)
+        with pytest.raises(ConflictError):
+            await scene.submit(key=key())
+
+
+@virtual
+async def test_a_refusal_is_not_remembered_under_its_key() -> None:
+    async with Scene(slots=1, waiting_max=0) as scene:
+        scene.storage.full = True
+        with pytest.raises(StorageFullError):
+            await scene.submit(key=key())
+        scene.storage.full = False
+        await scene.end_of(await scene.submit(key=key()))
+
+
+@virtual
+async def test_a_key_whose_first_start_fails_starts_with_the_next() -> None:
+    async with Scene(commit_delay=lambda: 1.0) as scene:
+        callers = [asyncio.create_task(scene.submit(key=key())) for _ in range(5)]
+        await turns()
+        scene.storage.lose_group()
+        scene.storage.full = False
+        outcomes = await asyncio.gather(*callers, return_exceptions=True)
+        assert isinstance(outcomes[0], StorageFullError)
+        runs = [each for each in outcomes if isinstance(each, Run)]
+        assert len(runs) == 4
+        assert len({run.id for run in runs}) == 1
+        await scene.end_of(runs[0])
+        assert len(scene.provider.calls) == 1
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.5, 1.5])
+@virtual
+async def test_a_caller_that_goes_away_in_the_middle_leaves_no_row_without_a_runner(after_s: float) -> None:
+    async with Scene(commit_delay=lambda: 1.0) as scene:
+        caller = asyncio.create_task(scene.submit())
+        await pause(after_s)
+        await turns()
+        caller.cancel()
+        await pause(60)
+        assert caller.cancelled()
+        (name,) = scene.storage.medium.runs
+        assert scene.row(name).state is RunState.COMPLETED
+
+
+@virtual
+async def test_what_can_not_run_is_refused_before_anything_is_stored() -> None:
+    async with Scene() as scene:
+        for fields in ({"workflow": "nothing"}, {"model": "none"}, {"input": {}}):
+            with pytest.raises(BadRequestError):
+                await scene.submit(**fields)
+        assert scene.storage.medium.runs == {}
+        assert scene.supervisor.live == 0
+
+
+@virtual
+async def test_a_storage_in_trouble_refuses_and_leaves_nothing() -> None:
+    async with Scene() as scene:
+
+        async def no_space(*_: Any) -> Any:
+            raise StorageFull
+
+        claim, scene.storage.log.claim = scene.storage.log.claim, no_space  # type: ignore[method-assign]
+        with pytest.raises(StorageFullError):
+            await scene.submit()
+        assert scene.storage.medium.runs == {}
+        scene.storage.log.claim = claim  # type: ignore[method-assign]
+        scene.storage.full = True
+        with pytest.raises(StorageFullError):
+            await scene.submit()
+        scene.storage.fail()
+        with pytest.raises(UnavailableError) as refused:
+            await scene.submit()
+        assert refused.value.code is ErrorCode.STORAGE
+        assert scene.storage.medium.runs == {}
+        assert scene.supervisor.live == 0
+
+
+# ── the queue (bounded, a cap, a position, slots handed on) ─────────────────────────────────────
+
+
+@virtual
+async def test_no_more_than_the_slots_run_and_the_queue_is_bounded() -> None:
+    running = most = 0
+
+    async def play(_: GenerationRequest) -> AsyncGenerator[list[Item], None]:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await pause(1.0)
+        running -= 1
+        yield [Finish("stop")]
+
+    async with Scene(play, slots=2, waiting_max=3, commit_delay=lambda: 0.001) as scene:
+        asked = await asyncio.gather(*(scene.submit() for _ in range(8)), return_exceptions=True)
+        runs = [each for each in asked if isinstance(each, Run)]
+        assert len(runs) == 5
+        assert sum(isinstance(each, QueueFullError) for each in asked) == 3
+        assert scene.supervisor.waiting == 3
+        for run in runs:
+            await scene.end_of(run)
+        assert most == 2
+        assert scene.supervisor.live == 0
+
+
+@virtual
+async def test_a_run_that_waits_says_where_it_stands_and_starts_by_priority() -> None:
+    async with Scene(words("x", every_s=1.0), slots=1) as scene:
+        first = await scene.submit()
+        batch = await scene.submit(priority="batch")
+        normal = await scene.submit(priority="normal")
+        urgent = await scene.submit(priority="interactive")
+        await turns()
+        positions = [scene.records(run)[0].event for run in (batch, normal, urgent)]
+        assert positions == [ev.Status("queued", position=1)] * 3
+        assert scene.row(batch).state is RunState.QUEUED
+        assert scene.row(first).state is RunState.RUNNING
+        await pause(1.5)
+        assert scene.row(urgent).state is RunState.RUNNING
+        for run in (first, batch, normal, urgent):
+            await scene.end_of(run)
+        assert list(scene.listener.ended) == [first.id, urgent.id, normal.id, batch.id]
+        metrics = scene.row(batch).metrics
+        assert metrics is not None
+        assert 3000 <= (metrics.queued_ms or 0) < 3100
+
+
+async def _cancelled(scene: Scene, run: Run) -> None:
+    await scene.supervisor.cancel(run.id, LOCAL_OWNER)
+
+
+async def _deleted(scene: Scene, run: Run) -> None:
+    await scene.supervisor.delete(run.id, LOCAL_OWNER)
+
+
+async def _timed_out(scene: Scene, run: Run) -> None:
+    await pause(5.0)
+
+
+@pytest.mark.parametrize("ending", [_cancelled, _deleted, _timed_out])
+@pytest.mark.parametrize("place", ["waits", "runs"])
+@virtual
+async def test_a_slot_is_handed_on_however_a_run_ends(ending: Any, place: str) -> None:
+    async with Scene(silent(), slots=1) as scene:
+        first = await scene.submit(total_s=5.0 if place == "runs" else 20.0)
+        second = await scene.submit(queue_s=5.0 if place == "waits" else 60.0)
+        third = await scene.submit()
+        await turns()
+        await ending(scene, first if place == "runs" else second)
+        await turns()
+        if ending is not _deleted:
+            ended = scene.row(first if place == "runs" else second)
+            assert ended.state in (RunState.CANCELLED, RunState.FAILED)
+        if place == "runs":
+            assert scene.row(second).state is RunState.RUNNING
+            assert scene.row(third).state is RunState.QUEUED
+            await scene.supervisor.cancel(second.id, LOCAL_OWNER)
+        else:
+            assert scene.row(first).state is RunState.RUNNING
+            if ending is _timed_out:
+                assert (scene.error(second).code, scene.error(second).phase) == ("TIMEOUT", "queue")
+            await scene.supervisor.cancel(first.id, LOCAL_OWNER)
+        await turns()
+        assert scene.row(third).state is RunState.RUNNING
+        assert len(scene.provider.calls) == (3 if place == "runs" else 2)
+
+
+@virtual
+async def test_a_slot_is_handed_on_when_a_start_fails() -> None:
+    async with Scene(silent(), slots=1) as scene:
+        first = await scene.submit()
+        second = await scene.submit()
+
+        def broken(name: str) -> Any:
+            raise BadRequestError("gone from the catalog")
+
+        scene.models.resolve = broken  # type: ignore[method-assign]
+        await scene.supervisor.cancel(first.id, LOCAL_OWNER)
+        await scene.end_of(second)
+        assert scene.error(second).code == "BAD_REQUEST"
+        assert scene.supervisor.live == 0
+
+
+# ── delete ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@virtual
+async def test_a_deleted_run_is_stopped_and_gone() -> None:
+    async with Scene(silent(["par"]), commit_delay=lambda: 0.01) as scene:
+        run = await scene.submit()
+        await pause(1)
+        await asyncio.gather(*(scene.supervisor.delete(run.id, LOCAL_OWNER) for _ in range(3)))
+        assert scene.storage.medium.runs == {}
+        assert scene.storage.medium.logs == {}
+        assert scene.provider.open == 0
+        await pause(10)
+        assert scene.storage.medium.runs == {}
+
+
+@virtual
+async def test_a_run_that_is_deleted_while_it_arrives_never_calls_a_model() -> None:
+    async with Scene(commit_delay=lambda: 1.0) as scene:
+        caller = asyncio.create_task(scene.submit())
+        await pause(1.5)
+        (name,) = scene.storage.medium.runs
+        await scene.supervisor.delete(name, LOCAL_OWNER)
+        await caller
+        await pause(60)
+        assert scene.storage.medium.runs == {}
+        assert scene.storage.medium.logs == {}
+
+
+@virtual
+async def test_a_run_that_can_not_be_ended_is_not_deleted() -> None:
+    async with Scene(silent()) as scene:
+        run = await scene.submit()
+        await turns()
+
+        def refused(*_: Any, **__: Any) -> Any:
+            raise StorageFull
+
+        append, scene.storage.log.append = scene.storage.log.append, refused  # type: ignore[method-assign]
+        with pytest.raises(UnavailableError):
+            await scene.supervisor.delete(run.id, LOCAL_OWNER)
+        scene.storage.log.append = append  # type: ignore[method-assign]
+        await scene.end_of(run)
+        assert scene.final(run).type == "cancelled"
+
+
+# ── drain ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@virtual
+async def test_a_drain_ends_what_runs_and_what_waits_and_takes_no_more() -> None:
+    async with Scene(silent(["par"]), slots=1) as scene:
+        runs = [await scene.submit(), await scene.submit()]
+        await turns()
+        assert await scene.supervisor.drain(5.0)
+        for run in runs:
+            assert scene.error(run).code == "DRAINING"
+            assert scene.row(run).state is RunState.FAILED
+        assert scene.error(runs[0]).partial_bytes == 3
+        assert scene.supervisor.live == 0
+        with pytest.raises(UnavailableError) as refused:
+            await scene.submit()
+        assert refused.value.code is ErrorCode.DRAINING
+
+
+@virtual
+async def test_a_run_that_arrives_while_the_drain_begins_gets_its_end() -> None:
+    async with Scene(silent(), commit_delay=lambda: 1.0) as scene:
+        caller = asyncio.create_task(scene.submit())
+        await turns()
+        assert await scene.supervisor.drain(30.0)
+        assert scene.error(await caller).code == "DRAINING"
+
+
+@virtual
+async def test_a_drain_is_over_at_its_limit() -> None:
+    async with Scene(silent(), commit_delay=lambda: 60.0) as scene:
+        caller = asyncio.create_task(scene.submit())
+        await turns()
+        began = scene.clock.monotonic()
+        assert not await scene.supervisor.drain(5.0)
+        assert scene.clock.monotonic() - began == 5.0
+        assert not await scene.supervisor.drain(0.0)
+        await caller
+
+
+@virtual
+async def test_readers_that_go_because_of_the_drain_cancel_nothing() -> None:
+    async with Scene(silent(), commit_delay=lambda: 0.1) as scene:
+        run = await scene.submit(on_disconnect="cancel")
+        scene.supervisor.reader_joined(run.id)
+        draining = asyncio.create_task(scene.supervisor.drain(5.0))
+        await turns()
+        scene.supervisor.reader_left(run.id)
+        await draining
+        assert scene.error(run).code == "DRAINING"
+        assert scene.row(run).cancel_requested_by is None
+
+
+# ── tasks ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@virtual
+async def test_tasks_are_held_and_ended() -> None:
+    tasks = Tasks()
+    ended: list[str] = []
+
+    async def wait_for_ever() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("one")
+            tasks.spawn(later(), "later")
+
+    async def later() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("two")
+
+    tasks.spawn(wait_for_ever(), "forever")
+    await turns()
+    assert len(tasks) == 1
+    assert await tasks.close()
+    assert (len(tasks), ended) == (0, ["one", "two"])
+
+
+@virtual
+async def test_a_task_that_will_not_end_does_not_keep_a_shutdown() -> None:
+    tasks, gate = Tasks(), asyncio.Event()
+
+    async def stubborn() -> None:
+        while not gate.is_set():
+            try:
+                await gate.wait()
+            except asyncio.CancelledError:
+                continue
+
+    tasks.spawn(stubborn(), "stubborn run_1")
+    await turns()
+    with structlog.testing.capture_logs() as lines:
+        assert not await tasks.close()
+    assert [(line["event"], line["task"]) for line in lines] == [("task left behind", "stubborn")]
+    gate.set()
+    await turns()
+    assert len(tasks) == 0
+
+
+@virtual
+async def test_a_task_that_fails_is_told_of_without_its_message() -> None:
+    tasks = Tasks()
+
+    async def fail() -> None:
+        raise LookupError("canary-7c2f")
+
+    with structlog.testing.capture_logs() as lines:
+        tasks.spawn(fail(), "fail run_1")
+        await turns()
+    assert [(line["event"], line["task"], line["error"]) for line in lines] == [("task failed", "fail", "LookupError")]
+    assert "canary" not in str(lines)
+
+
+@virtual
+async def test_a_shutdown_that_has_no_time_left_still_writes_the_ends() -> None:
+    async with Scene(silent(["par"])) as scene:
+        run = await scene.submit()
+        await turns()
+        assert await scene.tasks.close()
+        assert (scene.error(run).code, scene.error(run).partial_bytes) == ("INTERRUPTED", 3)
+        assert scene.provider.open == 0
