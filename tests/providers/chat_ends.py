@@ -40,15 +40,17 @@ def _events(body: bytes) -> Iterator[tuple[bool, bytes, int]]:
     start = 3 if body.startswith(b"\xef\xbb\xbf") else 0
     for line in _LINE.finditer(body, start):
         text = line[1]
+        if not text and line.start() == len(body):
+            break
         if text.startswith(b"data:"):
             value = text[5:].removeprefix(b" ")
             data = value if data is None else data + b"\n" + value
             stop = line.end(1) - len(text) + len(text.rstrip())
         elif text == b"event: error":
             named_error = True
-        if not text and line.start() < len(body) and data is not None:
-            yield named_error, data, stop
         if not text:
+            if data is not None:
+                yield named_error, data, stop
             named_error, data = False, None
     if data is not None:
         yield named_error, data, stop

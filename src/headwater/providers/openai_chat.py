@@ -281,7 +281,7 @@ class OpenAIChatDecoder:
         reported = chunk.usage
         if not isinstance(reported, dict) and isinstance(chunk.x_groq, dict):
             reported = chunk.x_groq.get("usage")
-        if not isinstance(reported, dict):
+        if not isinstance(reported, dict) or not reported:
             return
         self._usage = read_usage(reported)
         if self._finish is not None or not chunk.choices:
@@ -314,11 +314,12 @@ class OpenAIChatDecoder:
         if not data:
             return None
         value = _loads(data)
-        if error_words(value) is not None and not value.get("choices"):
+        has_choices = isinstance(value, dict) and bool(value.get("choices"))
+        if not has_choices and error_words(value) is not None:
             self._raise_error(data)
         try:
             chunk = msgspec.convert(value, _Chunk)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, UnicodeEncodeError):
             # Without the cause, which may quote the answer.
             raise self._unreadable(data) from None
         self._mending = self._careful = self._tools.mending = True
