@@ -1,0 +1,211 @@
+"""The dialect kit finds what it is there to find: each mutant breaks one law, and the sound dialect none."""
+
+import random
+from collections.abc import Callable, Mapping
+
+import msgspec
+import pytest
+
+from headwater.domain.event import Chunk
+from headwater.domain.message import GenerationRequest
+from headwater.errors import ErrorCode, ProviderError, Truncated
+from headwater.providers.contract import Finish, Frame, Framing, HttpRequest, Item
+from headwater.testing.dialect import Ends, check_dialect, check_truncated, decode_pieces, pieces_of
+
+#: Three words, a finish, and a marker after which nothing matters.
+BODY = b'data: "one"\n\ndata: "two"\n\ndata: "three"\n\ndata: finish\n\ndata: "late"\n\ndata: end\n\ndata: x\n\n'
+ENDS = Ends(marker_at=BODY.index(b"end") + 3, finish_at=BODY.index(b"finish") + 6)
+
+
+class Words:
+    """A sound decoder of a small language: JSON strings, `finish`, `end` and `error`."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self.finished = False
+
+    @property
+    def ended(self) -> bool:
+        return self.done
+
+    def feed(self, frame: Frame) -> list[Item]:
+        if self.done:
+            return []
+        if frame.data == b"finish":
+            self.finished = True
+        elif frame.data == b"end":
+            self.done = True
+        elif frame.data == b"error":
+            raise ProviderError(ErrorCode.SERVER)
+        else:
+            try:
+                return [Chunk(msgspec.json.decode(frame.data, type=str), 0)]
+            except msgspec.DecodeError:
+                raise ProviderError(ErrorCode.PARSE) from None
+        return []
+
+    def end(self, clean: bool) -> list[Item]:
+        if not self.done and not (clean and self.finished):
+            raise Truncated
+        return [Finish("stop")]
+
+
+class Trusting(Words):
+    """Takes every end for a whole one."""
+
+    def end(self, clean: bool) -> list[Item]:
+        return [Finish("stop")]
+
+
+class Careless(Words):
+    """Does not ask whether the end was clean."""
+
+    def end(self, clean: bool) -> list[Item]:
+        return super().end(True)
+
+
+class Strict(Words):
+    """Wants the marker where a clean end would do."""
+
+    def end(self, clean: bool) -> list[Item]:
+        return super().end(False)
+
+
+class Deaf(Words):
+    """Passes over errors."""
+
+    def feed(self, frame: Frame) -> list[Item]:
+        return [] if frame.data == b"error" else super().feed(frame)
+
+
+class Endless(Words):
+    """Completes without saying so."""
+
+    def end(self, clean: bool) -> list[Item]:
+        return super().end(clean)[:-1]
+
+
+class Twice(Words):
+    """Says it twice."""
+
+    def feed(self, frame: Frame) -> list[Item]:
+        done = self.done
+        return [*super().feed(frame), *([Finish("stop")] if self.done and not done else [])]
+
+
+class Hasty(Words):
+    """Says that the stream is finished before it is."""
+
+    def feed(self, frame: Frame) -> list[Item]:
+        return [Finish("stop")] if frame.data == b"finish" else super().feed(frame)
+
+
+class Surrogates(Words):
+    """Puts out what can not be stored."""
+
+    def end(self, clean: bool) -> list[Item]:
+        return [Chunk("\ud800", 0), *super().end(clean)]
+
+
+class Untyped(Words):
+    """Puts out what a record does not give back."""
+
+    def end(self, clean: bool) -> list[Item]:
+        return [Chunk("x", 0, None, {1: 2}), *super().end(clean)]
+
+
+class Global(Words):
+    """Keeps its state where another stream finds it."""
+
+    seen = 0
+
+    def feed(self, frame: Frame) -> list[Item]:
+        Global.seen += 1
+        return [*super().feed(frame), Chunk(str(Global.seen), 0)]
+
+
+class Language:
+    """A dialect with one of these decoders."""
+
+    name = "words"
+    framing: Framing = Framing.SSE
+
+    def __init__(self, decoder: Callable[[], Words]) -> None:
+        self._decoder = decoder
+
+    def request(self, request: GenerationRequest) -> HttpRequest:
+        return HttpRequest("/", b"")
+
+    def decoder(self, request: GenerationRequest) -> Words:
+        return self._decoder()
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        return ProviderError(ErrorCode.SERVER)
+
+
+def test_a_sound_dialect_keeps_all_laws(seeded: random.Random) -> None:
+    decoded = check_dialect(Language(Words), BODY, ENDS, rng=seeded)
+    assert decoded.completed
+    assert decoded.items == [Chunk("one", 0), Chunk("two", 0), Chunk("three", 0), Chunk("late", 0), Finish("stop")]
+
+
+def test_a_sound_dialect_fails_as_it_should(seeded: random.Random) -> None:
+    body = b'data: "one"\n\ndata: finish\n\ndata: error\n\ndata: end\n\n'
+    ends = Ends(body.index(b"end") + 3, body.index(b"finish") + 6, body.index(b"error") + 5)
+    decoded = check_dialect(Language(Words), body, ends, rng=seeded)
+    assert decoded.items == [Chunk("one", 0)]
+    assert decoded.error is not None
+    assert decoded.error.code is ErrorCode.SERVER
+
+
+@pytest.mark.parametrize("mutant", [Trusting, Careless, Strict, Endless, Twice, Hasty, Surrogates, Untyped, Global])
+def test_a_mutant_is_caught(mutant: type[Words], seeded: random.Random) -> None:
+    with pytest.raises((AssertionError, UnicodeEncodeError)):
+        check_dialect(Language(mutant), BODY, ENDS, rng=seeded)
+
+
+def test_a_mutant_that_passes_over_errors_is_caught(seeded: random.Random) -> None:
+    body = b"data: error\n\ndata: end\n\n"
+    ends = Ends(marker_at=body.index(b"end") + 3, error_at=body.index(b"error") + 5)
+    check_dialect(Language(Words), body, ends, rng=seeded)
+    with pytest.raises(AssertionError, match="completed is True"):
+        check_dialect(Language(Deaf), body, ends, rng=seeded)
+
+
+def test_what_was_put_out_before_a_cut_must_be_the_same() -> None:
+    whole = decode_pieces(Language(Words), [BODY], clean=True)
+    cut = decode_pieces(Language(Words), [BODY.replace(b"one", b"eno")[:20]], clean=True)
+    with pytest.raises(AssertionError, match="something else"):
+        check_truncated(whole, cut, ENDS, 20, clean=True)
+
+
+@pytest.mark.parametrize(
+    ("ends", "length", "clean", "whole"),
+    [
+        (Ends(), 9, True, False),
+        (Ends(marker_at=5), 5, False, True),
+        (Ends(marker_at=5), 4, True, False),
+        (Ends(finish_at=5), 5, True, True),
+        (Ends(finish_at=5), 5, False, False),
+        (Ends(finish_at=5), 4, True, False),
+        (Ends(finish_at=5, error_at=7), 6, True, True),
+        (Ends(finish_at=5, error_at=7), 7, True, False),
+        (Ends(marker_at=9, error_at=7), 9, True, False),
+        (Ends(marker_at=5, error_at=7), 9, True, True),
+        (Ends(marker_at=9, finish_at=5, error_at=7), 6, False, False),
+    ],
+)
+def test_where_a_stream_is_whole(ends: Ends, length: int, clean: bool, whole: bool) -> None:
+    assert ends.is_whole(length, clean=clean) is whole
+
+
+def test_pieces() -> None:
+    assert pieces_of(b"abcd", [1, 1, 3]) == [b"a", b"", b"bc", b"d"]
+    assert pieces_of(b"", []) == [b""]
+
+
+def test_other_framings_are_not_taken_for_sse() -> None:
+    language = Language(Words)
+    language.framing = Framing.NDJSON
+    with pytest.raises(NotImplementedError):
+        decode_pieces(language, [BODY], clean=True)
