@@ -118,6 +118,17 @@ class TestEnds:
         async with calling(play(HELLO + STOP, framing=framing)) as (_, provider):
             assert isinstance(flat(await batches(provider))[-1], Finish)
 
+    @pytest.mark.parametrize(("before", "whole"), [(HELLO, False), (HELLO + STOP, True)], ids=["text", "finish"])
+    async def test_a_block_cut_off_before_a_clean_end_says_nothing(self, before: bytes, whole: bool) -> None:
+        script: list[Step] = [Send(before + chat_chunk("late")[:40]), EndCleanly()]
+        async with calling(script) as (_, provider):
+            if whole:
+                got = [item async for batch in provider.stream(ASKED, connect_s=10) for item in batch]
+                assert (text_of(got), type(got[-1])) == ("Hello", Finish)
+            else:
+                got, error = await failing(provider)
+                assert (text_of(got), type(error)) == ("Hello", Truncated)
+
     @pytest.mark.parametrize("script", [[Send(HELLO), EndCleanly()], [Status(), EndCleanly()]], ids=["text", "empty"])
     async def test_a_clean_end_without_a_finish_reason_is_truncated(self, script: list[Step]) -> None:
         async with calling(script) as (_, provider):

@@ -100,12 +100,13 @@ class AnswerReader:
         """The items that were held back, `Finish` last. Raises `Truncated` where the answer is not whole."""
         items: list[Item] = []
         if clean and not self.ended:
-            # Some servers leave out the last blank line; a block that was cut off is another matter.
+            # Some servers leave out the last blank line. A block that can not be read was cut off and says nothing:
+            # whether the answer is whole is for the dialect to say, by what came before it.
             try:
                 items, failure = self._decode(self._frames.end(flush=True))
             except WireError as exc:
-                failure = _unreadable(exc.message)
-            if failure is not None:
+                raise _unreadable(exc.message) from None
+            if failure is not None and failure.code is not ErrorCode.PARSE:
                 raise failure
         return items + self._decoder.end(clean)
 
