@@ -179,13 +179,14 @@ def test_a_schema_has_a_name_that_is_allowed(title: object, name: str) -> None:
 
 
 def test_quirks() -> None:
-    settings = Settings(max_tokens=5, extra={"vllm": {"top_k": 3}, "openai": {"store": True}})
+    settings = Settings(max_tokens=5, seed=1, extra={"vllm": {"top_k": 3}, "openai": {"store": True}})
     messages = [Message("developer", "Be brief."), Message("user", [TextPart("Hel"), TextPart("lo")])]
     body = body_of(
         messages,
         settings,
         provider_name="vllm",
         max_tokens_field="max_tokens",
+        seed_field="random_seed",
         stream_options=False,
         developer_role=False,
         content_parts=False,
@@ -195,6 +196,7 @@ def test_quirks() -> None:
         "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}],
         "stream": True,
         "max_tokens": 5,
+        "random_seed": 1,
         "top_k": 3,
     }
 

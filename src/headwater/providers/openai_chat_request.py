@@ -33,7 +33,7 @@ _SCHEMA_DEPTH_MAX: Final = 64
 _Json = dict[str, Any]
 
 
-class Quirks(msgspec.Struct, frozen=True, kw_only=True):
+class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a server differs from OpenAI's own; the defaults are OpenAI.
 
     `provider_name` is what events and errors call the server, and the key of `settings.extra` that is meant for it.
