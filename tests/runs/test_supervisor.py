@@ -164,7 +164,8 @@ async def test_a_cancel_that_can_not_be_noted_still_stops_the_work() -> None:
             raise StorageFull
 
         run = await scene.submit()
-        scene.storage.runs.request_cancel = refused  # type: ignore[method-assign]
+        rows: Any = scene.storage.runs
+        rows.request_cancel = refused
         assert (await scene.supervisor.cancel(run.id, LOCAL_OWNER)).id == run.id
         await scene.end_of(run)
         assert scene.final(run).type == "cancelled"
@@ -283,7 +284,8 @@ async def test_a_caller_that_goes_away_in_the_middle_leaves_no_row_without_a_run
 @virtual
 async def test_what_can_not_run_is_refused_before_anything_is_stored() -> None:
     async with Scene() as scene:
-        for fields in ({"workflow": "nothing"}, {"model": "none"}, {"input": {}}):
+        refused: list[dict[str, Any]] = [{"workflow": "nothing"}, {"model": "none"}, {"input": {}}]
+        for fields in refused:
             with pytest.raises(BadRequestError):
                 await scene.submit(**fields)
         assert scene.storage.medium.runs == {}
@@ -297,11 +299,12 @@ async def test_a_storage_in_trouble_refuses_and_leaves_nothing() -> None:
         async def no_space(*_: Any) -> Any:
             raise StorageFull
 
-        claim, scene.storage.log.claim = scene.storage.log.claim, no_space  # type: ignore[method-assign]
+        log: Any = scene.storage.log
+        claim, log.claim = log.claim, no_space
         with pytest.raises(StorageFullError):
             await scene.submit()
         assert scene.storage.medium.runs == {}
-        scene.storage.log.claim = claim  # type: ignore[method-assign]
+        log.claim = claim
         scene.storage.full = True
         with pytest.raises(StorageFullError):
             await scene.submit()
@@ -456,10 +459,11 @@ async def test_a_run_that_can_not_be_ended_is_not_deleted() -> None:
         def refused(*_: Any, **__: Any) -> Any:
             raise StorageFull
 
-        append, scene.storage.log.append = scene.storage.log.append, refused  # type: ignore[method-assign]
+        log: Any = scene.storage.log
+        append, log.append = log.append, refused
         with pytest.raises(UnavailableError):
             await scene.supervisor.delete(run.id, LOCAL_OWNER)
-        scene.storage.log.append = append  # type: ignore[method-assign]
+        log.append = append
         await scene.end_of(run)
         assert scene.final(run).type == "cancelled"
 

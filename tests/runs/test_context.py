@@ -1,0 +1,196 @@
+"""What a workflow is given, and the books kept on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+import pytest
+import structlog
+
+from headwater.domain import event as ev
+from headwater.domain.message import GenerationRequest, Usage
+from headwater.errors import BadRequestError, ErrorCode, ProviderError, Truncated
+from headwater.providers.contract import Finish, Item
+from headwater.runs.context import CLOSE_S, Context, close_stream
+from headwater.runs.ending import RESULT_BYTES_MAX
+from tests.kit.virtual import VirtualClock
+from tests.runs.scene import Listener, OneProvider, Play, ScriptedProvider, pause, request, virtual, words
+
+
+class Stage:
+    """A context alone with its scripted provider."""
+
+    def __init__(self, play: Play) -> None:
+        self.provider = ScriptedProvider(play)
+        self.listener = Listener()
+        self.phases: list[bool] = []
+        clock = VirtualClock(asyncio.get_running_loop())
+        asked = request(connect_s=4.5)
+        self.context = Context("r", asked, OneProvider(self.provider), clock, self.listener, self.phases.append)
+        self.asked = GenerationRequest("m", asked.messages)
+
+    async def read(self, role: ev.Role = "answer", lists: int | None = None) -> list[list[ev.Event]]:
+        got: list[list[ev.Event]] = []
+        async for events in self.context.generate(self.asked, role=role):
+            got.append(events)
+            if len(got) == lists:
+                break
+        return got
+
+
+@virtual
+async def test_a_call_is_announced_passed_on_and_ended() -> None:
+    stage = Stage(words("a", "b", usage=Usage(1, 0, 2), then=Finish("length", "max_tokens")))
+    assert await stage.read() == [
+        [ev.Status("connecting"), ev.Call(1, "answer", "scripted", "upstream-m")],
+        [ev.Status("streaming")],
+        [ev.Chunk("a", 0)],
+        [ev.Chunk("b", 0)],
+        [ev.UsageReport(Usage(1, 0, 2))],
+    ]
+    assert [call.model for call in stage.provider.calls] == ["upstream-m"]
+    assert stage.provider.connect_s == [4.5]
+    assert stage.phases == [True, False]
+    assert (stage.context.calls, stage.context.unfinished_answers, stage.context.finish_reason) == (1, [], "length")
+    assert [(call.model, call.code) for call in stage.listener.calls] == [("upstream-m", None)]
+
+
+@virtual
+async def test_a_second_call_s_events_say_whose_they_are() -> None:
+    stage = Stage(words("a", usage=Usage(1, 0, 2)))
+    await stage.read("internal")
+    assert (await stage.read())[2:] == [[ev.Chunk("a", 0, 2)], [ev.UsageReport(Usage(1, 0, 2), 2)]]
+    assert stage.context.finish_reason == "stop"
+
+
+@virtual
+async def test_a_provider_s_list_stays_its_own() -> None:
+    last: list[Item] = [ev.Chunk("a", 0), Finish("stop")]
+
+    async def play(_: GenerationRequest) -> AsyncGenerator[list[Item], None]:
+        yield last
+
+    stage = Stage(play)
+    await stage.read()
+    assert last == [ev.Chunk("a", 0), Finish("stop")]
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (None, "TRUNCATED"),
+        (ProviderError(ErrorCode.OVERLOADED, provider="scripted"), "OVERLOADED"),
+        (LookupError("canary"), "SERVER"),
+    ],
+)
+@virtual
+async def test_a_call_that_does_not_reach_its_end_is_told_of(raised: Exception | None, code: str) -> None:
+    async def play(_: GenerationRequest) -> AsyncGenerator[list[Item], None]:
+        yield [ev.Chunk("a", 0)]
+        if raised is not None:
+            raise raised
+
+    stage = Stage(play)
+    with pytest.raises(Truncated if raised is None else type(raised)):
+        await stage.read()
+    assert [call.code for call in stage.listener.calls] == [code]
+    assert stage.context.unfinished_answers == [1]
+    assert stage.phases == [True, False]
+    assert stage.provider.open == 0
+
+
+@virtual
+async def test_what_a_workflow_left_open_is_closed() -> None:
+    stage = Stage(words("a", "b"))
+    await stage.read(lists=3)
+    await stage.read("internal", lists=3)
+    never_begun = stage.context.generate(stage.asked)
+    assert stage.provider.open == 2
+    await stage.context.close()
+    assert stage.provider.open == 0
+    assert stage.context.unfinished_answers == [1]
+    assert [call.code for call in stage.listener.calls] == ["CANCELLED", "CANCELLED"]
+    assert [events async for events in never_begun] == []
+
+
+@virtual
+async def test_calls_that_are_over_are_forgotten() -> None:
+    stage = Stage(words("a"))
+    for _ in range(10):
+        await stage.read("internal")
+    assert len(stage.context._open) == 0
+    assert stage.context.calls == 10
+
+
+@virtual
+async def test_a_model_that_is_gone_fails_the_call_before_it_begins() -> None:
+    stage = Stage(words("a"))
+    with pytest.raises(BadRequestError):
+        await anext(aiter(stage.context.generate(GenerationRequest("none", []))))
+    assert (stage.provider.calls, stage.phases) == ([], [])
+
+
+@virtual
+async def test_a_result_is_kept_as_it_was_when_it_was_set() -> None:
+    context = Stage(words()).context
+    value: dict[str, Any] = {"a": [1]}
+    context.set_result(value)
+    value["a"].append(2)
+    assert context.result == {"a": [1]}
+    with pytest.raises(TypeError):
+        context.set_result(object())
+    with pytest.raises(ValueError):
+        context.set_result("x" * RESULT_BYTES_MAX)
+    assert context.result == {"a": [1]}
+
+
+@virtual
+async def test_closing_a_stream_neither_fails_nor_waits_for_ever() -> None:
+    async def hangs() -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+        finally:
+            await asyncio.Event().wait()
+
+    async def fails() -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+        finally:
+            raise LookupError("canary-7c2f")
+
+    class Plain:
+        def __aiter__(self) -> Plain:
+            return self
+
+        async def __anext__(self) -> int:
+            raise StopAsyncIteration
+
+    loop = asyncio.get_running_loop()
+    with structlog.testing.capture_logs() as lines:
+        streams: list[tuple[AsyncIterator[int], float]] = [(hangs(), CLOSE_S), (fails(), 0.0), (Plain(), 0.0)]
+        for stream, takes_s in streams:
+            await anext(stream, None)
+            began = loop.time()
+            await close_stream(stream)
+            assert loop.time() - began == takes_s
+    assert [line["error"] for line in lines] == ["TimeoutError", "LookupError"]
+    assert "canary" not in str(lines)
+
+
+@virtual
+async def test_a_cancelled_call_closes_its_stream_before_it_is_over() -> None:
+    async def play(_: GenerationRequest) -> AsyncGenerator[list[Item], None]:
+        await pause(100)
+        yield []
+
+    stage = Stage(play)
+    reading = asyncio.create_task(stage.read())
+    await pause(1)
+    assert stage.provider.open == 1
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert stage.provider.open == 0
+    assert [(call.code, call.seconds) for call in stage.listener.calls] == [("CANCELLED", 1.0)]

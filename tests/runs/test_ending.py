@@ -1,0 +1,120 @@
+"""How a run ends."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+import pytest
+
+from headwater.domain import event as ev
+from headwater.domain.message import ImagePart, Message, TextPart, Usage
+from headwater.domain.run import RunRequest
+from headwater.domain.snapshot import Fold
+from headwater.errors import (
+    BadRequestError,
+    ErrorCode,
+    Fenced,
+    ProviderError,
+    StorageFailed,
+    Truncated,
+)
+from headwater.runs.ending import (
+    FINAL_RESPONSE_JSON_BYTES_MAX,
+    MESSAGE_CHARS_MAX,
+    RESULT_BYTES_MAX,
+    cut_events,
+    stop_cancelled,
+    stop_error,
+    stop_failed,
+    stop_timeout,
+    whole_events,
+)
+
+
+def folded(*events: ev.Event) -> Fold:
+    fold = Fold()
+    fold.apply_all(ev.Record(seq, 0, event) for seq, event in enumerate(events, 1))
+    return fold
+
+
+ASKED = RunRequest("m", messages=[Message("user", "12345"), Message("user", [TextPart("678"), ImagePart(url="u")])])
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ValueError("canary"), ev.Error("SERVER", "Something went wrong on the server.", True, partial_bytes=7)),
+        (StorageFailed("canary"), ev.Error("STORAGE", "The answer could not be stored.", True, partial_bytes=7)),
+        (Fenced("canary"), ev.Error("STORAGE", "The answer could not be stored.", True, partial_bytes=7)),
+        (BadRequestError("Not so."), ev.Error("BAD_REQUEST", "Not so.", False, partial_bytes=7)),
+        (Truncated("Cut.", provider="p"), ev.Error("TRUNCATED", "Cut.", True, provider="p", partial_bytes=7)),
+        (
+            ProviderError(ErrorCode.RATE_LIMIT, "Slow.", provider="p", retry_after_ms=9, retryable=False, detail="x"),
+            ev.Error("RATE_LIMIT", "Slow.", False, 9, "p", None, 7),
+        ),
+        (
+            ProviderError(ErrorCode.TIMEOUT, "Late.", phase="connect"),
+            ev.Error("TIMEOUT", "Late.", True, phase="connect", partial_bytes=7),
+        ),
+    ],
+)
+def test_what_was_raised_becomes_the_error_that_is_shown(error: Exception, expected: ev.Error) -> None:
+    assert stop_failed(error).event(7) == expected
+
+
+def test_an_endless_message_is_cut_to_fit_its_record() -> None:
+    shown = stop_failed(ProviderError(ErrorCode.SERVER, "x" * 1_000_000)).event(0)
+    assert isinstance(shown, ev.Error)
+    assert len(shown.message) == MESSAGE_CHARS_MAX
+
+
+def test_stops_say_why() -> None:
+    assert stop_cancelled("disconnect").event(3) == ev.Cancelled("disconnect", 3)
+    assert stop_error(ErrorCode.DRAINING).event(3) == ev.Error(
+        "DRAINING", "The server is shutting down.", True, partial_bytes=3
+    )
+    timeout = stop_timeout("idle", 2.5).event(3)
+    assert timeout == ev.Error(
+        "TIMEOUT", "The run reached its limit of 2.5 s (idle).", True, phase="idle", partial_bytes=3
+    )
+
+
+def test_the_partial_is_measured_in_bytes_of_the_answer() -> None:
+    fold = folded(ev.Chunk("é", 0), ev.Reasoning("long thoughts", 0), ev.Chunk("🚀", 0))
+    assert cut_events(fold, ASKED, stop_cancelled("user"), called=False) == [ev.Cancelled("user", 6)]
+
+
+def test_usage_is_estimated_only_where_a_call_reported_none() -> None:
+    guess = ev.UsageReport(Usage(input_tokens=2, output_tokens=1, source="estimated"))
+    stop = stop_cancelled("user")
+    assert cut_events(folded(ev.Chunk("abc", 0)), ASKED, stop, called=True) == [guess, ev.Cancelled("user", 3)]
+    assert cut_events(folded(ev.Chunk("abc", 0)), ASKED, stop, called=False) == [ev.Cancelled("user", 3)]
+    known = folded(ev.UsageReport(Usage(1, 0, 2)))
+    assert cut_events(known, ASKED, stop, called=True) == [ev.Cancelled("user", 0)]
+    *_, complete = whole_events(known, ASKED, called=True, reason="stop", result=None)
+    assert isinstance(complete, ev.Complete)
+    assert complete.usage == Usage(1, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("", True), ("a" * 65_536, True), ("a" * 65_537, False), ("é" * 32_769, False), ("\x01" * 65_536, False)],
+)
+def test_a_final_response_is_kept_while_it_is_small(text: str, kept: bool) -> None:
+    (complete,) = whole_events(folded(ev.Chunk(text, 0)), ASKED, called=False, reason="length", result=None)
+    assert isinstance(complete, ev.Complete)
+    assert complete.final_response == (text if kept else None)
+    assert complete.final_response_bytes == len(text.encode())
+    assert complete.final_response_sha256 == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_the_largest_end_fits_a_record() -> None:
+    text = "\n" * ((FINAL_RESPONSE_JSON_BYTES_MAX - 2) // 2)
+    result: Any = "x" * (RESULT_BYTES_MAX - 2)
+    (complete,) = whole_events(folded(ev.Chunk(text, 0)), ASKED, called=False, reason="stop", result=result)
+    assert isinstance(complete, ev.Complete)
+    assert complete.final_response == text
+    assert len(msgspec.json.encode(result)) == RESULT_BYTES_MAX
+    assert len(ev.encode_record(10**9, 10**12, complete)) <= ev.RECORD_BYTES_MAX

@@ -1,0 +1,55 @@
+"""A run's figures."""
+
+from __future__ import annotations
+
+import asyncio
+
+from headwater.domain import event as ev
+from headwater.domain.message import Usage
+from headwater.domain.run import RunMetrics
+from headwater.runs.meter import STALL_S, Meter
+from headwater.runs.readership import Readership
+from tests.kit.virtual import VirtualClock
+from tests.runs.scene import pause, virtual
+
+
+def clock_of_loop() -> VirtualClock:
+    return VirtualClock(asyncio.get_running_loop())
+
+
+@virtual
+async def test_a_run_without_output_has_no_first_token_and_no_rate() -> None:
+    clock = clock_of_loop()
+    meter = Meter(clock, clock.monotonic())
+    await pause(1.5)
+    assert meter.figures(None, Readership()) == RunMetrics(duration_ms=1500)
+    meter.started()
+    assert not meter.took([ev.Status("connecting"), ev.Call(1, "answer", "p", "m")])
+    assert meter.figures(Usage(), Readership(1, 2, 3)) == RunMetrics(
+        queued_ms=1500, duration_ms=1500, readers=1, reader_ms=2, interruptions=3
+    )
+
+
+@virtual
+async def test_only_output_of_the_model_counts() -> None:
+    clock = clock_of_loop()
+    meter = Meter(clock, clock.monotonic())
+    await pause(1)
+    assert meter.took([ev.Status("streaming"), ev.Chunk("a", 0), ev.ToolCall("i", "n", "")])
+    assert not meter.took([ev.UsageReport(Usage())])
+    figures = meter.figures(Usage(output_tokens=5), Readership())
+    assert (figures.chunks, figures.first_token_ms, figures.tokens_per_s) == (2, 1000, None)
+
+
+@virtual
+async def test_a_stall_is_a_long_silence_between_outputs_of_one_call() -> None:
+    clock = clock_of_loop()
+    meter = Meter(clock, clock.monotonic())
+    for silence_s in (100.0, 1.0, STALL_S + 1, STALL_S, STALL_S + 0.5):
+        await pause(silence_s)
+        meter.took([ev.Chunk("a", 0)])
+    meter.call_began()
+    await pause(100)  # the wait for a first token is not a silence in the middle
+    meter.took([ev.Chunk("a", 0)])
+    figures = meter.figures(Usage(output_tokens=100), Readership())
+    assert (figures.stalls, figures.longest_gap_ms, figures.first_token_ms) == (2, 6000, 100_000)
