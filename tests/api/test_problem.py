@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema
@@ -47,7 +48,7 @@ def headers_of(answer: Any) -> dict[str, str]:
 
 def raised() -> list[errors.HeadwaterError]:
     """One of every error that a room can raise."""
-    special = {
+    special: dict[type[Any], Callable[[], errors.HeadwaterError]] = {
         errors.ProviderError: lambda: errors.ProviderError(ErrorCode.NETWORK),
         errors.LogTrimmed: lambda: errors.LogTrimmed(first=7),
     }

@@ -1,0 +1,53 @@
+"""The route table: what is there, in one list, and nothing that answers without the guard."""
+
+from typing import Any
+
+import pytest
+
+from headwater.api.app import RESOURCES, create_api
+from headwater.api.guard import Guard
+from tests.api.composed import RunningApi
+
+PROTOCOL = {
+    "POST /api/v1/runs",
+    "GET /api/v1/runs",
+    "GET /api/v1/runs/{run}",
+    "DELETE /api/v1/runs/{run}",
+    "GET /api/v1/runs/{run}/events",
+    "POST /api/v1/runs/{run}/cancel",
+    "POST /api/v1/runs/{run}/retry",
+    "GET /api/v1/models",
+    "GET /livez",
+    "GET /readyz",
+    "GET /metrics",
+    "GET /openapi.json",
+}
+
+
+def test_the_calls_of_the_protocol() -> None:
+    assert {f"{method} {resource.path}" for resource in RESOURCES for method in resource.operations} == PROTOCOL
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.path)
+async def test_every_route_is_behind_the_guard(api: RunningApi, resource: Any) -> None:
+    path = resource.path.replace("{run}", "run_" + "0" * 32)
+    for method in resource.operations:
+        request = f"{method} {path} HTTP/1.1\r\nhost: evil.example\r\n\r\n"
+        assert (await api.exchange(request.encode()))[0] == 421
+        request = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\norigin: https://evil.example\r\n\r\n"
+        assert (await api.exchange(request.encode()))[0] == 403
+
+
+async def test_there_are_no_websockets_yet(api: RunningApi) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    app = create_api(api.services)
+    assert isinstance(app, Guard)
+    await app({"type": "websocket", "path": "/api/v1/ws", "headers": []}, receive, send)
+    assert sent == [{"type": "websocket.close", "code": 1000}]

@@ -1,0 +1,23 @@
+"""What can be called is listed by the names that callers use."""
+
+import msgspec
+
+from headwater.api.resources import ModelList
+from tests.api.composed import RunningApi
+
+
+async def test_models_are_listed(api: RunningApi) -> None:
+    response = await api.client.get("/api/v1/models")
+    assert response.status_code == 200
+    listed = msgspec.json.decode(response.content, type=ModelList)
+    assert [model.name for model in listed.models] == [info.name for info in api.services.catalog.models()]
+    prompted = listed.models[-1]
+    assert (prompted.name, prompted.provider, prompted.model) == ("prompted", "prompter", "prompted-1")
+    assert prompted.capabilities == ["text", "tools"]
+
+
+async def test_simulated_is_always_there(api: RunningApi) -> None:
+    listed = (await api.client.get("/api/v1/models")).json()["models"]
+    assert listed[0]["name"] == "simulated"
+    body = {"model": "simulated", "messages": [{"role": "user", "content": "Hi"}]}
+    assert (await api.client.post("/api/v1/runs", json=body)).status_code == 201
