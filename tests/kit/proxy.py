@@ -1,0 +1,150 @@
+"""A proxy that spoils connections as networks do: cuts, resets, half-closes, stalls, splits, delays, throttles.
+
+    async with FaultProxy(product.port, lambda number: Fault(cut_at=300, by="reset")) as proxy:
+        … connect to proxy.port instead …
+
+Each connection has its own fault, given by its number from 1. Bytes are counted over the answers of a
+connection, heads and all. What is not spoiled is passed on as it came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+By = Literal["close", "reset", "half-close", "stall"]
+
+_READ_BYTES = 64 * 1024
+
+
+class Fault(NamedTuple):
+    """What happens to one connection's answers. The default passes everything on."""
+
+    #: after so many bytes to the client, `by` happens; None never
+    cut_at: int | None = None
+    #: "close": FIN both ways; "reset": RST to the client; "half-close": FIN to the client, who may go on
+    #: sending; "stall": nothing more comes, and nothing says so
+    by: By = "close"
+    #: the most that is written at once, 1 for byte by byte; None as it came
+    pieces: int | None = None
+    #: before each write
+    delay_s: float = 0.0
+    #: the client's connection is answered, the server never called
+    refuse: bool = False
+
+
+class FaultProxy:
+    """Between a client and a server on loopback. `connections` counts those that came; `open` those there now."""
+
+    def __init__(self, target_port: int, plan: Callable[[int], Fault] = lambda number: Fault()) -> None:
+        self.connections = 0
+        self.open = 0
+        self.bytes_to_clients = 0
+        self._target_port = target_port
+        self.plan = plan
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def __aenter__(self) -> FaultProxy:
+        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        self.open += 1
+        try:
+            await self._serve(reader, writer, self.plan(self.connections))
+        except (OSError, asyncio.CancelledError):
+            pass  # the network's business, and the end of the test
+        finally:
+            self.open -= 1
+            self._tasks.discard(task)
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault) -> None:
+        if fault.refuse:
+            _reset_on_close(writer)
+            return
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        there = asyncio.create_task(_copy(reader, up_writer))
+        back = asyncio.create_task(self._spoil(up_reader, writer, fault))
+        try:
+            # whichever end is lost first takes the other with it
+            await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in (there, back):
+                each.cancel()
+            await asyncio.gather(there, back, return_exceptions=True)
+            up_writer.transport.abort()
+
+    async def _spoil(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, fault: Fault) -> None:
+        sent = 0
+        while data := await source.read(_READ_BYTES):
+            while data:
+                piece = data[: fault.pieces or len(data)]
+                if fault.cut_at is not None:
+                    piece = piece[: max(0, fault.cut_at - sent)]
+                data = data[len(piece) :]
+                if fault.delay_s:
+                    await asyncio.sleep(fault.delay_s)  # paces: this is the delay that the fault asks for
+                if piece:
+                    target.write(piece)
+                    await target.drain()
+                    sent += len(piece)
+                    self.bytes_to_clients += len(piece)
+                if fault.cut_at is not None and sent >= fault.cut_at:
+                    await self._cut(target, fault.by)
+                    return
+        await _close(target)
+
+    async def _cut(self, target: asyncio.StreamWriter, by: By) -> None:
+        if by == "reset":
+            _reset_on_close(target)
+        elif by == "half-close":
+            target.write_eof()
+            await asyncio.get_running_loop().create_future()
+        elif by == "stall":
+            await asyncio.get_running_loop().create_future()
+        else:
+            await _close(target)
+
+
+async def _close(target: asyncio.StreamWriter) -> None:
+    """With all that was written."""
+    target.close()
+    await target.wait_closed()
+
+
+def _reset_on_close(writer: asyncio.StreamWriter) -> None:
+    """Makes closing send RST: lingering for zero seconds."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    while data := await source.read(_READ_BYTES):
+        target.write(data)
+        await target.drain()
