@@ -5,37 +5,35 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from headwater.client import BlockingClient, FollowStatus, Message, NotFound, RunRequest, RunState, Timing
 from headwater.client.blocking import Portal
-from tests.kit.run_log import RUN, Naps, after, json_answer, log_of, open_with, problem, run_json, whole
-from tests.kit.upstream import EndWithoutTerminator, Received, ScriptedUpstream, Stall, Step
+from tests.kit.run_log import (
+    RUN,
+    Naps,
+    Script,
+    after,
+    in_thread,
+    json_answer,
+    log_of,
+    open_with,
+    problem,
+    run_json,
+    whole,
+)
+from tests.kit.upstream import EndWithoutTerminator, Received, Stall, Step
 
 LOG = log_of("Hello", " wörld")
 REQUEST = RunRequest(model="simulated", messages=[Message("user", "Hi")])
-Script = Sequence[Step] | Callable[[Received], Iterable[Step]]
-
-
-@contextmanager
-def server(*scripts: Script) -> Iterator[ScriptedUpstream]:
-    """A scripted server on a loop in its own thread."""
-    portal = Portal()
-    upstream = ScriptedUpstream(*scripts)
-    portal.call(upstream.__aenter__())
-    try:
-        yield upstream
-    finally:
-        portal.call(upstream.__aexit__())
-        portal.close()
 
 
 @contextmanager
 def client_of(*scripts: Script) -> Iterator[BlockingClient]:
-    with server(*scripts) as upstream, BlockingClient(upstream.origin, timing=Timing(sleep=Naps())) as client:
+    with in_thread(*scripts) as upstream, BlockingClient(upstream.origin, timing=Timing(sleep=Naps())) as client:
         yield client
 
 
@@ -135,7 +133,7 @@ def test_an_interrupt_ends_the_wait_and_another_subscription_goes_on() -> None:
 
 
 def test_a_closed_client_says_so() -> None:
-    with server(whole(LOG)) as upstream:
+    with in_thread(whole(LOG)) as upstream:
         client = BlockingClient(upstream.origin)
         client.close()
         with pytest.raises(RuntimeError):
@@ -144,18 +142,19 @@ def test_a_closed_client_says_so() -> None:
             client.close()
 
 
-def test_closing_ends_the_thread_and_what_still_runs() -> None:
+def test_closing_ends_the_thread_and_what_still_runs(caplog: pytest.LogCaptureFixture) -> None:
     before = set(threading.enumerate())
-    with server([*open_with(*LOG[:1]), Stall()]) as upstream:
+    with in_thread([*open_with(*LOG[:1]), Stall()]) as upstream:
         client = BlockingClient(upstream.origin)
         records = client.follow(RUN)
         assert next(records) == LOG[0]
         client.close()
     assert set(threading.enumerate()) <= before
+    assert caplog.records == []
 
 
 def test_a_blocking_call_from_a_callback_is_refused_and_does_not_hang() -> None:
-    with server(whole(LOG)) as upstream, BlockingClient(upstream.origin) as client:
+    with in_thread(whole(LOG)) as upstream, BlockingClient(upstream.origin) as client:
         with pytest.raises(RuntimeError):
             list(client.follow(RUN, on_status=lambda status: client.delete(RUN)))
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import Context
 from typing import TypeVarTuple
 from urllib.parse import parse_qs, urlsplit
 
+from headwater.client.blocking import Portal
 from headwater.domain import event as ev
 from headwater.domain.message import Usage
 from headwater.wire.sse import encode_comment, encode_event, record_frame
-from tests.kit.upstream import Received, Send, Status, Step
+from tests.kit.upstream import Received, ScriptedUpstream, Send, Status, Step
+from tests.kit.upstream import Script as Script
 
 Ts = TypeVarTuple("Ts")
 
@@ -142,3 +145,16 @@ async def until(condition: Callable[[], bool]) -> None:
         if condition():
             return
         await asyncio.sleep(0)  # paces: one turn of the loop, in which sockets are read
+
+
+@contextmanager
+def in_thread(*scripts: Script) -> Iterator[ScriptedUpstream]:
+    """A scripted server on a loop in a thread of its own, for tests that block."""
+    portal = Portal()
+    upstream = ScriptedUpstream(*scripts)
+    portal.call(upstream.__aenter__())
+    try:
+        yield upstream
+    finally:
+        portal.call(upstream.__aexit__())
+        portal.close()

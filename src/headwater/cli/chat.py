@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import typer
 
 from headwater.cli.group import Exit, complain, hint
+from headwater.cli.interrupt import Interrupts
 from headwater.cli.options import DEFAULT_URL, Url, connect
 from headwater.errors import HeadwaterError
 
@@ -63,33 +64,33 @@ def make_view() -> View:
 
 def answer(client: BlockingClient, model: str, messages: list[Message], view: View) -> Turn:
     """Starts a run and shows it to its end. The first Ctrl-C cancels the run, and its end is shown; the second is let
-    out, and the run goes on to its end without us."""
+    out as `KeyboardInterrupt`, and the run goes on to its end without us."""
     from headwater.domain.run import RunRequest
     from headwater.domain.snapshot import Fold
 
     fold = Fold()
-    request = RunRequest(model=model, messages=messages)
-    subscription = client.start_and_follow(request)
+    subscription = client.start_and_follow(RunRequest(model=model, messages=messages))
     cancelling = False
-    try:
-        while fold.final is None:
-            try:
-                for record in subscription:
-                    fold.apply(record)
-                    view.show(record)
-            except KeyboardInterrupt:
-                if cancelling or subscription.run is None:
-                    raise
-                cancelling = True
-                # The interrupted subscription may have lost a record between the two threads: what has been shown is
-                # the cursor, not what it believes to have given.
-                run = subscription.run
-                view.note("Cancelling; once more leaves at once.")
-                client.cancel(run)
-                subscription = client.follow(run, after=fold.seq)
-    finally:
-        view.close()
-        subscription.close()
+    with Interrupts() as interrupts:
+        try:
+            while fold.final is None:
+                try:
+                    record = interrupts.let_in(subscription.__next__)
+                except KeyboardInterrupt:
+                    run = subscription.run
+                    if cancelling or run is None:
+                        raise
+                    cancelling = True
+                    view.note("Cancelling; once more leaves at once.")
+                    subscription.close()
+                    client.cancel(run)
+                    # What has been shown is the cursor: the interrupted wait may have lost a record on its way here.
+                    subscription = client.follow(run, after=fold.seq)
+                    continue
+                fold.apply(record)
+                view.show(record)
+        finally:
+            view.close()
     return Turn(fold.final.type, fold.text)  # type: ignore[arg-type]  # its type is one of the three
 
 

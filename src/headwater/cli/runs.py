@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headwater.cli.group import Exit, complain
+from headwater.cli.interrupt import Interrupts
 from headwater.cli.options import DEFAULT_URL, Json, RunId, Url, connect
 from headwater.cli.text import one_line, printable
 from headwater.domain.run import RunState
@@ -63,8 +64,9 @@ def tail(run: RunId, after: After = 0, json: Json = False, url: Url = DEFAULT_UR
     seq, end = after, None
     with connect(url) as client:
         try:
-            with client.follow(run, after, _tell_waiting) as records:
-                for record in records:
+            with client.follow(run, after, _tell_waiting) as records, Interrupts() as interrupts:
+                # Ctrl-C is let in only here, so that the cursor that is named is what was printed.
+                while (record := interrupts.let_in(lambda: next(records, None))) is not None:
                     _print_record(record, json)
                     seq, end = record.seq, record.event.type
         except KeyboardInterrupt:
@@ -97,7 +99,7 @@ def retry(run: RunId, json: Json = False, url: Url = DEFAULT_URL) -> None:
 
 @app.command("rm")
 def rm(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="The runs' ids.")], url: Url = DEFAULT_URL
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="The runs' ids.")], url: Url = DEFAULT_URL
 ) -> None:
     """Delete runs with everything that they put out. Live ones are cancelled first."""
     with connect(url) as client:
@@ -149,15 +151,16 @@ def _print_record(record: Record, json: bool) -> None:
 
 
 def summary(record: Record) -> str:
-    """A record in a line: its type, and the data that says most."""
+    """A record in a line: its type, and the data that says most, as JSON, so that a line break shows as one."""
     import msgspec
 
-    event = record.event
-    name = getattr(event, "name", event.type) if event.type == "unknown" else event.type
-    content = getattr(event, "content", None)
-    # JSON where it is one of several values, for then a line break in a text shows as one.
-    said = msgspec.json.encode(event if content is None else content).decode()
-    return one_line(f"{printable(name):<10} {said}", _SUMMARY_CHARS)
+    from headwater.domain.event import encode_record
+
+    sent = msgspec.json.decode(encode_record(*record))
+    data = sent["data"]
+    said = data["content"] if isinstance(data, dict) and "content" in data else data
+    name = one_line(sent["type"], 20)
+    return f"{name:<9} {one_line(msgspec.json.encode(said).decode(), _SUMMARY_CHARS)}"
 
 
 def _tell_waiting(status: FollowStatus) -> None:

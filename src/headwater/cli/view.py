@@ -15,6 +15,7 @@ from headwater.cli.text import one_line, printable, settled_chars
 from headwater.domain import event as ev
 
 _STATES = {
+    "streaming": "",
     "queued": "waiting for a free place",
     "connecting": "asking the model",
     "retrying": "trying again",
@@ -171,10 +172,10 @@ class Growing:
         self._kind, self._tail, self._state = kind, tail, state
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        content = (
-            rendered(self._kind, self._tail) if self._tail else Text(f"… {self._state}" if self._state else "", "dim")
-        )
-        lines = console.render_lines(content, options.update(height=None), pad=False)
+        parts = [rendered(self._kind, self._tail)] if self._tail else []
+        if self._state:
+            parts.append(Text(f"… {self._state}", "dim"))
+        lines = [line for part in parts for line in console.render_lines(part, options.update(height=None), pad=False)]
         for line in lines[-max(1, console.height - 2) :]:
             yield from line
             yield Segment.line()

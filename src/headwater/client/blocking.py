@@ -11,6 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import httpx2
 
@@ -31,6 +32,8 @@ class Portal:
         self._loop = asyncio.new_event_loop()
         self._lock = threading.Lock()
         self._closed = False
+        #: what is to be closed before the loop is, if nobody has done so
+        self.subscriptions: WeakSet[Subscription] = WeakSet()
         self._thread = threading.Thread(target=self._run, name="headwater-client", daemon=True)
         self._thread.start()
 
@@ -48,23 +51,36 @@ class Portal:
             tasks.append(task)
             task.add_done_callback(lambda _: ended.set())
 
-        # Under the lock: what is scheduled here is so before the loop is told to stop, and is cancelled with the rest.
-        with self._lock:
-            if self._closed or threading.current_thread() is self._thread:
+        def stop() -> None:
+            # Runs after `start`, if that was scheduled: a Ctrl-C may come before it was, and in the middle of it.
+            if tasks:
+                tasks[0].cancel()
+            else:
                 work.close()
-                raise RuntimeError(
-                    "the client is closed" if self._closed else "a blocking call from a callback would wait for itself"
-                )
-            self._loop.call_soon_threadsafe(start)
+                ended.set()
+
         try:
+            # Under the lock: what is scheduled here is so before the loop is told to stop, and ends with the rest.
+            with self._lock:
+                self._check_usable()
+                self._loop.call_soon_threadsafe(start)
             ended.wait()
+        except RuntimeError:
+            work.close()
+            raise
         except BaseException:
-            self._loop.call_soon_threadsafe(lambda: tasks[0].cancel())
+            self._loop.call_soon_threadsafe(stop)
             ended.wait()
             raise
         if tasks[0].cancelled():
             raise RuntimeError("the client was closed while this call was waiting")
         return tasks[0].result()
+
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a blocking call from a callback would wait for itself")
 
     def close(self) -> None:
         """Ends the loop and its thread, and whatever still waits in it. Closing twice is fine."""
@@ -82,6 +98,9 @@ class Portal:
                 task.cancel()
             if tasks:
                 self._loop.run_until_complete(asyncio.wait(tasks))
+            # One after the other and from the outside in, which the loop's own closing of generators does not do.
+            for subscription in list(self.subscriptions):
+                self._loop.run_until_complete(subscription.aclose())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         finally:
             self._loop.close()
@@ -92,7 +111,9 @@ class BlockingSubscription(Iterator[Record]):
 
     def __init__(self, portal: Portal, make: Callable[[], Subscription]) -> None:
         async def made() -> Subscription:
-            return make()
+            subscription = make()
+            portal.subscriptions.add(subscription)
+            return subscription
 
         self._portal = portal
         self._subscription = portal.call(made())
