@@ -71,19 +71,21 @@ def _split(body: bytes, lengths: Sequence[int]) -> list[bytes]:
     return [body[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 
-def encode_frame(journal_id: int, appends: Sequence[tuple[int, int, Sequence[bytes], bool]]) -> bytes:
-    """One commit's appends, each as (key, after, payloads, final), in order."""
-    payloads = [payload for append in appends for payload in append[2]]
-    columns = b"".join(
-        (
-            _column([append[0] for append in appends]),
-            _column([append[1] for append in appends]),
-            _column([len(append[2]) | _FINAL if append[3] else len(append[2]) for append in appends]),
-            _column(map(len, payloads)),
-        )
-    )
+def encode_frame(
+    journal_id: int,
+    keys: Sequence[int],
+    afters: Sequence[int],
+    batches: Sequence[Sequence[bytes]],
+    finals: Sequence[bool],
+) -> bytes:
+    """One commit's appends, in order, as columns: whose, after which seq, which payloads, whether they close the log."""
+    payloads = [payload for batch in batches for payload in batch]
+    counts: Iterable[int] = map(len, batches)
+    if True in finals:
+        counts = [count | _FINAL if final else count for count, final in zip(counts, finals, strict=True)]
+    columns = b"".join((_column(keys), _column(afters), _column(counts), _column(map(len, payloads))))
     body = b"".join(payloads)
-    head = _FRAME.pack(VERSION, len(appends), len(payloads), crc32(columns, journal_id & 0xFFFFFFFF), crc32(body))
+    head = _FRAME.pack(VERSION, len(keys), len(payloads), crc32(columns, journal_id & 0xFFFFFFFF), crc32(body))
     return b"".join((head, columns, body))
 
 

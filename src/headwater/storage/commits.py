@@ -196,7 +196,7 @@ class GroupCommit:
         assert self._loop is not None
         return self._loop.time()
 
-    def gather(self) -> Group:
+    def open_group(self) -> Group:
         """The group that is being gathered; it will be sent without further ado."""
         group = self._open
         if group is None:
@@ -221,7 +221,7 @@ class GroupCommit:
         if self.full and not essential:
             raise StorageFull
         change = Change(apply, asyncio.get_running_loop().create_future(), landed, essential)
-        self.gather().changes.append(change)
+        self.open_group().changes.append(change)
         return cast(T, await change.done)
 
     def _schedule(self) -> None:
@@ -279,7 +279,7 @@ class GroupCommit:
                     _refuse(change.done, StorageFull())
             each.receipt.resolve(StorageFull())
         if again:
-            self.gather().changes.extend(again)
+            self.open_group().changes.extend(again)
         self._next()
 
     def _stop(self, groups: list[Group], error: BaseException) -> None:

@@ -182,7 +182,7 @@ class MemoryStorage:
             self._reject(group, StorageFull())
 
     def enqueue_append(self, step: _Append) -> Commit:
-        group = self._gather()
+        group = self._open_group()
         group.steps.append(step)
         return group.receipt
 
@@ -193,10 +193,10 @@ class MemoryStorage:
         if needs_space and self.full:
             raise StorageFull
         done = asyncio.get_running_loop().create_future()
-        self._gather().steps.append(_Change(apply, done, needs_space))
+        self._open_group().steps.append(_Change(apply, done, needs_space))
         return cast(T, await done)
 
-    def _gather(self) -> _Group:
+    def _open_group(self) -> _Group:
         if self._group is None:
             self._group = _Group()
             loop = asyncio.get_running_loop()

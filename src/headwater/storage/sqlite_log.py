@@ -104,7 +104,7 @@ class SqliteLog:
         ):
             tail = self._checked(tail, after, payloads, epoch, final)
         tail.tail = after + len(payloads)
-        group = self._commits.gather()
+        group = self._commits.open_group()
         group.appends.append((tail, after, payloads, final))
         return group.receipt
 
@@ -189,7 +189,7 @@ class SqliteLog:
         known = self._tails.get(run)
         if known is not None and self._commits.failed is None:
             known.deleted = known.closed = True
-            group = self._commits.gather()
+            group = self._commits.open_group()
             group.appends = [append for append in group.appends if append[0] is not known]
 
         def landed(_: None) -> None:
@@ -291,7 +291,7 @@ class SqliteLog:
         for tail in self.backlog.tick(self._commits.now()):
             tail.release()
         if self.backlog.has_due and not self._commits.full:
-            self._commits.gather()
+            self._commits.open_group()
         if self._scrub:
             self._scrub = False
             self._commits.between_groups(self._truncate_wal, self._scrubbed)

@@ -91,8 +91,7 @@ class SqliteMedium:
         """Makes the whole group durable, or raises and leaves the database as it was."""
         db = self._db
         assert db is not None
-        appends = [(tail.key, after, payloads, final) for tail, after, payloads, final in group.appends]
-        frame = encode_frame(group.journal_id, appends) if appends else b""
+        frame = _frame(group) if group.appends else b""
         group.size = len(frame)
         if not group.changes and not group.flushes:
             if frame:
@@ -122,6 +121,11 @@ class SqliteMedium:
                 db.execute(_INSERT_SEGMENT, (segment_id(key, flush.last), flush.first, blob))
             db.execute("UPDATE logs SET tail = ?, closed = ? WHERE key = ?", (flush.last, flush.closed, key))
         db.execute("DELETE FROM journal WHERE id < ?", (group.low,))
+
+
+def _frame(group: Group) -> bytes:
+    tails, afters, batches, finals = zip(*group.appends, strict=True)
+    return encode_frame(group.journal_id, [tail.key for tail in tails], afters, batches, finals)
 
 
 def _apply(db: sqlite3.Connection, change: Change) -> None:
@@ -154,11 +158,18 @@ def delete_log(db: sqlite3.Connection, run: str) -> None:
             entries = decode_frame(journal_id, frame)
         except LogCorrupt:
             continue  # it is never served; it goes with its turn, or is reported at the next start
-        kept = [(e.key, e.after, e.payloads, e.final) for e in entries if e.key != key and e.payloads is not None]
-        if len(kept) == len(entries) or any(e.payloads is None for e in entries):
+        kept = [entry for entry in entries if entry.key != key]
+        if len(kept) == len(entries) or any(entry.payloads is None for entry in entries):
             continue
         if kept:
-            db.execute("UPDATE journal SET frame = ? WHERE id = ?", (encode_frame(journal_id, kept), journal_id))
+            frame = encode_frame(
+                journal_id,
+                [entry.key for entry in kept],
+                [entry.after for entry in kept],
+                [entry.payloads or [] for entry in kept],
+                [entry.final for entry in kept],
+            )
+            db.execute("UPDATE journal SET frame = ? WHERE id = ?", (frame, journal_id))
         else:
             db.execute("DELETE FROM journal WHERE id = ?", (journal_id,))
 
