@@ -32,6 +32,12 @@ class Presences(SilentObserver):
         self.here: dict[str, int] = {}
         self.joins = 0
         self.left: list[ReaderLeft] = []
+        self._one_left = asyncio.Event()
+
+    async def until_left(self, count: int) -> None:
+        while len(self.left) < count:
+            self._one_left.clear()
+            await self._one_left.wait()
 
     def reader_joined(self, run: str, transport: str | None = None) -> None:
         if transport is None:
@@ -43,6 +49,7 @@ class Presences(SilentObserver):
             self.here[detail] -= 1
         else:
             self.left.append(detail)
+            self._one_left.set()
 
 
 class Tasks:

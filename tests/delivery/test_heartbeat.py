@@ -203,6 +203,17 @@ def test_bytes_for_catching_up_are_let_go_when_nobody_is_behind() -> None:
     play(scene())
 
 
+def test_a_log_that_never_comes_is_not_waited_for_for_ever() -> None:
+    async def scene() -> None:
+        here = Scene()
+        _, waiting = await here.join()
+        await asyncio.sleep(HEARTBEAT_S * 2)  # paces: virtual time
+        assert waiting.finished
+        assert [left.why for left in here.presence.left] == ["deleted"]
+
+    play(scene())
+
+
 @pytest.mark.parametrize("count", [1, 100])
 def test_one_timer_serves_all(count: int) -> None:
     async def scene() -> None:

@@ -2,7 +2,8 @@
 
 What it adds, and why: uvicorn (0.54) waits for ever for a head or a body that does not come, takes a
 head of any size, parses any number of requests ahead, writes an error into the middle of an answer
-that is under way, and can not end a connection whose peer has stopped reading.
+that is under way, does not tell a handler that its client is gone where another request is queued
+behind it, and can not end a connection whose peer has stopped reading.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from enum import Enum, auto
 from typing import NamedTuple, cast
 
 import httptools
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -79,6 +81,9 @@ class HttpConnection(HttpToolsProtocol):
         self._looked_at = 0.0
         self._phase_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
+        self._head_begun = False
+        #: the request that is being answered; uvicorn's `cycle` is the one that was parsed last
+        self._answering: RequestResponseCycle | None = None
         self._refusal: tuple[int, ErrorCode, str] | None = None
 
     # ── delivery's Connection ───────────────────────────────────────────────────────────────────
@@ -109,6 +114,11 @@ class HttpConnection(HttpToolsProtocol):
         self._enter(_Phase.HEAD)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        answering, self._answering = self._answering, None
+        if answering is not None and not answering.response_complete:
+            answering.disconnected = True
+            answering.message_event.set()
+        self.pipeline.clear()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         if self._phase_timer is not None:
@@ -144,6 +154,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._head_begun = True
         # ASGI's types want a dict in here, of names that only they know.
         self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
         self._enter(_Phase.HEAD)
@@ -151,6 +162,7 @@ class HttpConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         self._head_bytes = 0
+        self._head_begun = False
         if size > self._limits.head_bytes_max or len(self.headers) > self._limits.headers_max:
             self._refusal = (431, ErrorCode.TOO_LARGE, _HEAD_TOO_LARGE)
             raise _Refused
@@ -163,6 +175,10 @@ class HttpConnection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._enter(_Phase.NOTHING)
         super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     # ── time limits ─────────────────────────────────────────────────────────────────────────────
 
@@ -192,7 +208,7 @@ class HttpConnection(HttpToolsProtocol):
             left = min(limits.body_idle_s - (now - self._data_at), limits.body_s - (now - self._phase_since))
         if left > 0:
             self._arm(left)
-        elif self._phase is _Phase.HEAD and not self._head_bytes:
+        elif self._phase is _Phase.HEAD and not self._head_begun:
             self.transport.close()  # it said nothing, so it asked nothing
         else:
             self._refuse(408, ErrorCode.TIMEOUT, "The request did not come in time.")
@@ -224,14 +240,14 @@ class HttpConnection(HttpToolsProtocol):
 
     def _refuse(self, status: int, code: ErrorCode, detail: str) -> None:
         """Answers what never became a request, and closes. In the middle of another answer it can only cut."""
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            if cycle.response_started or self._phase is not _Phase.BODY:
+        answering = self._answering
+        if answering is not None and not answering.response_complete:
+            if answering.response_started or answering is not self.cycle or self._phase is not _Phase.BODY:
                 self.abort()
                 return
             # Its handler waits for the body: it is told that the client is gone, and can answer no more.
-            cycle.disconnected = True
-            cycle.message_event.set()
+            answering.disconnected = True
+            answering.message_event.set()
         answer = problem(code, detail, status=status)
         lines = [STATUS_LINE[status]]
         headers: list[tuple[bytes, bytes]] = [

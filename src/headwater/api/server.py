@@ -14,6 +14,7 @@ from email.utils import formatdate
 from typing import cast
 
 import uvicorn
+from uvicorn._types import ASGI3Application
 from uvicorn.server import ServerState
 
 from headwater.api.answer import Asgi
@@ -34,11 +35,16 @@ class HttpServer:
     """
 
     def __init__(
-        self, app: Asgi, *, limits: ConnectionLimits | None = None, connections_max: int | None = None
+        self,
+        app: Asgi,
+        *,
+        limits: ConnectionLimits | None = None,
+        connections_max: int | None = None,
+        keep_alive_s: float = KEEP_ALIVE_S,
     ) -> None:
         self._limits = limits or ConnectionLimits()
         self._config = uvicorn.Config(
-            cast("uvicorn._types.ASGI3Application", app),
+            cast(ASGI3Application, app),
             http=HttpConnection,
             ws="none",
             lifespan="off",
@@ -47,9 +53,10 @@ class HttpServer:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_S,
             limit_concurrency=connections_max,
         )
+        # uvicorn's own argument takes whole seconds only.
+        self._config.timeout_keep_alive = keep_alive_s  # type: ignore[assignment]
         self._state = ServerState()
         self._servers: list[asyncio.Server] = []
         self._date_timer: asyncio.TimerHandle | None = None
@@ -79,9 +86,11 @@ class HttpServer:
         await self._wait(grace_s)
         for connection in list(self._state.connections):
             cast(HttpConnection, connection).abort()
+        # Most handlers end by themselves when their client is gone.
+        await self._wait(_LAST_S / 2)
         for task in list(self._state.tasks):
             task.cancel()
-        await self._wait(_LAST_S)
+        await self._wait(_LAST_S / 2)
         if self._date_timer is not None:
             self._date_timer.cancel()
 

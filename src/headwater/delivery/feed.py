@@ -21,6 +21,8 @@ BLOCKS_MAX = 64
 #: How much of the log is taken from the disk at once, for several blocks: asking again costs more than reading on.
 LOAD_BYTES_MAX = 128 * 1024
 LOAD_RECORDS_MAX = 4000
+#: How often a log that was never seen may be looked for; one look is a part of the heartbeat's time.
+LOOKS_FOR_LOG_MAX = 8
 
 _Place = tuple[View, int]
 
@@ -48,6 +50,7 @@ class Feed:
         self._closed = False
         #: whether the log has been seen: one that is missing later was deleted, one that never was is still to come
         self._born = False
+        self._looks_for_log = 0
         self._stop = log.watch(run, self._moved)
 
     @property
@@ -64,7 +67,16 @@ class Feed:
         self._readers.setdefault(subscription.view, {})[subscription] = None
 
     def tidy(self) -> None:
-        """Lets go of the bytes that only readers on their way to the tail have a use for, when there are none."""
+        """Called now and then. Lets go of bytes that nobody on the way to the tail has a use for any more.
+
+        Ends the readers of a log that still has not come: its run was deleted while they joined.
+        """
+        if not self._born:
+            self._looks_for_log += 1
+            if self._looks_for_log > LOOKS_FOR_LOG_MAX:
+                for reader in [reader for readers in self._readers.values() for reader in readers]:
+                    reader.end(Why.DELETED)
+                return
         following = State.FOLLOWING
         if all(reader.state is following for readers in self._readers.values() for reader in readers):
             self._blocks.clear()

@@ -46,12 +46,21 @@ class Presence(Protocol):
 
 
 class Start(NamedTuple):
-    """Where a reader begins: the page after its cursor, and what it is given before that."""
+    """Where a reader begins: the page after its cursor, and what it is given before that.
+
+    There is no page where there is no log yet.
+    """
 
     view: View
     cursor: int
-    page: Page
+    page: Page | None
     opening: Block | None = None
+
+    @property
+    def at_end(self) -> bool:
+        """Whether there is nothing to give, now or later."""
+        page = self.page
+        return page is not None and page.closed and self.cursor == page.tail and self.opening is None
 
 
 class Hub:
@@ -176,7 +185,8 @@ class Hub:
     async def start(self, run: str, after: int, view: View, *, from_snapshot: bool = False) -> Start:
         """Reads what a reader begins with. Raises `RefusedError`."""
         self._check_open()
-        opening = None
+        opening: Block | None = None
+        page: Page | None = None
         try:
             if from_snapshot:
                 past = await self._snapshots.opening(run, view.encoding)
@@ -187,12 +197,12 @@ class Hub:
         except LogTrimmed as error:
             raise trimmed(run, after, error.first) from None
         except LogMissing:
-            # The run's row was seen, so its log is still to come.
-            page = Page(0, [], 0, False)
+            pass  # the run's row was seen, so its log is still to come
         except StorageError as error:
             raise _unreadable() from error
-        if after > page.tail:
-            raise ahead(after, page.tail)
+        tail = page.tail if page else 0
+        if after > tail:
+            raise ahead(after, tail)
         return Start(view, after, page, opening)
 
     async def _first_page(self, run: str, after: int, view: View) -> Page:
@@ -207,7 +217,8 @@ class Hub:
         feed = self._feeds.get(run)
         if feed is None:
             feed = self._feeds[run] = Feed(run, self._log, self._spawn, self._left)
-        feed.keep(start.view, start.page)
+        if start.page is not None:
+            feed.keep(start.view, start.page)
         subscription = Subscription(feed, start.view, start.cursor, sink, start.opening)
         feed.join(subscription)
         self._readers[subscription] = Watched(subscription, self._clock.monotonic())
@@ -231,7 +242,7 @@ class Hub:
         self._observer.reader_left(ReaderLeft(feed.run, transport, seconds, records, why.value))
 
     def _tidy(self) -> None:
-        for feed in self._feeds.values():
+        for feed in list(self._feeds.values()):
             feed.tidy()
 
     def _poller_joined(self, run: str) -> None:
@@ -259,8 +270,7 @@ class Hub:
     ) -> None:
         start = await self.start(run, after, view, from_snapshot=from_snapshot)
         answer = Answer(run, status, view.encoding.media_type, tuple(extra_headers))
-        at_end = start.page.closed and start.cursor == start.page.tail and start.opening is None
-        if at_end and view.encoding.ends_by_204:
+        if start.at_end and view.encoding.ends_by_204:
             await send(answer.without_content())
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
