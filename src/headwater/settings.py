@@ -6,15 +6,19 @@ only; a row of `[[models]]` names the variable, never the key.
 
 from __future__ import annotations
 
+import ipaddress
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from headwater.errors import ConfigError
+
+_PREFIX = "HEADWATER_"
 
 
 class _Section(BaseModel):
@@ -66,7 +70,7 @@ class Settings(BaseSettings):
     """Everything that can be set. Unknown names are refused."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HEADWATER_",
+        env_prefix=_PREFIX,
         env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
@@ -92,6 +96,21 @@ class Settings(BaseSettings):
         return (env_settings, init_settings)
 
 
+class _Final(Settings):
+    """Takes what it is given and nothing else: file and environment are in it already."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
 def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
     """Reads the settings. `overrides` are the command line's: `{"server": {"port": 9000}, "data": …}`.
 
@@ -105,14 +124,29 @@ def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | Non
             raise ConfigError(f"There is no configuration file {config}.") from None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigError(f"{config} can not be read: {error}.") from None
+    _check_environment(os.environ)
     try:
         settings = Settings(**values)
         if overrides:
-            settings = Settings.model_validate(_merged(settings.model_dump(), overrides))
+            settings = _Final(**_merged(settings.model_dump(), overrides))
+    except SettingsError as error:
+        raise ConfigError(
+            f"The environment can not be read: {error}; sections and lists are written as JSON."
+        ) from None
     except ValidationError as error:
         raise ConfigError(_first_fault(error, config)) from None
     _check_host(settings)
     return settings
+
+
+def _check_environment(environ: Mapping[str, str]) -> None:
+    """A section's variable with one underscore too few would set nothing, and nobody would notice."""
+    for name in environ:
+        rest = name.upper().removeprefix(_PREFIX)
+        for section in ("SERVER", "LOG", "RUNS"):
+            setting = rest.removeprefix(f"{section}_")
+            if rest != name.upper() and setting != rest and not setting.startswith("_"):
+                raise ConfigError(f"The variable {name} sets nothing; {_PREFIX}{section}__{setting} would.")
 
 
 def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,13 +169,11 @@ def _first_fault(error: ValidationError, config: Path | None) -> str:
 
 
 def _variable(place: tuple[int | str, ...]) -> str:
-    return "HEADWATER_" + "__".join(str(part).upper() for part in place)
+    return _PREFIX + "__".join(str(part).upper() for part in place)
 
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach `host`: a loopback address, or `localhost`."""
-    import ipaddress
-
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

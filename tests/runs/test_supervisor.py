@@ -23,7 +23,7 @@ from headwater.errors import (
     UnavailableError,
 )
 from headwater.providers.contract import Finish, Item
-from headwater.runs.supervisor import Tasks
+from headwater.runs.supervisor import DELETE_WAIT_S, Tasks
 from tests.runs.scene import Scene, key, pause, request, silent, turns, virtual, words
 
 TEN_SECONDS = words(*"0123456789", every_s=1.0)
@@ -144,9 +144,22 @@ async def test_a_caller_that_goes_away_does_not_take_its_cancel_back() -> None:
         assert scene.final(run) == ev.Cancelled("user", 0)
 
 
+def claim_late(scene: Scene) -> None:
+    """Between a run's row and its log there are ten seconds."""
+    log: Any = scene.storage.log
+    claim = log.claim
+
+    async def late(run: str, epoch: int) -> Any:
+        await pause(10)
+        return await claim(run, epoch)
+
+    log.claim = late
+
+
 @virtual
 async def test_a_cancel_of_a_run_that_is_still_arriving_is_not_lost() -> None:
-    async with Scene(silent(), commit_delay=lambda: 1.0) as scene:
+    async with Scene(silent()) as scene:
+        claim_late(scene)
         caller = asyncio.create_task(scene.submit())
         await pause(1.5)
         (name,) = scene.storage.medium.runs
@@ -438,8 +451,9 @@ async def test_a_deleted_run_is_stopped_and_gone() -> None:
 
 
 @virtual
-async def test_a_run_that_is_deleted_while_it_arrives_never_calls_a_model() -> None:
-    async with Scene(commit_delay=lambda: 1.0) as scene:
+async def test_a_run_that_is_deleted_while_it_arrives_leaves_nothing_behind() -> None:
+    async with Scene() as scene:
+        claim_late(scene)
         caller = asyncio.create_task(scene.submit())
         await pause(1.5)
         (name,) = scene.storage.medium.runs
@@ -461,8 +475,10 @@ async def test_a_run_that_can_not_be_ended_is_not_deleted() -> None:
 
         log: Any = scene.storage.log
         append, log.append = log.append, refused
+        began = scene.clock.monotonic()
         with pytest.raises(UnavailableError):
             await scene.supervisor.delete(run.id, LOCAL_OWNER)
+        assert scene.clock.monotonic() - began == DELETE_WAIT_S
         log.append = append
         await scene.end_of(run)
         assert scene.final(run).type == "cancelled"

@@ -1,0 +1,167 @@
+"""The operator's settings: file, environment, arguments."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headwater.errors import ConfigError
+from headwater.settings import is_loopback, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.upper().startswith("HEADWATER_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "headwater.toml"
+    path.write_text(
+        """
+        data = "from-file"
+        [server]
+        port = 1111
+        heartbeat_s = 5
+        allowed_hosts = ["a.example"]
+        [runs]
+        slots = 7
+        [[models]]
+        name = "mock"
+        provider = "openai_chat"
+        base_url = "http://127.0.0.1:9100/v1"
+        api_key_env = "MOCK_KEY"
+        allow_private = true
+        """
+    )
+    return path
+
+
+def test_without_anything_it_works_on_loopback() -> None:
+    settings = load_settings()
+    assert (settings.server.host, settings.server.port) == ("127.0.0.1", 8000)
+    assert (settings.log.durability, settings.models, settings.data) == ("power", (), Path("data"))
+
+
+def test_a_file_sets_what_it_names_and_leaves_the_rest(config: Path) -> None:
+    settings = load_settings(config)
+    assert (settings.server.port, settings.server.heartbeat_s, settings.server.stall_s) == (1111, 5.0, 30.0)
+    assert (settings.server.allowed_hosts, settings.runs.slots) == (("a.example",), 7)
+    (model,) = settings.models
+    assert (model.name, model.provider, model.api_key_env, model.allow_private) == (
+        "mock",
+        "openai_chat",
+        "MOCK_KEY",
+        True,
+    )
+
+
+def test_environment_wins_over_file_and_arguments_over_both(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWATER_SERVER__PORT", "2222")
+    monkeypatch.setenv("HEADWATER_DATA", "from-environment")
+    settings = load_settings(config)
+    assert (settings.server.port, settings.server.heartbeat_s, settings.data) == (2222, 5.0, Path("from-environment"))
+    settings = load_settings(config, {"server": {"port": 3333, "host": None}, "data": None})
+    assert (settings.server.port, settings.server.host, settings.data) == (3333, "127.0.0.1", Path("from-environment"))
+    assert settings.server.heartbeat_s == 5.0
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("port = 1", "port"),
+        ("[server]\nprot = 1", "server.prot"),
+        ("[server]\nport = 70000", "server.port"),
+        ("[server]\nport = true\nheartbeat_s = nan", "server.heartbeat_s"),
+        ("[server]\nheartbeat_s = 0", "server.heartbeat_s"),
+        ("[log]\ndurability = 'none'", "log.durability"),
+        ("[runs]\nslots = 0", "runs.slots"),
+        ("[[models]]\nprovider = 'x'", "models.0.name"),
+        ("[[models]]\nname = 'a'\nprovider = 'x'\napi_key = 'canary-7c2f'", "models.0.api_key"),
+        ("port = ", "can not be read"),
+        ("data = '\xff'", "can not be read"),
+    ],
+)
+def test_what_can_not_be_used_is_named_and_never_shown(tmp_path: Path, text: str, named: str) -> None:
+    path = tmp_path / "headwater.toml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigError) as refused:
+        load_settings(path)
+    assert named in str(refused.value)
+    assert str(path) in str(refused.value)
+    assert "canary" not in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no configuration file"):
+        load_settings(tmp_path / "none.toml")
+    with pytest.raises(ConfigError, match="can not be read"):
+        load_settings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("HEADWATER_SERVER__PORT", "x", "HEADWATER_SERVER__PORT"),
+        ("HEADWATER_SERVER__PROT", "1", "HEADWATER_SERVER__PROT"),
+        ("HEADWATER_SERVER_PORT", "9000", "HEADWATER_SERVER__PORT would"),
+        ("headwater_log_durability", "power", "HEADWATER_LOG__DURABILITY would"),
+        ("HEADWATER_MODELS", "[", "JSON"),
+    ],
+)
+def test_a_variable_that_can_not_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, named: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError) as refused:
+        load_settings()
+    assert named in str(refused.value)
+
+
+def test_variables_that_are_not_settings_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HEADWATER_RECORDINGS", "HEADWATER_SEED", "SERVER_PORT"):
+        monkeypatch.setenv(name, "1")
+    assert load_settings() == load_settings()
+
+
+def test_an_argument_is_checked_like_the_rest() -> None:
+    bad: list[dict[str, Any]] = [{"server": {"port": -1}}, {"server": {"nothing": 1}}, {"nothing": 1}]
+    for overrides in bad:
+        with pytest.raises(ConfigError):
+            load_settings(overrides=overrides)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "example.com"])
+def test_it_does_not_listen_where_others_can_reach_it(host: str) -> None:
+    with pytest.raises(ConfigError, match=r"others can reach it"):
+        load_settings(overrides={"server": {"host": host}})
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("LocalHost", True),
+        ("localhost.example.com", False),
+        ("", False),
+        ("0", False),
+        ("127.0.0.1.example.com", False),
+    ],
+)
+def test_loopback_is_told_apart(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+def test_settings_do_not_change() -> None:
+    settings = load_settings()
+    with pytest.raises(ValueError):
+        settings.server.port = 1
+    with pytest.raises(ValueError):
+        settings.data = Path("other")

@@ -1,0 +1,46 @@
+"""What happens inside, told to whoever observes."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from headwater.telemetry import Observer, Observers, SilentObserver
+
+METHODS = [name for name, _ in inspect.getmembers(Observer, inspect.isfunction) if not name.startswith("_")]
+
+
+class Heard(SilentObserver):
+    """Notes every call, whichever it is."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, tuple[Any, ...]]] = []
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in METHODS:
+            return lambda *details: self.heard.append((name, details))
+        return super().__getattribute__(name)
+
+
+def details_of(name: str) -> list[str]:
+    return [f"{name}.{each}" for each in list(inspect.signature(getattr(Observer, name)).parameters)[1:]]
+
+
+def test_several_observers_hear_the_same_in_the_same_order() -> None:
+    one, other = Heard(), Heard()
+    both: Observer = Observers(one, other)
+    for name in METHODS:
+        getattr(both, name)(*details_of(name))
+    assert one.heard == other.heard == [(name, tuple(details_of(name))) for name in METHODS]
+    assert len(METHODS) >= 8
+
+
+def test_a_silent_observer_hears_everything_and_says_nothing() -> None:
+    for name in METHODS:
+        assert getattr(SilentObserver(), name)(*details_of(name)) is None
+
+
+def test_every_observer_has_the_same_methods() -> None:
+    for name in METHODS:
+        signatures = {str(inspect.signature(getattr(cls, name))) for cls in (Observer, SilentObserver, Observers)}
+        assert len(signatures) == 1, name
