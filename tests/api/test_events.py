@@ -93,6 +93,20 @@ async def test_other_forms_are_refused(api: RunningApi) -> None:
     assert (response.status_code, response.json()["code"]) == (406, "NOT_ACCEPTABLE")
 
 
+async def test_the_log_is_the_truth_while_the_row_lags(api: RunningApi) -> None:
+    """The row is written after the final record; whoever has read that one must not see the run still going."""
+    run = await ended_run(api, *WORDS)
+    row = await api.storage.runs.get(run)
+    assert row is not None
+    assert row.state == "queued"
+    shown = (await api.client.get(f"/api/v1/runs/{run}")).json()
+    listed = (await api.client.get("/api/v1/runs")).json()["runs"][0]
+    cancelled = await api.client.post(f"/api/v1/runs/{run}/cancel")
+    assert cancelled.status_code == 200
+    for each in (shown, listed, cancelled.json()):
+        assert (each["state"], each["tail"], each["ended_at"]) == ("completed", 5, "1970-01-01T00:00:00.005Z")
+
+
 # ── cursors ─────────────────────────────────────────────────────────────────────────────────────────
 
 

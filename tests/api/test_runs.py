@@ -318,6 +318,24 @@ async def test_a_draining_server_takes_no_runs(api: RunningApi) -> None:
     assert (await api.client.get(f"/api/v1/runs/{run}")).status_code == 200
 
 
+async def test_a_full_disk_takes_no_runs_and_shows_those_there_are(api: RunningApi) -> None:
+    run = await api.finished()
+    api.storage.full = True
+    response = await post(api)
+    assert (response.status_code, problem_in(response)["code"]) == (507, "STORAGE_FULL")
+    assert int(response.headers["retry-after"]) >= 1
+    assert (await api.client.get(f"/api/v1/runs/{run}")).status_code == 200
+    assert len(await api.ended(run)) > 1
+    api.storage.full = False
+    assert (await post(api)).status_code == 201
+
+
+async def test_a_failed_storage_takes_no_runs(api: RunningApi) -> None:
+    api.storage.fail()
+    response = await post(api)
+    assert (response.status_code, problem_in(response)["code"]) == (503, "STORAGE")
+
+
 # ── whatever people write ───────────────────────────────────────────────────────────────────────────
 
 

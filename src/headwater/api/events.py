@@ -75,5 +75,6 @@ EVENTS = Resource(
             parameters.integer("limit", 1, PAGE_LIMIT, "Pages only: so many records at most"),
         ),
         headers=(parameters.header("Last-Event-ID", {"type": "string"}, "The cursor; wins over `after` and `from`"),),
+        head=False,
     ),
 )

@@ -89,6 +89,8 @@ class Operation(NamedTuple):
     query: Sequence[Parameter[Any]] = ()
     headers: Sequence[Parameter[Any]] = ()
     takes: Any = None
+    #: whether HEAD is answered as GET without its body; never for answers that may not end
+    head: bool = True
 
 
 class Resource:
@@ -99,18 +101,21 @@ class Resource:
         self.operations = {operation.method: operation for operation in operations}
         self._parameters = {each.method: {p.name: p for p in each.query} for each in operations}
         self._decoders = {each.method: msgspec.json.Decoder(each.takes or Empty) for each in operations}
-        allowed = [*self.operations, *(["HEAD"] if "GET" in self.operations else [])]
-        self._allow = ", ".join(sorted(allowed)).encode("latin-1")
+        if "GET" in self.operations and self.operations["GET"].head:
+            self._by_method = {**self.operations, "HEAD": self.operations["GET"]}
+        else:
+            self._by_method = self.operations
+        self._allow = ", ".join(sorted(self._by_method)).encode("latin-1")
 
     def route(self, services: Services) -> Route:
         return Route(self.path, _Endpoint(self, services), name=self.path)
 
     async def answer(self, scope: Scope, receive: Receive, services: Services) -> Asgi:
         """The answer of the handler. Raises what the handler raises."""
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        operation = self.operations.get(method)
+        operation = self._by_method.get(scope["method"])
         if operation is None:
             raise MethodError(f"This resource takes {self._allow.decode()}.")
+        method = operation.method
         query = parse_query(scope["query_string"], self._parameters[method])
         body: object = None
         if method != "GET":

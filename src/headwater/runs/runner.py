@@ -277,10 +277,12 @@ class Runner:
             await asyncio.wait([self._starting])
         state = STATE_BY_FINAL_TYPE[self.final.type]
         fold = self._recorder.fold
+        # The final record's own time: who reads it before the row is written sees the same end.
+        ended_at_ms = self.run.created_at_ms + fold.t
         while True:
             figures = self._meter.figures(fold.usage, self._readership())
             try:
-                await self._storage.runs.finish(self.run.id, state, fold.snapshot(), self._clock.now_ms(), figures)
+                await self._storage.runs.finish(self.run.id, state, fold.snapshot(), ended_at_ms, figures)
                 return
             except StorageFull:
                 await asyncio.sleep(FULL_RETRY_S)
