@@ -6,7 +6,6 @@ import random
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,12 +18,11 @@ from headwater.domain.event import (
     Refusal,
     ToolCall,
     UsageReport,
-    encode_record,
 )
 from headwater.domain.message import GenerationRequest, Settings, Usage
 from headwater.errors import ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Decoder, Finish, Frame, Framing, Item
-from headwater.providers.openai_chat import FAILURES, FINISH_REASONS, OpenAIChat, Quirks, _Delta
+from headwater.providers.openai_chat import FAILURES, FINISH_REASONS, OpenAIChat, Quirks
 from headwater.testing.dialect import Ends, check_dialect
 from tests.providers.chat_ends import chat_ends
 
@@ -265,6 +263,13 @@ def test_what_a_delta_may_hold(delta: dict[str, Any], items: list[Item]) -> None
     assert fed(chunk(delta), DONE)[:-1] == items
 
 
+def test_tool_calls_are_done_with_the_finish_reason() -> None:
+    reader = decoder()
+    reader.feed(Frame(chunk({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "add", "arguments": ""}}]})))
+    assert reader.feed(Frame(chunk({}, "tool_calls"))) == [ToolCall("a", "add", "", done=True)]
+    assert reader.end(True) == [Finish("tool_calls", "tool_calls")]
+
+
 def test_of_several_choices_the_first_is_read() -> None:
     choices = [{"index": 1, "delta": {"content": "other"}}, {"index": 0, "delta": {"content": "mine"}}]
     assert fed(json.dumps({"choices": choices}).encode(), DONE)[:-1] == [Chunk("mine", 0)]
@@ -426,64 +431,6 @@ def test_text_cut_between_utf16_units_comes_back(text: str, places: list[int]) -
     ]
     items = fed(*[chunk({"content": delta}) for delta in deltas], DONE)
     assert "".join(item.content for item in items if isinstance(item, Chunk)) == text
-
-
-_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.just("\ud83d"),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["type", "text", "thinking", "name", "arguments", "code", "message"]), inner)
-    ),
-)
-_TOOLS = st.lists(
-    st.fixed_dictionaries(
-        {},
-        optional={
-            "index": st.integers(-1, 2) | _VALUES,
-            "id": st.sampled_from(["", "a", "b"]) | _VALUES,
-            "function": st.fixed_dictionaries(
-                {}, optional={"name": st.sampled_from(["", "add"]) | _VALUES, "arguments": st.just("{}") | _VALUES}
-            ),
-        },
-    ),
-    max_size=3,
-)
-_DELTAS = st.dictionaries(st.sampled_from([field.name for field in msgspec.structs.fields(_Delta)]), _VALUES | _TOOLS)
-_CHUNKS = st.fixed_dictionaries(
-    {},
-    optional={
-        "choices": st.lists(
-            st.fixed_dictionaries(
-                {},
-                optional={
-                    "index": st.integers(0, 1),
-                    "delta": _DELTAS,
-                    "finish_reason": st.sampled_from(["stop", "error", None, ""]) | _VALUES,
-                    "logprobs": _VALUES,
-                },
-            ),
-            max_size=2,
-        ),
-        "usage": _VALUES,
-        "x_groq": _VALUES,
-        "citations": _VALUES,
-        "error": st.none() | _VALUES,
-    },
-)
-_FRAMES = (_CHUNKS | _VALUES).map(lambda value: json.dumps(value).encode()) | st.binary(max_size=20) | st.just(DONE)
-
-
-@given(st.lists(_FRAMES, max_size=6), st.booleans(), st.sampled_from([None, 0]))
-def test_whatever_comes_the_only_error_is_typed(frames: list[bytes], clean: bool, logprobs: int | None) -> None:
-    try:
-        items = fed(*frames, clean=clean, logprobs=logprobs)
-    except ProviderError as error:
-        error.detail.encode()
-        return
-    assert [isinstance(item, Finish) for item in items] == [False] * (len(items) - 1) + [True]
-    for item in items:
-        if not isinstance(item, Finish):
-            encode_record(1, 0, item)
 
 
 def test_the_oracle_finds_the_ends() -> None:

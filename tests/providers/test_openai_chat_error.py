@@ -15,6 +15,7 @@ from headwater.providers.openai_chat_error import (
     CODE_BY_WORD,
     SENTENCES,
     error_words,
+    provider_error,
     redact_keys,
 )
 
@@ -60,6 +61,7 @@ def refused(status: int, body: Any = None, headers: dict[str, str] | None = None
         (400, {"error": {"code": "unsupported_parameter", "message": "x"}}, ErrorCode.UNSUPPORTED),
         (400, {"detail": "Bad thing"}, ErrorCode.BAD_REQUEST),
         (422, {"detail": [{"loc": ["body"], "msg": "Field required", "input": "the prompt"}]}, ErrorCode.BAD_REQUEST),
+        (400, {"error": {"code": "429", "type": "x", "message": "m"}}, ErrorCode.BAD_REQUEST),
         (408, None, ErrorCode.TIMEOUT),
         (504, b"", ErrorCode.TIMEOUT),
         (500, {"error": "model crashed"}, ErrorCode.SERVER),
@@ -77,6 +79,14 @@ def test_code(status: int, body: Any, code: ErrorCode) -> None:
     error = refused(status, body)
     assert error.code is code
     assert (error.provider, error.status_code, error.message) == ("acme", status, SENTENCES[code])
+
+
+def test_the_status_may_be_in_the_error_itself() -> None:
+    for status in (503, "503"):
+        said = error_words({"error": {"code": status, "message": "x"}})
+        assert said is not None
+        assert (said.status, said.words) == (503, ())
+        assert provider_error(said, provider="acme").code is ErrorCode.OVERLOADED
 
 
 def test_every_code_has_a_sentence() -> None:
