@@ -46,19 +46,6 @@ def test_nobody_there_is_a_sentence_with_a_way_out() -> None:
         assert result.stderr.count("\n") == 1
 
 
-def test_the_address_may_come_from_the_environment() -> None:
-    with in_thread(json_answer(b'{"runs":[%b],"next":null}' % run_json())) as upstream:
-        result = CliRunner().invoke(app, ["runs", "ls"], env={"HEADWATER_URL": upstream.origin})
-    assert result.exit_code == 0
-    assert len(upstream.requests) == 1
-
-
-def test_a_wrong_address_is_a_wrong_command_line() -> None:
-    result = CliRunner().invoke(app, ["runs", "ls", "--url", "localhost"])
-    assert result.exit_code == 2
-    assert "http://127.0.0.1:8000" in " ".join(result.stderr.split())
-
-
 def test_whoever_has_enough_may_close_the_pipe() -> None:
     page = b'{"runs":[%b],"next":null}' % b",".join([run_json()] * 20_000)
     with in_thread(json_answer(page)) as upstream:
