@@ -142,7 +142,7 @@ class HttpConnection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # The request was parsed and is answered as if nothing had been said of another protocol (RFC 9110, 7.8).
+            # The request was parsed, and is answered as if it had not asked for another protocol (RFC 9110, 7.8).
             return
         except httptools.HttpParserError:
             self._refuse(*(self._refusal or (400, ErrorCode.BAD_REQUEST, "This is not HTTP/1.1.")))
@@ -171,6 +171,9 @@ class HttpConnection(HttpToolsProtocol):
             raise _Refused
         self._enter(_Phase.BODY)
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            # The parser takes nothing more after this; the connection must not wait for what it would not see.
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         self._enter(_Phase.NOTHING)
