@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from openai._models import construct_type
 from openai.types.chat import ChatCompletionChunk
 
+from benchmarks.results import missed, print_table, write_results
 from headwater.domain.event import encode_record
 from headwater.domain.message import GenerationRequest
 from headwater.providers.contract import Finish
@@ -37,14 +37,6 @@ RECORDED: Final = (
     "deepseek-chat/vercel-ai--deepseek-text-0-02986f.sse",
     "groq-chat/vercel-ai--groq-reasoning-0-871331.sse",
 )
-
-
-class Figure(NamedTuple):
-    stream: str
-    what: str
-    chunks: int
-    us_median: float
-    us_min: float
 
 
 def synthetic(chunks: int = 1000) -> bytes:
@@ -139,14 +131,25 @@ def stages(body: bytes) -> Iterator[tuple[str, Callable[[], None]]]:
     yield "reference: openai SDK, model_validate_json", sdk_validated
 
 
-def measure(stream: str, body: bytes, seconds: float) -> list[Figure]:
+def measure(stream: str, body: bytes, seconds: float) -> list[dict[str, object]]:
     """Every stage, in rounds: a disturbance of the machine then meets one round of each, not all of one."""
     chunks = len(SSEDecoder().feed(body))
     runs = list(stages(body))
-    rounds: dict[str, list[float]] = {what: [] for what, _ in runs}
-    for what, run in runs * ROUNDS:
-        rounds[what].append(_us_per_chunk(run, chunks, seconds / ROUNDS))
-    return [Figure(stream, what, chunks, statistics.median(each), min(each)) for what, each in rounds.items()]
+    rounds: dict[str, list[float]] = {figure: [] for figure, _ in runs}
+    for figure, run in runs * ROUNDS:
+        rounds[figure].append(_us_per_chunk(run, chunks, seconds / ROUNDS))
+    return [
+        {
+            "stream": stream,
+            "figure": figure,
+            "chunks": chunks,
+            "unit": "µs per chunk",
+            "median": round(statistics.median(each), 3),
+            "least": round(min(each), 3),
+            "target": TARGET_US if figure.startswith("ours: all") else None,
+        }
+        for figure, each in rounds.items()
+    ]
 
 
 def _us_per_chunk(run: Callable[[], None], chunks: int, seconds: float) -> float:
@@ -165,21 +168,10 @@ def main() -> int:
     options = parser.parse_args()
     bodies = {"synthetic": synthetic()}
     bodies |= {each.name: each.read() for each in chat_recordings() if each.name in RECORDED}
-    figures: list[Figure] = []
-    for stream, body in bodies.items():
-        print(stream)
-        for figure in measure(stream, body, options.seconds):
-            figures.append(figure)
-            print(f"  {figure.us_median:8.2f} µs (least {figure.us_min:.2f})  {figure.what}")
-    if options.out is not None:
-        machine = {"python": platform.python_version(), "machine": platform.machine(), "at": int(time.time())}
-        with options.out.open("a") as file:
-            for figure in figures:
-                file.write(json.dumps(figure._asdict() | machine | {"target_us": TARGET_US}) + "\n")
-    # The least is what the code costs; the median has what else the machine was doing.
-    worst = max(figure.us_min for figure in figures if figure.what.startswith("ours: all"))
-    print(f"the dearest of ours: {worst:.2f} µs per chunk, target {TARGET_US} µs")
-    return 0 if worst <= TARGET_US else 1
+    results = [result for stream, body in bodies.items() for result in measure(stream, body, options.seconds)]
+    print_table(results)
+    write_results(options.out, results)
+    return missed(results)
 
 
 if __name__ == "__main__":
