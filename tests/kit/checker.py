@@ -101,9 +101,9 @@ def one_end(facts: Facts) -> Found:
 
 def _end_after_restart(facts: Facts, run: Run) -> Found:
     """Only where its end was seen below the log. A run that was cut is ended soon after the start that follows."""
-    if run.final_at is None or not run.submitted:
+    if run.final_at is None:
         return
-    downs = [at for at in facts.downs if run.submitted[0][0] <= at < run.final_at]
+    downs = [at for at in facts.downs if run.first_at <= at < run.final_at]
     ups = [at for at in facts.ups if downs and at >= downs[-1]]
     if not ups or facts.full_between(ups[0], run.final_at):
         return
@@ -118,7 +118,7 @@ def honest_end(facts: Facts) -> Found:
         text = answer_text(run.records)
         calls = facts.upstream.get(run.prompt or "", {})
         alone = len(facts.runs_of(run.prompt or "")) == 1
-        answer = run.submitted[0][1].answer if run.submitted else None
+        answer = run.submitted[0].answer if run.submitted else None
         if run.final.type == "complete":
             if calls and alone and not all(call.whole for call in calls.values()):
                 yield run.id, "complete, though its upstream's stream was not whole"
@@ -138,9 +138,8 @@ def _kept(facts: Facts, run: Run, text: str, call: Upstream) -> Iterator[str]:
     """Of a run with one call: its text is what was said, up to where it was heard unless something was lost."""
     if not call.text.startswith(text):
         yield f"the text {_short(text)} is not how {_short(call.text)} begins"
-    start = run.submitted[0][0] if run.submitted else 0.0
     end = float("inf") if run.final_at is None else run.final_at
-    if len(text) < len(call.heard_text) and not facts.trouble_between(start, end):
+    if len(text) < len(call.heard_text) and not facts.trouble_between(run.first_at, end):
         yield f"the text has {len(text)} of {len(call.heard_text)} characters that were heard"
 
 
@@ -169,7 +168,7 @@ def resources_return(facts: Facts) -> Found:
 def one_key_one_run(facts: Facts) -> Found:
     runs_by_key: dict[str, set[str]] = {}
     for run in facts.runs.values():
-        for _, submitted in run.submitted:
+        for submitted in run.submitted:
             if submitted.key is not None:
                 runs_by_key.setdefault(submitted.key, set()).add(run.id)
     for key, runs in runs_by_key.items():
@@ -186,7 +185,7 @@ def in_time(facts: Facts) -> Found:
     for run in facts.runs.values():
         if run.final_at is None or not run.submitted:
             continue
-        started, submitted = run.submitted[0]
+        started, submitted = run.first_at, run.submitted[0]
         # While the disk is full no record can be written; what counts then is when there is space again.
         freed = [at + RECOVERY_S for at in (*facts.space_back, *facts.ups) if at <= run.final_at]
         if submitted.total_s is not None:

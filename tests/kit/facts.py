@@ -22,10 +22,12 @@ class Reading:
 class Run:
     """A run: everything that was noted of it."""
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, first_at: float) -> None:
         self.id = run
+        #: when it was first heard of
+        self.first_at = first_at
         self.prompt: str | None = None
-        self.submitted: list[tuple[float, seen.Submitted]] = []
+        self.submitted: list[seen.Submitted] = []
         self.cancelled_at: list[float] = []
         self.deleted = False
         self.durable_tail = 0
@@ -77,9 +79,10 @@ class Facts:
         for at, what in entries:
             self._take(at, what)
 
-    def run(self, run: str) -> Run:
+    def run(self, run: str, at: float) -> Run:
+        """The run, made where this is the first that is heard of it."""
         if run not in self.runs:
-            self.runs[run] = Run(run)
+            self.runs[run] = Run(run, at)
         return self.runs[run]
 
     def runs_of(self, prompt: str) -> list[Run]:
@@ -101,7 +104,7 @@ class Facts:
                 reading.events.append((what, self.runs[reading.run].durable_tail))
             case seen.Opened():
                 reading = self.clients.setdefault(what.client, Reading(what.run))
-                reading.events.append((what, self.run(what.run).durable_tail))
+                reading.events.append((what, self.run(what.run, at).durable_tail))
             case seen.Closed():
                 reading = self.clients[what.client]
                 reading.events.append((what, self.runs[reading.run].durable_tail))
@@ -121,7 +124,7 @@ class Facts:
                 else:
                     self.after = what.counts
             case _:
-                self._take_of_run(self.run(what.run), at, what)
+                self._take_of_run(self.run(what.run, at), at, what)
 
     def _take_of_run(
         self,
@@ -138,7 +141,7 @@ class Facts:
     ) -> None:
         match what:
             case seen.Submitted():
-                run.submitted.append((at, what))
+                run.submitted.append(what)
                 run.prompt = what.prompt or run.prompt
             case seen.Cancelled():
                 run.cancelled_at.append(at)

@@ -32,7 +32,7 @@ class Read:
         run = self._run
         for event, durable_tail in self._client.events:
             if isinstance(event, Closed):
-                if event.code == "CURSOR_AHEAD":
+                if event.code == "CURSOR_AHEAD" and not run.deleted:
                     yield "the server does not know a cursor that it gave"
             elif isinstance(event, Got):
                 if run.durable_noted and event.seq > durable_tail:
@@ -79,7 +79,7 @@ class Read:
         reference = self._reference(got)
         if got.seq == has + 1 and got.payload == reference:
             self._opening = False
-        elif self._opened.from_snapshot and reference is not None and got.payload != reference:
+        elif self._opened.from_snapshot and got.payload != reference:
             yield from self._stands_for(has, record)
         elif got.payload != reference and reference is not None:
             yield f"record {got.seq} is not what the log holds, or another client got"
@@ -112,7 +112,7 @@ class Read:
         """A record that stands for others: a snapshot of all up to it, or text of one part put together."""
         past = self._run.records
         if not past:
-            return
+            return  # the log is gone, so nothing is known of what this stands for
         if record.type == "snapshot":
             if not self._opening:
                 yield f"got a snapshot as {record.seq} in mid-stream"
@@ -136,6 +136,8 @@ class Read:
 
     def _closed(self, closed: Closed) -> Iterator[str]:
         if self._run.log is None or self._has is None:
+            if self._run.deleted and closed.how == "stuck":
+                yield f"waits at {self._has} for a run that was deleted"
             return
         tail = len(self._run.log.payloads)
         if closed.how == "stuck" and self._has < tail:

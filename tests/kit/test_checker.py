@@ -199,8 +199,9 @@ def late_after_restart(entries: Entries) -> None:
     final_at = entries[place].at
     insert(entries, place, seen.Down(), final_at - 2.6)
     insert(entries, place + 1, seen.Up(), final_at - 2.5)
-    submitted = index(entries, seen.Submitted)
-    entries[submitted] = seen.Entry(final_at - 3, entries[submitted].seen)
+    for kind in (seen.Claimed, seen.Submitted):
+        first = index(entries, kind)
+        entries[first] = seen.Entry(final_at - 3, entries[first].seen)
 
 
 def not_whole(entries: Entries) -> None:

@@ -1,0 +1,168 @@
+"""Models by script: what they say, at what pace, and how they end or fail to."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from typing import Literal, NamedTuple
+
+from headwater.domain import event as ev
+from headwater.domain.message import GenerationRequest, Usage
+from headwater.domain.run import RunRequest
+from headwater.errors import BadRequestError, ErrorCode, ProviderError, Truncated
+from headwater.providers.contract import Finish, Item
+from headwater.workflows.contract import RunContext
+from tests.kit.history import History, UpstreamCalled, UpstreamEnded, UpstreamHeard, UpstreamSaid
+from tests.simulation.virtual import pause
+
+End = Literal["finish", "unfinished", "cut", "error", "hang", "bug"]
+#: Most answers are whole; the rest share what is left.
+ENDS: tuple[End, ...] = ("finish", "finish", "finish", "finish", "finish", "unfinished", "cut", "error", "hang", "bug")
+
+_SYLLABLES = ("snow ", "melts ", "on ", "the ", "upper ", "fields ", "é ", "水 ", "\n", "🌊 ", "")
+
+
+class Step(NamedTuple):
+    gap_s: float
+    words: list[str]
+
+
+class Script(NamedTuple):
+    """One call's answer."""
+
+    steps: list[Step]
+    end: End
+    connect_s: float
+    close_s: float
+
+    @property
+    def text(self) -> str:
+        return "".join(word for step in self.steps for word in step.words)
+
+
+def script(chance: random.Random) -> Script:
+    pace_s = chance.choice((0.001, 0.02, 0.05, 0.1))
+    steps = [
+        Step(chance.uniform(0, 2 * pace_s), [chance.choice(_SYLLABLES) for _ in range(chance.choice((1, 1, 1, 3)))])
+        for _ in range(chance.randrange(25))
+    ]
+    if steps and chance.random() < 0.15:
+        place = chance.randrange(len(steps))
+        steps[place] = steps[place]._replace(gap_s=chance.uniform(1, 4))
+    return Script(steps, chance.choice(ENDS), chance.uniform(0, 0.1), chance.choice((0.0, 0.0, 0.1)))
+
+
+class ScriptedProvider:
+    """The `Provider` that plays them; a prompt names its script."""
+
+    name = "scripted"
+
+    def __init__(self, history: History) -> None:
+        self.scripts: dict[str, Script] = {}
+        self.open = 0
+        self._history = history
+        self._calls = 0
+
+    def resolve(self, name: str) -> tuple[ScriptedProvider, str]:
+        """As `Models.resolve`: it is behind every name."""
+        return self, name
+
+    async def stream(self, request: GenerationRequest, *, connect_s: float | None) -> AsyncIterator[list[Item]]:
+        prompt = request.messages[0].content
+        assert isinstance(prompt, str)
+        plan, note = self.scripts[prompt], self._history.note
+        self._calls += 1
+        call, whole = self._calls, False
+        note(UpstreamCalled(prompt, call))
+        self.open += 1
+        try:
+            await pause(plan.connect_s)
+            yield []
+            for step in plan.steps:
+                await pause(step.gap_s)
+                note(UpstreamSaid(prompt, call, "".join(step.words)))
+                yield [ev.Chunk(word, 0) for word in step.words]
+                note(UpstreamHeard(prompt, call))
+            await _end_otherwise(plan.end)
+            if plan.end == "finish":
+                whole = True
+                yield [ev.UsageReport(Usage(3, 0, len(plan.steps))), Finish("stop")]
+        finally:
+            try:
+                await pause(plan.close_s)
+            finally:
+                self.open -= 1
+                note(UpstreamEnded(prompt, call, whole))
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+
+async def _end_otherwise(end: End) -> None:
+    match end:
+        case "cut":
+            raise Truncated("The stream was cut.", provider="scripted")
+        case "error":
+            raise ProviderError(ErrorCode.OVERLOADED, "Too busy.", provider="scripted")
+        case "hang":
+            await pause(1000)
+        case "bug":
+            raise RuntimeError("a model that nobody expected")
+        case _:
+            pass
+
+
+class Superseding(NamedTuple):
+    """What a run with attempts puts out, and the text that is left of it."""
+
+    batches: list[tuple[float, list[ev.Event]]]
+    text: str
+
+
+def superseding(chance: random.Random, *, long: bool) -> Superseding:
+    """Attempts that take back a part of what was said before, in batches in which all may come at once.
+
+    Each event becomes a record, so the workflow knows its seqs; `long` makes a past that fits no snapshot record.
+    """
+    batches: list[tuple[float, list[ev.Event]]] = [(0.0, [ev.Call(1, "answer", "scripted", "scripted")])]
+    if long:
+        batches += [(0.0, [ev.Reasoning("hm" * 20_000, 0)]) for _ in range(4)]
+    pieces: list[tuple[int, str]] = []
+    seq = len(batches)
+    for number in range(1, chance.randrange(2, 4) + 1):
+        if number > 1:
+            seq += 1
+            start = chance.choice([place for place, _ in pieces])
+            pieces = [piece for piece in pieces if piece[0] < start]
+            attempt = ev.Attempt(1, number, "NETWORK", "scripted", "scripted", supersedes_from=start)
+            if chance.random() < 0.5:
+                batches[-1][1].append(attempt)
+            else:
+                batches.append((chance.uniform(0, 0.05), [attempt]))
+        for count in range(chance.randrange(1, 8)):
+            seq += 1
+            text = f"{number}.{count} "
+            pieces.append((seq, text))
+            if count == 0 and number > 1 and chance.random() < 0.5:
+                batches[-1][1].append(ev.Chunk(text, 0))
+            else:
+                batches.append((chance.uniform(0, 0.05), [ev.Chunk(text, 0)]))
+    return Superseding(batches, "".join(text for _, text in pieces))
+
+
+class AttemptsWorkflow:
+    """Puts out what was planned for its prompt."""
+
+    name = "attempts"
+
+    def __init__(self) -> None:
+        self.plans: dict[str, Superseding] = {}
+
+    def check(self, request: RunRequest) -> None:
+        if request.input not in self.plans:
+            raise BadRequestError("There is no such plan.", pointer="/input")
+
+    async def run(self, context: RunContext) -> AsyncIterator[list[ev.Event]]:
+        for gap_s, events in self.plans[context.request.input].batches:
+            await pause(gap_s)
+            yield events
