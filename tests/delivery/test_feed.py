@@ -14,7 +14,7 @@ from headwater.delivery.sse import SSE
 from headwater.delivery.subscription import State, Subscription, Why
 from headwater.delivery.view import View
 from headwater.errors import LogCorrupt, LogTrimmed, StorageFailed
-from headwater.storage.contract import EventLog
+from headwater.storage.contract import EventLog, Page
 from headwater.storage.memory import MemoryStorage
 from tests.delivery.rig import RUN, Tasks, final, record, records, seqs
 from tests.delivery.sinks import ColdLog, HeldSink
@@ -104,6 +104,33 @@ async def test_one_load_serves_all_who_wait_for_it() -> None:
     await readers.settle()
     assert all(seqs(sink.body) == list(range(1, 11)) for sink in sinks)
     assert log.reads == 2, "the page, and the look that found nothing after it"
+
+
+class _TardyLog(ColdLog):
+    """What it says was so when it was asked; the answer takes until the gate is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def read(self, run: str, after: int, *, records_max: int = 1000, bytes_max: int = 1 << 20) -> Page:
+        page = await super().read(run, after, records_max=records_max, bytes_max=bytes_max)
+        await self.gate.wait()
+        return page
+
+
+async def test_who_joins_a_load_after_the_log_has_moved_is_not_left_behind() -> None:
+    log = _TardyLog()
+    readers = await opened(log)
+    await readers.append(record(1))
+    _, first = readers.join(1)
+    await asyncio.sleep(0)  # paces: the turn in which the empty page is read
+    await readers.append(final(2), close=True)
+    _, second = readers.join(1)
+    log.gate.set()
+    await readers.settle()
+    assert (seqs(first.body), first.finished) == ([2], True)
+    assert (seqs(second.body), second.finished) == ([2], True)
 
 
 async def test_what_is_kept_is_bounded() -> None:

@@ -46,6 +46,8 @@ class Feed:
         #: those of them that end because they are full
         self._full: set[_Place] = set()
         self._loading: dict[_Place, list[Subscription]] = {}
+        #: how often the log has moved: a page that was asked for before the last time may be older than that
+        self._moves = 0
         self._tail = 0
         self._closed = False
         #: whether the log has been seen: one that is missing later was deleted, one that never was is still to come
@@ -92,6 +94,7 @@ class Feed:
     # ── the log moves ───────────────────────────────────────────────────────────────────────────
 
     def _moved(self) -> None:
+        self._moves += 1
         for view, readers in list(self._readers.items()):
             while self._push(view, readers):
                 pass
@@ -156,6 +159,7 @@ class Feed:
 
     async def _load(self, place: _Place) -> None:
         view, cursor = place
+        moves = self._moves
         block: Block | None = None
         why = Why.ERROR
         try:
@@ -172,6 +176,9 @@ class Feed:
             _log.error("a reader was cut", run=self.run, error=type(error).__name__)
         finally:
             for subscription in self._loading.pop(place):
+                if self._moves != moves:
+                    # Also for whoever joined this load after the log had moved, and was not loading then.
+                    subscription.moved()
                 if block is not None:
                     subscription.loaded(block)
                 elif subscription.state is State.LOADING:
