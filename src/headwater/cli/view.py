@@ -135,6 +135,8 @@ class LiveView:
             at = settled_chars(self._tail)
             if at:
                 self._print(self._tail[:at])
+                # The blank line that settled it; rendered alone, a block loses what parts it from the next.
+                self._console.print()
                 self._tail = self._tail[at:]
         self._draw("")
 
