@@ -30,6 +30,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned char watched[FDS_MAX];
 static int trace = -1;
 static int sockets;
+static const char *broken;
 static char root[PATH_MAX];
 static size_t root_length;
 
@@ -42,6 +43,7 @@ __attribute__((constructor)) static void begin(void) {
     const char *below = getenv("HEADWATER_TRACE_ROOT");
     REAL(int, "open", const char *, int, ...);
     if (!path || !below) return;
+    broken = getenv("HEADWATER_BREAK_SYNC");
     root_length = strlen(below);
     if (root_length >= sizeof root) return;
     memcpy(root, below, root_length + 1);
@@ -230,6 +232,10 @@ ALLOCATES(posix_fallocate64, off64_t)
     int name(int fd) {                                     \
         REAL(int, #name, int);                             \
         if (!is_watched(fd)) return real(fd);              \
+        if (broken && access(broken, F_OK) == 0) {         \
+            errno = EIO;                                   \
+            return -1;                                     \
+        }                                                  \
         pthread_mutex_lock(&lock);                         \
         int failed = real(fd);                             \
         if (!failed) record(SYNC, fd, 0, 0, "", 0);        \

@@ -83,7 +83,7 @@ async def test_a_full_medium_refuses_what_is_new_and_takes_what_ends() -> None:
     lost = storage.log.append("r", 1, [b"2"], 1)
     creating = asyncio.ensure_future(storage.runs.create(a_run()))
     cancelling = asyncio.ensure_future(storage.runs.request_cancel(run.id, "user"))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # paces: lets both callers ask
     storage.lose_group()
     for refused in (lost, creating):
         with pytest.raises(StorageFull):

@@ -78,7 +78,7 @@ def encode_frame(
     batches: Sequence[Sequence[bytes]],
     finals: Sequence[bool],
 ) -> bytes:
-    """One commit's appends, in order, as columns: whose, after which seq, which payloads, whether they close the log."""
+    """One commit's appends, in order, as columns: whose, after which seq, which payloads, whether they are final."""
     payloads = [payload for batch in batches for payload in batch]
     counts: Iterable[int] = map(len, batches)
     if True in finals:

@@ -268,6 +268,11 @@ class SqliteLog:
         """How many records are held in memory."""
         return sum(len(tail.records) for tail in self._tails.values())
 
+    @property
+    def tails_in_memory(self) -> int:
+        """How many logs are known in memory."""
+        return len(self._tails)
+
     def _remember_ended(self, tail: Tail) -> None:
         """Ended logs leave memory when many more have ended since, and only once nothing of them is in memory alone."""
         ended = self._ended
@@ -282,10 +287,11 @@ class SqliteLog:
 
     def _tick_later(self) -> None:
         if self._tick_timer is None:
-            self._tick_timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+            self._tick_timer = asyncio.get_running_loop().call_later(TICK_S, self.tick)
 
-    def _tick(self) -> None:
-        self._tick_timer = None
+    def tick(self) -> None:
+        """Writes out what is due and lets go of what is written; its own timer calls it each `TICK_S`."""
+        self.stop_ticking()
         if self._commits.failed is not None:
             return
         for tail in self.backlog.tick(self._commits.now()):

@@ -11,7 +11,7 @@ from headwater.errors import BadRequestError, ConflictError, StorageError
 from headwater.storage.contract import IdempotencyKey, RunFilter, Storage
 from headwater.testing.log_contract import refuses
 
-_SNAPSHOT = Snapshot(
+SNAPSHOT = Snapshot(
     seq=3,
     text="answer",
     parts=[],
@@ -62,14 +62,14 @@ class RunContract:
             await runs.start(run.id)
         assert [found.id for found in await runs.unfinished()] == [run.id]
         metrics = RunMetrics(queued_ms=1, duration_ms=20, chunks=4)
-        await runs.finish(run.id, RunState.COMPLETED, _SNAPSHOT, 2000, metrics)
-        await runs.finish(run.id, RunState.COMPLETED, _SNAPSHOT, 2000, metrics)
-        await runs.finish(run.id, RunState.FAILED, _SNAPSHOT, 3000, None)
+        await runs.finish(run.id, RunState.COMPLETED, SNAPSHOT, 2000, metrics)
+        await runs.finish(run.id, RunState.COMPLETED, SNAPSHOT, 2000, metrics)
+        await runs.finish(run.id, RunState.FAILED, SNAPSHOT, 3000, None)
         storage = await self.reopen(storage)
         found = await storage.runs.get(run.id)
         assert found is not None
         assert (found.state, found.ended_at_ms, found.epoch) == (RunState.COMPLETED, 2000, 2)
-        assert (found.snapshot, found.metrics) == (_SNAPSHOT, metrics)
+        assert (found.snapshot, found.metrics) == (SNAPSHOT, metrics)
         assert await storage.runs.unfinished() == []
         await storage.close()
 
@@ -77,14 +77,14 @@ class RunContract:
         runs, run = storage.runs, a_run()
         await runs.create(run)
         with refuses(StorageError):
-            await runs.finish(run.id, RunState.RUNNING, _SNAPSHOT, 1, None)
+            await runs.finish(run.id, RunState.RUNNING, SNAPSHOT, 1, None)
         with refuses(StorageError):
             await runs.start("none")
         with refuses(StorageError):
             await runs.claim("none")
         with refuses(StorageError):
-            await runs.finish("none", RunState.FAILED, _SNAPSHOT, 1, None)
-        await runs.finish(run.id, RunState.CANCELLED, _SNAPSHOT, 5, None)
+            await runs.finish("none", RunState.FAILED, SNAPSHOT, 1, None)
+        await runs.finish(run.id, RunState.CANCELLED, SNAPSHOT, 5, None)
         with refuses(StorageError):
             await runs.start(run.id)
 
@@ -112,7 +112,7 @@ class RunContract:
             assert found.cancel_requested_by == "user"
         ended = a_run()
         await runs.create(ended)
-        await runs.finish(ended.id, RunState.FAILED, _SNAPSHOT, 5, None)
+        await runs.finish(ended.id, RunState.FAILED, SNAPSHOT, 5, None)
         found = await runs.request_cancel(ended.id, "user")
         assert found is not None
         assert (found.state, found.cancel_requested_by) == (RunState.FAILED, None)
@@ -137,7 +137,7 @@ class RunContract:
 
     async def test_a_deleted_run_leaves_a_tombstone(self, storage: Storage) -> None:
         run = await storage.runs.create(a_run(), a_key())
-        await storage.runs.finish(run.id, RunState.COMPLETED, _SNAPSHOT, 5, None)
+        await storage.runs.finish(run.id, RunState.COMPLETED, SNAPSHOT, 5, None)
         await storage.runs.delete(run.id)
         await storage.runs.delete(run.id)
         assert await storage.runs.get(run.id) is None
@@ -151,7 +151,7 @@ class RunContract:
         runs = storage.runs
         stranger = await runs.create(a_run(5, owner=Owner("other", "other")))
         made = [await runs.create(a_run(ms, model=model)) for ms, model in ((1, "a"), (2, "b"), (2, "a"), (3, "a"))]
-        await runs.finish(made[0].id, RunState.FAILED, _SNAPSHOT, 5, None)
+        await runs.finish(made[0].id, RunState.FAILED, SNAPSHOT, 5, None)
         newest_first = sorted(made, key=lambda run: (run.created_at_ms, run.id), reverse=True)
 
         async def ids(where: RunFilter) -> list[str]:

@@ -1,0 +1,117 @@
+"""What a start makes of the journal, sound and damaged; and that deletion is complete."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from headwater.errors import LogCorrupt, LogMissing
+from headwater.storage.contract import LogState
+from headwater.testing.log_contract import read_all, records
+from tests.storage.engine import behind, damage, engine, fill
+
+
+def row_count(db: sqlite3.Connection, table: str) -> int:
+    return int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+async def test_a_start_moves_the_journal_into_segments(data_dir: Path) -> None:
+    async with engine(data_dir) as storage:
+        await fill(storage, "a", records(1, 30))
+        await fill(storage, "b", records(1, 5), final=True)
+    assert behind(data_dir, lambda db: (row_count(db, "journal"), row_count(db, "segments"))) == (35, 0)
+    async with engine(data_dir) as storage:
+        assert await read_all(storage.log, "a") == records(1, 30)
+        assert await storage.log.state("b") == LogState(5, True, 1, 1)
+    # Many small commits became one segment each run.
+    assert behind(data_dir, lambda db: (row_count(db, "journal"), row_count(db, "segments"))) == (0, 2)
+    async with engine(data_dir) as storage:
+        assert await read_all(storage.log, "b") == records(1, 5)
+
+
+async def test_a_damaged_payload_in_the_journal_is_reported_and_never_served(data_dir: Path) -> None:
+    async with engine(data_dir) as storage:
+        await fill(storage, "a", records(1, 6))
+        await fill(storage, "b", records(1, 3))
+    behind(data_dir, damage("journal", "frame", "id = (SELECT min(id) + 3 FROM journal)"))
+    async with engine(data_dir) as storage:
+        lost = await storage.log.state("a")
+        assert lost.tail == 6
+        sound = 0
+        found: list[bytes] = []
+        with pytest.raises(LogCorrupt):
+            while sound < 6:
+                page = await storage.log.read("a", sound)
+                found += page.payloads
+                sound = page.last
+        assert found == records(1, sound)
+        assert sound < 6
+        assert await read_all(storage.log, "a", sound + 1) == records(sound + 2, 6)
+        assert await read_all(storage.log, "b") == records(1, 3)
+        # The run can still be ended.
+        await storage.log.claim("a", 2)
+        await storage.log.append("a", 6, [b"end"], 2, final=True)
+        with pytest.raises(LogCorrupt):
+            await storage.log.read("a", sound)
+
+
+async def test_a_journal_row_whose_owners_are_unknown_is_reported_to_all_that_may_have_lost(data_dir: Path) -> None:
+    async with engine(data_dir) as storage:
+        await fill(storage, "ended", records(1, 2), final=True)
+        await fill(storage, "a", records(1, 3))
+        await fill(storage, "b", records(1, 3))
+        await storage.log.append("b", 3, records(4, 4), 1)
+        await storage.log.append("a", 3, records(4, 4), 1)
+    behind(data_dir, damage("journal", "frame", "id = (SELECT max(id) FROM journal)", at=20))
+    async with engine(data_dir) as storage:
+        for run, sound in (("a", 3), ("b", 4)):
+            assert list((await storage.log.read(run, 0)).payloads) == records(1, sound)
+            with pytest.raises(LogCorrupt):
+                await storage.log.read(run, sound)
+        assert await read_all(storage.log, "ended") == records(1, 2)
+
+
+async def test_a_hole_in_the_middle_is_found_by_what_follows(data_dir: Path) -> None:
+    async with engine(data_dir) as storage:
+        await fill(storage, "a", records(1, 3))
+    behind(data_dir, damage("journal", "frame", "id = (SELECT max(id) - 1 FROM journal)", at=20))
+    async with engine(data_dir) as storage:
+        assert list((await storage.log.read("a", 0)).payloads) == records(1, 1)
+        with pytest.raises(LogCorrupt):
+            await storage.log.read("a", 1)
+        assert await read_all(storage.log, "a", 2) == records(3, 3)
+
+
+CANARY = b"canary-4f1c9a"
+
+
+@pytest.mark.parametrize("journal_bytes", [0, 4 << 20])
+async def test_a_deleted_log_leaves_no_trace_in_any_file(data_dir: Path, journal_bytes: int) -> None:
+    def files() -> bytes:
+        return b"".join(path.read_bytes() for path in data_dir.iterdir())
+
+    async with engine(data_dir, journal_bytes=journal_bytes) as storage:
+        await fill(storage, "kept", records(1, 10))
+        await fill(storage, "gone", [CANARY + bytes(size) for size in (0, 10, 5000, 100_000, 3)])
+        storage.log.append("kept", 10, records(11, 11), 1)
+        await storage.log.append("gone", 5, [CANARY], 1)
+        assert CANARY in files()
+        await storage.log.delete("gone")
+        with pytest.raises(LogMissing):
+            await storage.log.read("gone", 0)
+        assert await read_all(storage.log, "kept") == records(1, 11)
+    assert CANARY not in files()
+    async with engine(data_dir) as storage:
+        assert await read_all(storage.log, "kept") == records(1, 11)
+        with pytest.raises(LogMissing):
+            await storage.log.state("gone")
+
+
+async def test_what_is_trimmed_leaves_the_file_with_its_segment(data_dir: Path) -> None:
+    async with engine(data_dir, journal_bytes=0) as storage:
+        await fill(storage, "a", [CANARY, b"x", b"y"], each=False)
+        await storage.log.append("a", 3, [b"z"], 1)
+        await storage.log.trim("a", 2)
+        assert await read_all(storage.log, "a", 1) == [b"x", b"y", b"z"]
+        await storage.log.append("a", 4, [b"!"], 1)
+    assert CANARY not in (data_dir / "headwater.db").read_bytes()
