@@ -24,7 +24,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from tests.kit.script import (
     DONE,
@@ -190,8 +190,8 @@ class _Connection(asyncio.Protocol):
     # What the loop tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Not by isinstance: uvloop's transports are of its own making.
+        self._transport = cast(asyncio.Transport, transport)
         self._writable.set()
         self._upstream.accepted += 1
         self._upstream._connections.add(self)
