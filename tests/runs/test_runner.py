@@ -256,6 +256,7 @@ async def test_a_provider_that_hangs_while_it_closes_does_not_delay_the_end() ->
         records = await scene.end_of(run)
         assert scene.error(run).phase == "total"
         assert 5000 <= records[-1].t <= 6000
+        assert scene.provider.open == 0  # it was told a second time
         assert STOP_TRIES * STOP_TRY_S < 1.0
 
 
@@ -466,6 +467,18 @@ async def test_a_final_record_that_finds_no_room_waits_for_it() -> None:
         records = await scene.end_of(run)
         assert records[-1].event.type == "complete"
         assert 60_000 <= records[-1].t <= 62_000
+
+
+@virtual
+async def test_a_stop_after_the_work_s_own_end_comes_too_late() -> None:
+    async with Scene(words("ab")) as scene:
+        scene.storage.log.append = full_for_final(scene, until_s=60.0)  # type: ignore[method-assign]
+        run = await scene.submit()
+        await pause(30.0)
+        await scene.supervisor.cancel(run.id, LOCAL_OWNER)
+        await scene.end_of(run)
+        assert scene.final(run).type == "complete"
+        assert scene.row(run).state is RunState.COMPLETED
 
 
 def full_for_final(scene: Scene, until_s: float) -> Any:

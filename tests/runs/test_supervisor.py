@@ -70,9 +70,9 @@ async def test_a_reader_that_comes_back_stops_the_timer() -> None:
         run = await scene.submit(on_disconnect=CancelAfter(2.0))
         for _ in range(3):
             scene.supervisor.reader_joined(run.id)
-            await pause(0.5)
+            await pause(0.2)
             scene.supervisor.reader_left(run.id)
-            await pause(1.5)
+            await pause(1.5)  # a timer of the first leave would strike after the second one
         scene.supervisor.reader_joined(run.id)
         await scene.end_of(run)
         assert scene.final(run).type == "complete"
@@ -510,6 +510,58 @@ async def test_a_run_that_arrives_while_the_drain_begins_gets_its_end() -> None:
         await turns()
         assert await scene.supervisor.drain(30.0)
         assert scene.error(await caller).code == "DRAINING"
+
+
+@virtual
+async def test_an_arrival_that_fails_does_not_hold_up_a_drain() -> None:
+    async with Scene(commit_delay=lambda: 60.0) as scene:
+        caller = asyncio.create_task(scene.submit())
+        await turns()
+        draining = asyncio.create_task(scene.supervisor.drain(30.0))
+        await turns()
+        scene.storage.lose_group()
+        with pytest.raises(StorageFullError):
+            await caller
+        assert await draining
+
+
+@virtual
+async def test_the_first_reason_to_stop_is_the_run_s() -> None:
+    async def play(_: GenerationRequest) -> AsyncGenerator[list[Item], None]:
+        try:
+            yield []
+            await pause(100)
+        finally:
+            await pause(0.3)
+
+    async with Scene(play) as scene:
+        run = await scene.submit(total_s=1.1)
+        await pause(1.0)
+        await scene.supervisor.cancel(run.id, LOCAL_OWNER)
+        assert await scene.supervisor.drain(5.0)
+        assert scene.final(run) == ev.Cancelled("user", 0)
+
+
+@virtual
+async def test_a_run_whose_task_never_began_gives_its_slot_back() -> None:
+    async with Scene(slots=1) as scene:
+        tasks: Any = scene.tasks
+        spawn = tasks.spawn
+
+        def cancelling(work: Any, name: str) -> Any:
+            task = spawn(work, name)
+            if name.startswith("run "):
+                task.cancel()
+            return task
+
+        tasks.spawn = cancelling
+        await scene.submit()
+        await turns()
+        assert scene.supervisor.live == 0
+        tasks.spawn = spawn
+        run = await scene.submit()
+        await scene.end_of(run)
+        assert "queued" not in str(scene.records(run))
 
 
 @virtual

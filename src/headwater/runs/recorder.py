@@ -145,12 +145,21 @@ class Recorder:
 
         Raises what `EventLog.append` raises, and `ProviderError` for an event that fits no record.
         """
-        after = seq = self.fold.seq
-        t = max(self.fold.t, self._elapsed_ms())
+        fold = self.fold
+        after = seq = fold.seq
+        t = max(fold.t, self._elapsed_ms())
+        shaped = shape(events)
+        if len(shaped) == 1 and type(only := shaped[0]) is ev.Chunk:
+            # Nearly everything that is added is this; it does no more than it must.
+            payload = ev.encode_record(after + 1, t, only)
+            if (size := len(payload)) <= ev.RECORD_BYTES_MAX:
+                self._append(after, (payload,), size)
+                fold.apply(ev.Record(after + 1, t, only))
+                return
         records: list[ev.Record] = []
         payloads: list[bytes] = []
         size = 0
-        for event in shape(events):
+        for event in shaped:
             seq += 1
             payload = ev.encode_record(seq, t, event)
             if len(payload) > ev.RECORD_BYTES_MAX:
@@ -159,17 +168,19 @@ class Recorder:
             payloads.append(payload)
             # what is not plain text is folded as a reader will have it
             records.append(ev.Record(seq, t, event) if isinstance(event, _TEXTS) else ev.decode_record(payload))
-        if not payloads:
-            return
-        if not final and self._log_bytes + size > LOG_BYTES_MAX:
+        if payloads:
+            self._append(after, payloads, size, final)
+            fold.apply_all(records)
+            self.closed = final
+
+    def _append(self, after: int, payloads: Sequence[bytes], size: int, final: bool = False) -> None:
+        if self._log_bytes + size > LOG_BYTES_MAX and not final:
             raise ProviderError(ErrorCode.PARSE, "The answer is larger than a run may hold.")
         commit = self._log.append(self._run, after, payloads, self._epoch, final)
         # the receipt of a later commit answers for all before it
         self._unsettled_bytes = size if self._commit is None or self._commit.done else self._unsettled_bytes + size
         self._commit = commit
         self._log_bytes += size
-        self.fold.apply_all(records)
-        self.closed = final
 
     async def settled(self) -> None:
         """Returns once all that was added is durable; raises what kept it from being so."""

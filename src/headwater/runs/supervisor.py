@@ -240,7 +240,6 @@ class Supervisor:
     def _over(self, runner: Runner) -> None:
         """The run's task has ended, whichever way: its slot goes to the next."""
         run = runner.run.id
-        runner.ended.set()
         del self._runners[run]
         self._readers.close(run)
         if (timer := self._leave_timers.pop(run, None)) is not None:
@@ -358,7 +357,7 @@ class Supervisor:
 
     def _cancel_if_left(self, run: str) -> None:
         self._leave_timers.pop(run, None)
-        if run in self._runners and not self._readers.now(run):
+        if run in self._runners:
             self._tasks.spawn(self._cancel_left(run), f"cancel {run}")
 
     async def _cancel_left(self, run: str) -> None:
