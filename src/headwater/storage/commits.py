@@ -304,9 +304,10 @@ class GroupCommit:
         self.full = True
         if self._space_timer is None:
             assert self._loop is not None
-            self._space_timer = self._loop.call_later(SPACE_CHECK_S, self._check_space)
+            self._space_timer = self._loop.call_later(SPACE_CHECK_S, self.check_space)
 
-    def _check_space(self) -> None:
+    def check_space(self) -> None:
+        """Takes the reserve again if there is room for it, and then is full no more; called each `SPACE_CHECK_S`."""
         self.between_groups(self._medium.make_reserve, self._space_checked)
 
     def _space_checked(self, there_is: bool | None) -> None:
@@ -318,7 +319,7 @@ class GroupCommit:
 
     async def close(self, last: Callable[[], None]) -> None:
         """Waits until everything is durable, then runs `last` in the writer's thread and ends it."""
-        if self._open is not None or self._in_flight is not None:
+        if self.failed is None and (self._open is not None or self._in_flight is not None):
             self._drained = asyncio.get_running_loop().create_future()
             if self._in_flight is None:
                 self._send()
