@@ -245,6 +245,23 @@ def test_what_a_superseded_attempt_said_is_gone() -> None:
     assert snapshot.calls == [CallSnapshot(1, "answer", "q", "n", 2)]
 
 
+def test_superseding_begins_with_the_very_record_that_it_names() -> None:
+    events: list[ev.Event] = [
+        ev.Call(1, "answer", "p", "m"),
+        ev.Chunk("kept", 0),
+        ev.Chunk("old", 0),
+        ev.ToolCall("t", "f", "{}", done=True),
+        ev.Attempt(1, 2, "cut off", "q", "n", supersedes_from=3),
+        ev.Chunk(" and new", 0),
+    ]
+    records = [ev.Record(seq, 0, event) for seq, event in enumerate(events, 1)]
+    snapshot = fold(records)
+    assert (snapshot.text, snapshot.tool_calls) == ("kept and new", [])
+    records[4] = ev.Record(5, 0, ev.Attempt(1, 2, "cut off", "q", "n", supersedes_from=4))
+    snapshot = fold(records)
+    assert (snapshot.text, snapshot.tool_calls) == ("keptold and new", [])
+
+
 def test_what_internal_calls_say_is_not_the_answer() -> None:
     events: list[ev.Event] = [
         ev.Call(1, "internal", "p", "m"),
