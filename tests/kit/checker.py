@@ -205,7 +205,7 @@ def in_time(facts: Facts) -> Found:
 
 def _lost(facts: Facts, asked_at: float, final_at: float) -> bool:
     """Whether the server that took the request was gone when the run ended: then only the row could know of it."""
-    return any(asked_at < at < final_at for at in facts.downs)
+    return any(asked_at <= at < final_at for at in facts.downs)
 
 
 def _short(text: str) -> str:

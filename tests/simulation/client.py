@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import msgspec
 from headwater.errors import ErrorCode, RefusedError
 from tests.kit.answer import FINAL_TYPES, parse
 from tests.kit.history import Closed, Got, History, How, Opened
-from tests.simulation.node import Node
+from tests.simulation.node import Lost, Node
 from tests.simulation.virtual import pause
 from tests.simulation.wire import Wire
 
@@ -42,7 +43,9 @@ def habits(chance: random.Random) -> Habits:
     kind = chance.choice(("plain", "plain", "plain", "late", "late", "few"))
     slow = chance.random() < 0.4
     return Habits(
-        form="ndjson" if chance.random() < 0.2 and kind != "few" else "sse",
+        form=chance.choice(("sse", "sse", "sse", "ndjson", "page" if kind == "plain" else "sse"))
+        if kind != "few"
+        else "sse",
         from_snapshot=kind == "late",
         types=_FILTER if kind == "few" else None,
         read_bytes=chance.choice((60, 300)) if slow else 1 << 20,
@@ -107,6 +110,8 @@ class Client:
         like = self._like
         from_snapshot = like.from_snapshot and self._cursor == 0
         self._note(Opened(self._run, self._name, self._connection, self._cursor, from_snapshot, like.types))
+        if like.form == "page":
+            return await self._poll(node)
         wire = Wire()
         node.stream(wire, self._run, self._cursor, form=like.form, types=like.types, from_snapshot=from_snapshot)
         self._rest = b""
@@ -135,6 +140,24 @@ class Client:
             return "end", ""
         return self._broken(wire)
 
+    async def _poll(self, node: Node) -> tuple[How, str]:
+        """One page, which may take a while; a client that polls is nowhere in between."""
+        wait_ms = self._chance.choice((0, 100, 3000))
+        try:
+            page = await node.call(node.page(self._run, self._cursor, wait_ms, self._chance.choice((1, 10, 1000))))
+        except Lost:
+            return "cut", ""
+        except RefusedError as error:
+            return "refused", str(error.code)
+        except asyncio.CancelledError:
+            self._note(Closed(self._name, self._connection, "stuck"))
+            raise
+        if not page.payloads:
+            return ("none" if page.closed else "end"), ""
+        for seq, payload in enumerate(page.payloads, page.after + 1):
+            self._had(seq, payload)
+        return "end", ""
+
     def _broken(self, wire: Wire) -> tuple[How, str]:
         task = wire.answering
         if task is not None and task.done() and not task.cancelled() and (error := task.exception()) is not None:
@@ -150,10 +173,13 @@ class Client:
         *whole, self._rest = (self._rest + data).split(b"\n" if self._like.form == "ndjson" else b"\n\n")
         for block in whole:
             for seq, payload in self._records(block):
-                self._note(Got(self._name, self._connection, seq, payload))
-                self._cursor = seq
-                if payload is not None and _type(payload) in FINAL_TYPES:
-                    self._done, self._done_in = True, self._connection
+                self._had(seq, payload)
+
+    def _had(self, seq: int, payload: bytes | None) -> None:
+        self._note(Got(self._name, self._connection, seq, payload))
+        self._cursor = seq
+        if payload is not None and _type(payload) in FINAL_TYPES:
+            self._done, self._done_in = True, self._connection
 
     def _records(self, block: bytes) -> Iterator[tuple[int, bytes | None]]:
         if self._like.form == "ndjson":

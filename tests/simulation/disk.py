@@ -24,7 +24,7 @@ class Disk:
         self.history = history
         self.chance = chance
         self.slow = chance.choice((0.0, 0.05, 0.3))
-        self.cold = chance.choice((0.0, 0.1, 0.6))
+        self.cold = chance.choice((0.0, 0.2, 0.8))
         self.engines: list[SimulatedStorage] = []
         self._synced: dict[str, int] = {}
 

@@ -49,7 +49,7 @@ def script(chance: random.Random) -> Script:
     if steps and chance.random() < 0.15:
         place = chance.randrange(len(steps))
         steps[place] = steps[place]._replace(gap_s=chance.uniform(1, 4))
-    return Script(steps, chance.choice(ENDS), chance.uniform(0, 0.1), chance.choice((0.0, 0.0, 0.1)))
+    return Script(steps, chance.choice(ENDS), chance.uniform(0, 0.1), chance.choice((0.0, 0.0, 0.0, 0.1, 4.0)))
 
 
 class ScriptedProvider:

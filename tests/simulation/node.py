@@ -11,6 +11,7 @@ from headwater.delivery.hub import Hub
 from headwater.domain.run import Owner
 from headwater.errors import NotFoundError
 from headwater.runs.supervisor import Supervisor
+from headwater.storage.contract import Page
 from headwater.telemetry import SilentObserver
 from headwater.workflows.chat import Chat
 from tests.kit.history import Down, History
@@ -106,6 +107,12 @@ class Node:
         finally:
             self._wires.pop(wire, None)
             wire.answered()
+
+    async def page(self, run: str, after: int, wait_ms: int, limit: int) -> Page:
+        """Answers with a page of a run's records."""
+        if await self.storage.runs.get(run) is None:
+            raise NotFoundError("There is no such run.")
+        return await self.hub.page(run, after, wait_ms, limit)
 
     def _handle(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)

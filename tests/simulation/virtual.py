@@ -27,11 +27,18 @@ class _OrderedSet(dict[Any, None]):
 
 
 class OrderedTasks(Tasks):
-    """The server's own task keeper, in the order of arrival."""
+    """The server's own task keeper; it walks its tasks in the order of arrival and keeps what they raised."""
 
     def __init__(self) -> None:
         super().__init__()
+        #: what should have been handled inside
+        self.failures: list[BaseException] = []
         self._tasks = _OrderedSet()  # type: ignore[assignment]
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        super()._done(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failures.append(error)
 
 
 class Group:

@@ -83,6 +83,8 @@ class World:
         await node.storage.close()
         await node.bury()
         await pause(GRACE_S)
+        failures = [failure for node in self._nodes for failure in node.tasks.failures]
+        assert not failures, f"tasks of the server failed: {failures}"
         self._history.note(Counted("after", self._counts()))
         self._look()
 
@@ -185,7 +187,7 @@ class World:
         await pause(chance.uniform(0.0, 2.0))
         request, answer = self._request(f"prompt {number}")
         key = f"key {number}" if chance.random() < 0.7 else None
-        together = 1 if key is None else chance.choice((1, 1, 3))
+        together = 1 if key is None else chance.choice((1, 1, 3, 10))
         asking = [self._others.start(self._submit(request, key, answer)) for _ in range(together)]
         for run in {run: None for run in [await each for each in asking] if run is not None}:
             for reader in range(chance.choice((0, 1, 2, 3))):
@@ -208,7 +210,7 @@ class World:
         )
         policy = chance.choice(policies)
         if self._with_attempts and chance.random() < 0.6:
-            plan = superseding(chance, long=chance.random() < 0.3)
+            plan = superseding(chance, long=chance.random() < 0.5)
             self._attempts.plans[prompt] = plan
             asked = RunRequest("any", "attempts", input=prompt, limits=limits, on_disconnect=policy)
             return asked, plan.text
