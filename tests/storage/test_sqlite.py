@@ -157,3 +157,14 @@ async def append_until_full(storage: SqliteStorage, runs: list[str]) -> dict[str
                 durable[run] += 1
         except StorageFull:
             return durable
+
+
+@pytest.mark.linux
+async def test_a_start_on_a_disk_without_room_for_the_reserve_takes_nothing_new(small_disk: Path) -> None:
+    async with engine(small_disk / "data", reserve_bytes=64 << 20) as storage:
+        assert storage.full
+        with pytest.raises(StorageFull):
+            await storage.runs.create(a_run())
+        await storage.log.claim("r", 1)
+        await storage.log.append("r", 0, [b"end"], 1, final=True)
+        assert await read_all(storage.log, "r") == [b"end"]

@@ -271,7 +271,7 @@ class GroupCommit:
         if not self._medium.is_full(error):
             self._stop(groups, error)
             return
-        self._enter_full()
+        self.enter_full()
         again = [c for g in groups for c in g.changes if c.essential and (reserve_released or g is later)]
         for each in groups:
             for change in each.changes:
@@ -300,7 +300,8 @@ class GroupCommit:
     def on_failure(self, callback: Callable[[BaseException], None]) -> None:
         self._callbacks.append(callback)
 
-    def _enter_full(self) -> None:
+    def enter_full(self) -> None:
+        """From now on only what ends something is taken, until there is space for the reserve again."""
         self.full = True
         if self._space_timer is None:
             assert self._loop is not None
@@ -315,7 +316,7 @@ class GroupCommit:
         if there_is:
             self.full = False
         elif self.failed is None:
-            self._enter_full()
+            self.enter_full()
 
     async def close(self, last: Callable[[], None]) -> None:
         """Waits until everything is durable, then runs `last` in the writer's thread and ends it."""

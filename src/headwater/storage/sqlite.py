@@ -98,6 +98,8 @@ class SqliteStorage:
             await self._commits.close(self._medium.close)
             raise
         self._opened = True
+        if not await self._commits.in_writer(self._medium.make_reserve):
+            self._commits.enter_full()
 
     async def close(self) -> None:
         """Writes what was appended, resolves every receipt, and lets go of the directory. Once more does nothing."""

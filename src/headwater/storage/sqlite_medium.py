@@ -50,11 +50,14 @@ class SqliteMedium:
         self._directory.hold()
         try:
             db = self._db = open_writer(self.path, self._synchronous)
-            self._directory.make_reserve()
+            try:
+                next_id = _replay(db)
+            except sqlite3.Error as error:
+                # The disk filled up before the last end: the reserve is there for this too.
+                if not (self.is_full(error) and self.release_reserve()):
+                    raise
+                next_id = _replay(db)
             self._directory.sync()
-            next_id = _replay(db)
-            # Prepared once here, so that no token ever waits for it.
-            db.execute("SELECT count(*) FROM journal").fetchone()
         except BaseException:
             self.close()
             raise
@@ -258,18 +261,27 @@ def _replay(db: sqlite3.Connection) -> int:
             if entry.key in logs:
                 logs[entry.key].add(entry.after, entry.last, entry.payloads, entry.final)
     db.execute("BEGIN IMMEDIATE")
-    for log in logs.values():
-        if not log.proven:
-            # It may have lost records that nothing else tells of: its readers are told so.
-            log.tail += 1
-            log.pieces.append((log.tail, None, log.tail))
-        for first, blob, last in _segments(log):
-            db.execute(_INSERT_SEGMENT, (segment_id(log.key, last), first, blob))
-        if log.pieces:
-            db.execute("UPDATE logs SET tail = ?, closed = ? WHERE key = ?", (log.tail, log.closed, log.key))
-    db.execute("DELETE FROM journal")
-    db.execute("COMMIT")
+    try:
+        for log in logs.values():
+            _write_replayed(db, log)
+        db.execute("DELETE FROM journal")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
     return int(last_id) + 1
+
+
+def _write_replayed(db: sqlite3.Connection, log: _Replayed) -> None:
+    if not log.proven:
+        # It may have lost records that nothing else tells of: its readers are told so.
+        log.tail += 1
+        log.pieces.append((log.tail, None, log.tail))
+    for first, blob, last in _segments(log):
+        db.execute(_INSERT_SEGMENT, (segment_id(log.key, last), first, blob))
+    if log.pieces:
+        db.execute("UPDATE logs SET tail = ?, closed = ? WHERE key = ?", (log.tail, log.closed, log.key))
 
 
 def _segments(log: _Replayed) -> Iterator[tuple[int, bytes, int]]:

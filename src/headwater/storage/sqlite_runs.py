@@ -80,7 +80,15 @@ class SqliteRuns:
         return await self._commits.change(apply, essential=False)
 
     async def find(self, idempotency: IdempotencyKey) -> Run | None:
-        return await self._readers.run(lambda db: _made_before(db, idempotency))
+        def query(db: sqlite3.Connection) -> Run | None:
+            # One transaction: the run may be deleted between the key's row and its own.
+            db.execute("BEGIN")
+            try:
+                return _made_before(db, idempotency)
+            finally:
+                db.execute("COMMIT")
+
+        return await self._readers.run(query)
 
     async def get(self, run: str) -> Run | None:
         return await self._readers.run(lambda db: _find(db, run))
