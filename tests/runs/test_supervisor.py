@@ -360,7 +360,7 @@ async def test_no_more_than_the_slots_run_and_the_queue_is_bounded() -> None:
 async def test_a_run_that_waits_says_where_it_stands_and_starts_by_priority() -> None:
     async with Scene(words("x", every_s=1.0), slots=1) as scene:
         first = await scene.submit()
-        batch = await scene.submit(priority="batch")
+        batch = await scene.submit(priority="batch", queue_s=3.5)  # it waits for 3 s, and runs for another
         normal = await scene.submit(priority="normal")
         urgent = await scene.submit(priority="interactive")
         await turns()
@@ -372,6 +372,7 @@ async def test_a_run_that_waits_says_where_it_stands_and_starts_by_priority() ->
         assert scene.row(urgent).state is RunState.RUNNING
         for run in (first, batch, normal, urgent):
             await scene.end_of(run)
+            assert scene.final(run).type == "complete"
         assert list(scene.listener.ended) == [first.id, urgent.id, normal.id, batch.id]
         metrics = scene.row(batch).metrics
         assert metrics is not None

@@ -292,7 +292,6 @@ class Runner:
     # ── time ────────────────────────────────────────────────────────────────────────────────────
 
     def _arm(self, phase: str, limit_s: float | None, *, since: float) -> None:
-        self._disarm(phase)
         if limit_s is not None:
             left_s = max(0.0, since + limit_s - self._clock.monotonic())
             loop = asyncio.get_running_loop()

@@ -350,15 +350,14 @@ class Supervisor:
             return
         policy = runner.run.request.on_disconnect
         if policy == "cancel":
-            self._cancel_if_left(run)
+            self._left_for_good(run)
         elif isinstance(policy, CancelAfter):
             loop = asyncio.get_running_loop()
-            self._leave_timers[run] = loop.call_later(policy.cancel_after_s, self._cancel_if_left, run)
+            self._leave_timers[run] = loop.call_later(policy.cancel_after_s, self._left_for_good, run)
 
-    def _cancel_if_left(self, run: str) -> None:
+    def _left_for_good(self, run: str) -> None:
         self._leave_timers.pop(run, None)
-        if run in self._runners:
-            self._tasks.spawn(self._cancel_left(run), f"cancel {run}")
+        self._tasks.spawn(self._cancel_left(run), f"cancel {run}")
 
     async def _cancel_left(self, run: str) -> None:
         await self._cancel(run, "disconnect")
