@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -49,9 +50,21 @@ class HeldSink:
 
 
 class ColdLog:
-    """A log whose pages are in memory only when `warm()` says so; whatever is read otherwise takes a turn or more."""
+    """A log whose pages are in memory only when `warm()` says so; whatever is read otherwise takes a turn or more.
 
-    def __init__(self, warm: Callable[[], bool] = lambda: False, turn: Callable[[], Any] | None = None) -> None:
+    With `late_wakes` the log has moved for a while before its watchers hear of it.
+    """
+
+    def __init__(
+        self,
+        warm: Callable[[], bool] = lambda: False,
+        turn: Callable[[], Any] | None = None,
+        *,
+        late_wakes: bool = False,
+    ) -> None:
+        self._late_wakes = late_wakes
+        #: how many watch the log at this moment
+        self.watchers = 0
         self.warm_log = MemoryStorage().log
         self.reads = 0
         self.fault: BaseException | None = None
@@ -81,7 +94,20 @@ class ColdLog:
         return await self.warm_log.state(run)
 
     def watch(self, run: str, wake: Callable[[], None]) -> Callable[[], None]:
-        return self.warm_log.watch(run, wake)
+        self.watchers += 1
+        if self._late_wakes:
+            now, loop = wake, asyncio.get_running_loop()
+
+            def wake() -> None:
+                loop.call_soon(now)
+
+        stop = self.warm_log.watch(run, wake)
+
+        def stop_counted() -> None:
+            self.watchers -= 1
+            stop()
+
+        return stop_counted
 
     async def trim(self, run: str, first: int) -> None:
         await self.warm_log.trim(run, first)

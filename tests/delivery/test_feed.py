@@ -6,7 +6,7 @@ import asyncio
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headwater.delivery.feed import BLOCKS_BYTES_MAX, BLOCKS_MAX, Feed
@@ -229,9 +229,10 @@ _steps = st.lists(
 )
 
 
-@given(_steps, st.floats(0, 1), st.integers(0, 2**32), st.sampled_from([None, frozenset({"chunk"})]))
+@given(_steps, st.floats(0, 1), st.booleans(), st.integers(0, 2**32), st.sampled_from([None, frozenset({"chunk"})]))
+@example([("append", 1), ("join", 1), ("append", 2), ("join", 3)], 0.0, True, 0, None)
 def test_whatever_happens_each_reader_gets_each_record_once(
-    steps: list[tuple[str, int]], cold: float, seed: int, types: frozenset[str] | None
+    steps: list[tuple[str, int]], cold: float, late: bool, seed: int, types: frozenset[str] | None
 ) -> None:
     """Appends, full and drained sinks, late and leaving readers, pages in memory and on the disk, in any order (T2)."""
     chance = random.Random(seed)
@@ -240,7 +241,7 @@ def test_whatever_happens_each_reader_gets_each_record_once(
         async def turn() -> None:
             await asyncio.sleep(chance.random() / 100)  # paces: virtual time
 
-        readers = await opened(ColdLog(lambda: chance.random() >= cold, turn))
+        readers = await opened(ColdLog(lambda: chance.random() >= cold, turn, late_wakes=late))
         joined: list[tuple[int, Subscription, HeldSink]] = []
 
         def join(cursor: int) -> None:

@@ -19,19 +19,21 @@ from uvicorn.server import ServerState
 
 from headwater.api.answer import Asgi
 from headwater.api.connection import ConnectionLimits, HttpConnection
-from headwater.api.sockets import BACKLOG
+from headwater.api.sockets import BACKLOG, raise_file_limit
 
 KEEP_ALIVE_S = 15
 #: How long stopping may take after connections were cut and tasks cancelled.
 _LAST_S = 1.0
 _LOOK_S = 0.01
+#: Open files that are not clients: the database, its readers, connections to providers.
+_OTHER_FILES = 512
 
 
 class HttpServer:
     """Serves an ASGI application on listening sockets, from `start` to `stop`.
 
     Starts no task of its own; a request's task is uvicorn's. `connections_max` is how many clients
-    may be connected at once, whoever comes then is answered 503.
+    may be connected at once, whoever comes then is answered 503; None leaves files for the rest of the process.
     """
 
     def __init__(
@@ -67,6 +69,8 @@ class HttpServer:
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accepts connections from now on. The sockets are the server's to close."""
+        if self._config.limit_concurrency is None:
+            self._config.limit_concurrency = max(raise_file_limit() - _OTHER_FILES, _OTHER_FILES)
         self._config.load()
         self._refresh_date()
         loop = asyncio.get_running_loop()
