@@ -146,6 +146,14 @@ def test_every_record_fits_and_the_text_is_what_was_said(batches: list[list[ev.E
             assert recorded == {place: "".join(texts) for place, texts in said.items() if "".join(texts)}
 
 
+def test_what_a_run_folds_is_what_its_readers_will() -> None:
+    log: Any = NullLog()
+    recorder = Recorder(log, "r", 1, lambda: 0)
+    recorder.add([ev.ToolCall("i", "n\ud83d", "\ude80"), ev.Field("", (1, 2), True), ev.Context({"a": (3,)})])
+    assert recorder.fold.snapshot() == fold(map(ev.decode_record, log.payloads))
+    assert recorder.fold.snapshot().value == [1, 2]
+
+
 def test_log_probabilities_that_fit_no_record_are_left_out_and_the_text_is_kept() -> None:
     log: Any = NullLog()
     recorder = Recorder(log, "r", 1, lambda: 0)

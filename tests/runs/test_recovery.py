@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -205,8 +206,6 @@ async def test_a_clock_that_went_back_over_the_crash_gives_no_negative_times() -
 @virtual
 async def test_a_crash_at_any_moment_leaves_nothing_without_an_end(seed: int) -> None:
     """The medium is what was durable when the process died, at a moment that the seed chooses."""
-    import random
-
     chance = random.Random(seed)
     medium = MemoryMedium()
     async with Scene(
