@@ -102,10 +102,10 @@ class App:
 
     def why_not_ready(self) -> str | None:
         """None when new runs are taken, else a sentence why not."""
-        if self.parts.storage.failed is not None:
-            return "The storage has failed."
         if self.parts.supervisor.draining:
             return "The server is shutting down."
+        if self.parts.storage.failed is not None:
+            return "The storage has failed."
         if not self._serving:
             return "The server is starting."
         return None

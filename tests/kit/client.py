@@ -106,6 +106,8 @@ class Reader:
         self.cursor = 0
         self.payloads: list[bytes] = []
         self.connections = 0
+        #: set when the first record has come
+        self.begun = asyncio.Event()
         self._history = history
 
     @property
@@ -150,6 +152,7 @@ class Reader:
                 assert frame.id is not None
                 self.cursor = int(frame.id)
                 self.payloads.append(frame.data)
+                self.begun.set()
                 self._history.note(Got(self.name, number, self.cursor, frame.data))
                 if self.cursor == leave_at:
                     return "left"

@@ -1,0 +1,138 @@
+"""The composition root: a whole server in this process or in one of its own, begun and ended as users do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from headwater.app import EXIT_STORAGE, App
+from headwater.domain.run import LOCAL_OWNER, Run, RunRequest, RunState, new_run_id
+from headwater.errors import ConfigError, StorageFailed
+from headwater.settings import Settings, load_settings
+from headwater.storage.memory import MemoryMedium, MemoryStorage
+from tests.kit.client import Reader, call, start_run
+from tests.kit.history import History
+from tests.kit.product import Product
+from tests.kit.resources import Resources
+
+LONG = {"extra": {"simulated": {"words": 100_000, "delay_ms": 5}}}
+
+
+def settings_for(data: Path, **server: object) -> Settings:
+    return load_settings(None, {"data": data, "server": {"port": 0, **server}})
+
+
+@asynccontextmanager
+async def serving(settings: Settings, **more: object) -> AsyncIterator[App]:
+    app = App(settings, environ={}, **more)  # type: ignore[arg-type]  # keywords of App's own
+    await app.start()
+    try:
+        yield app
+    finally:
+        await app.stop(2.0)
+
+
+def port_of(app: App) -> int:
+    return int(app.url.rsplit(":", 1)[1])
+
+
+async def test_it_is_ready_when_started_and_not_before(data_dir: Path) -> None:
+    app = App(settings_for(data_dir), environ={})
+    assert app.why_not_ready() == "The server is starting."
+    await app.start()
+    assert app.why_not_ready() is None
+    assert (await call(port_of(app), "GET", "/readyz")).status == 200
+    await app.stop(1.0)
+    assert app.why_not_ready() == "The server is shutting down."
+
+
+async def test_it_gives_back_all_that_it_took(data_dir: Path) -> None:
+    resources = Resources()
+    before = resources.snapshot()
+    async with serving(settings_for(data_dir)) as app:
+        run = (await start_run(port_of(app))).json()["id"]
+        await Reader(run, History()).read_on(port_of(app))
+    assert resources.snapshot() == before
+
+
+async def test_a_second_server_on_the_same_data_is_refused(data_dir: Path) -> None:
+    async with serving(settings_for(data_dir)):
+        with pytest.raises(ConfigError, match=re.escape(str(data_dir))):
+            await App(settings_for(data_dir), environ={}).start()
+
+
+async def test_a_port_that_is_taken_lets_go_of_the_data(data_dir: Path, tmp_path: Path) -> None:
+    async with serving(settings_for(data_dir)) as app:
+        other = tmp_path / "other"
+        with pytest.raises(ConfigError):
+            await App(settings_for(other, port=port_of(app)), environ={}).start()
+        async with serving(settings_for(other)) as free:
+            assert free.why_not_ready() is None
+
+
+async def test_what_a_crash_left_is_ended_before_anyone_can_ask() -> None:
+    medium = MemoryMedium()
+    run = Run(new_run_id(), LOCAL_OWNER, RunRequest("simulated"), 1, RunState.RUNNING, epoch=1)
+    medium.runs[run.id] = run
+    app = App(settings_for(Path("unused")), environ={}, make=lambda settings, observer: MemoryStorage(medium))
+    await app.start()
+    stored = await app.parts.storage.runs.get(run.id)
+    await app.stop(1.0)
+    assert stored is not None
+    assert stored.state is RunState.FAILED
+    assert stored.snapshot is not None
+    assert stored.snapshot.error is not None
+    assert stored.snapshot.error.code == "INTERRUPTED"
+
+
+async def test_a_storage_that_fails_ends_the_server(data_dir: Path) -> None:
+    medium = MemoryMedium()
+    storage = MemoryStorage(medium)
+    async with serving(settings_for(data_dir), make=lambda settings, observer: storage) as app:
+        storage.fail(StorageFailed("the disk is gone"))
+        async with asyncio.timeout(10):
+            await app.ending.wait()
+        assert app.failed
+        assert app.why_not_ready() == "The storage has failed."
+        assert (await call(port_of(app), "GET", "/readyz")).status == 503
+
+
+async def test_a_missing_key_is_told_at_the_start(tmp_path: Path) -> None:
+    model = {"name": "m", "provider": "openai", "api_key_env": "NOT_THERE"}
+    async with Product(tmp_path / "data", config={"models": [model]}) as product:
+        assert "NOT_THERE" in product.log_text
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_runs_tells_readers_and_leaves(tmp_path: Path, number: signal.Signals) -> None:
+    product = Product(tmp_path / "data")
+    await product.start()
+    run = (await start_run(product.port, settings=LONG)).json()["id"]
+    reader = Reader(run, History())
+    reading = asyncio.create_task(reader.read(product.port))
+    await reader.begun.wait()
+    product.process.send_signal(number)
+    assert await product.process.wait() == 0
+    assert await reading == "end"
+    assert b'"code":"DRAINING"' in reader.payloads[-1]
+
+
+async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    product = Product(tmp_path / "data", config={"server": {"drain_s": 60}})
+    await product.start()
+    product.process.send_signal(signal.SIGSTOP)
+    product.process.send_signal(signal.SIGTERM)
+    product.process.send_signal(signal.SIGINT)
+    product.process.send_signal(signal.SIGCONT)
+    assert await product.process.wait() == 130
+
+
+def test_the_exit_code_of_a_failed_storage_is_the_systems_own() -> None:
+    assert EXIT_STORAGE == os.EX_IOERR
