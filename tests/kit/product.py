@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -40,9 +41,15 @@ def _literal(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
+#: The key that every product of a test has, and that must be nowhere when it ends (`Product.leaks`).
+CANARY_VARIABLE = "HEADWATER_TEST_PROVIDER_KEY"
+CANARY_KEY = "sk-canary-" + secrets.token_hex(16)
+
+
 def compatible_model(name: str, base_url: str, **more: Any) -> dict[str, Any]:
-    """A row for a server on loopback that speaks Chat Completions."""
-    return {"name": name, "provider": "openai_chat", "base_url": base_url, "allow_private": True, **more}
+    """A row for a server on loopback that speaks Chat Completions, called with the canary key."""
+    row = {"name": name, "provider": "openai_chat", "base_url": base_url, "allow_private": True}
+    return {**row, "api_key_env": CANARY_VARIABLE, **more}
 
 
 class Product:
@@ -62,7 +69,7 @@ class Product:
         self.url = f"http://127.0.0.1:{self.port}"
         self.starts = 0
         self._config = config or {}
-        self._environ = dict(environ or {})
+        self._environ = {CANARY_VARIABLE: CANARY_KEY, **(environ or {})}
         self._arguments = list(arguments)
         #: a command that the server runs under, e.g. strace
         self._wrapper = list(wrapper)
@@ -138,6 +145,12 @@ class Product:
         await self.start()
         return self
 
+    def leaks(self) -> list[Path]:
+        """Files that hold the canary key: the log, and everything in the data directory."""
+        files = [self.log_path, *(path for path in self.data.rglob("*") if path.is_file())]
+        return [path for path in files if path.exists() and CANARY_KEY.encode() in path.read_bytes()]
+
     async def __aexit__(self, *_: object) -> None:
         if self._process is not None:
             await self.kill()
+        assert not self.leaks(), "the provider's key was written down"
