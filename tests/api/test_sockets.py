@@ -40,6 +40,7 @@ def test_a_name_without_an_address_is_refused(host: str) -> None:
         listen(host, 0)
 
 
+@pytest.mark.linux
 def test_a_name_is_served_on_all_its_addresses_and_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
     def both(host: str, port: object, **options: object) -> list[object]:
         return [(0, 0, 0, "", ("127.0.0.1", 0)), (0, 0, 0, "", ("127.0.0.2", 0)), (0, 0, 0, "", ("127.0.0.1", 0))]
@@ -70,6 +71,29 @@ def test_a_machine_without_ipv6_listens_on_the_rest(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sockets, "_listen_on", without)
     [listening] = listen("localhost", 0)
     listening.close()
+
+
+@pytest.mark.linux
+@pytest.mark.parametrize("tries", [1, 100])
+def test_a_chosen_port_that_is_taken_on_the_other_address(tries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another port is chosen, some times; then it is said."""
+    bind, taken = sockets._listen_on, iter(range(tries))
+
+    def sometimes(address: str, port: int) -> socket.socket:
+        if address == "127.0.0.2" and next(taken, None) is not None:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+        return bind(address, port)
+
+    monkeypatch.setattr(sockets, "_loopback_addresses", lambda host: ["127.0.0.1", "127.0.0.2"])
+    monkeypatch.setattr(sockets, "_listen_on", sometimes)
+    if tries == 1:
+        listening = listen("localhost", 0)
+        assert len({each.getsockname()[1] for each in listening}) == 1
+        for each in listening:
+            each.close()
+    else:
+        with pytest.raises(ConfigError, match="No port is free"):
+            listen("localhost", 0)
 
 
 def test_a_taken_port_is_named() -> None:

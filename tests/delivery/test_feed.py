@@ -185,6 +185,14 @@ async def test_bytes_that_are_no_record_are_never_served_and_wake_nobody_else_up
     assert len(readers.tasks.failures) == 1
 
 
+async def test_what_comes_before_bytes_that_are_no_record_is_served() -> None:
+    readers = await opened(ColdLog())
+    await readers.append(*[record(seq, "x" * 20_000) for seq in (1, 2)], b'{"seq":3,"t":0,"type":"chunk","data":7}')
+    _, sink = readers.join(view=View(SSE, None, 3))
+    await readers.settle()
+    assert (seqs(sink.body), sink.aborted) == ([1], True), "the block before the one that can not be made"
+
+
 async def test_a_deleted_run_ends_its_readers() -> None:
     readers = await opened()
     await readers.append(*records(2))

@@ -125,6 +125,14 @@ def test_coalescing_stops_where_the_present_begins_and_where_an_attempt_supersed
     assert rest.data == View(SSE).render(Page(4, page.payloads[4:], 5, False)).data
 
 
+def test_a_filter_over_coalesced_text_moves_the_cursor_too() -> None:
+    page = page_of([*chunks("a", "b"), ev.Status("x"), *chunks("c", "d")])
+    block = View(SSE, frozenset({"status"}), 5).render(page)
+    assert [(i, r.seq) for i, r in shown(block.data)] == [("3", 3)]
+    assert block.data.endswith(b"\n\nid: 5\n\n")
+    assert block.last == 5
+
+
 def test_what_carries_more_than_text_is_not_merged() -> None:
     events: list[ev.Event] = [ev.Chunk("a", 0, logprobs=[1]), ev.Chunk("b", 0), ev.Chunk("c", 0, call=2)]
     block = View(SSE, None, 3).render(page_of(events))

@@ -238,9 +238,6 @@ class HttpConnection(HttpToolsProtocol):
 
     # ── refusals ────────────────────────────────────────────────────────────────────────────────
 
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(400, ErrorCode.BAD_REQUEST, msg)
-
     def _refuse(self, status: int, code: ErrorCode, detail: str) -> None:
         """Answers what never became a request, and closes. In the middle of another answer it can only cut."""
         answering = self._answering
