@@ -59,6 +59,10 @@ def seen_is_durable(facts: Facts) -> Found:
     for name, client in facts.clients.items():
         run = facts.runs[client.run]
         yield from ((name, words) for words in Read(client, run).before_durable())
+    for run in facts.runs.values():
+        for look, durable_tail in run.looks:
+            if run.durable_noted and look.seq > durable_tail:
+                yield look.client, f"was shown a snapshot at {look.seq} when only {durable_tail} was durable"
 
 
 def exactly_once_in_order(facts: Facts) -> Found:
@@ -68,6 +72,9 @@ def exactly_once_in_order(facts: Facts) -> Found:
         known = shared.setdefault(run.id, {})
         yield from ((name, words) for words in Read(client, run, known).faults())
     for run in facts.runs.values():
+        for look, _ in run.looks:
+            if run.log is not None and look.text != (text := answer_text(run.records[: look.seq])):
+                yield look.client, f"the snapshot at {look.seq} says {_short(look.text)}, the log {_short(text)}"
         if run.malformed:
             yield run.id, f"the log holds something that is no record: {run.malformed}"
         last_t = 0
@@ -97,6 +104,11 @@ def one_end(facts: Facts) -> Found:
                 yield run.id, f"the row's text is {_short(run.row.text)}, the log's {_short(text)}"
     for run in facts.runs.values():
         yield from _end_after_restart(facts, run)
+        ended: str | None = None
+        for look, _ in run.looks:
+            if ended is not None and look.state != ended:
+                yield run.id, f"was shown as {ended}, and as {look.state} later"
+            ended = look.state if look.state in STATES.values() else None
 
 
 def _end_after_restart(facts: Facts, run: Run) -> Found:
@@ -124,6 +136,8 @@ def honest_end(facts: Facts) -> Found:
                 yield run.id, "complete, though its upstream's stream was not whole"
             if answer is not None and text != answer:
                 yield run.id, f"complete with {_short(text)}, not {_short(answer)}"
+        elif run.final.type == "cancelled" and run.submitted and not _cancellable(run, run.final.data["by"]):
+            yield run.id, f"cancelled by {run.final.data['by']}, though nobody asked for it"
         elif (length := run.final.data.get("partial_bytes", 0)) != len(text.encode()):
             yield run.id, f"the partial has {len(text.encode())} bytes, the final record says {length}"
         if alone and len(calls) == 1:
@@ -132,6 +146,10 @@ def honest_end(facts: Facts) -> Found:
         complete = [run for run in facts.runs_of(prompt) if run.final and run.final.type == "complete"]
         if len(complete) > sum(call.whole is True for call in calls.values()):
             yield prompt, f"{len(complete)} runs complete, more than whole streams of their upstream"
+
+
+def _cancellable(run: Run, by: str) -> bool:
+    return run.cancel_asked if by == "user" else not run.submitted[0].stays
 
 
 def _kept(facts: Facts, run: Run, text: str, call: Upstream) -> Iterator[str]:

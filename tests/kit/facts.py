@@ -28,12 +28,15 @@ class Run:
         self.first_at = first_at
         self.prompt: str | None = None
         self.submitted: list[seen.Submitted] = []
+        self.cancel_asked = False
         self.cancelled_at: list[float] = []
         self.deleted = False
         self.durable_tail = 0
         #: None where nobody looked below the log
         self.final_at: float | None = None
         self.durable_noted = False
+        #: with the durable tail at the time
+        self.looks: list[tuple[seen.Looked, int]] = []
         self.writes: list[seen.Claimed | seen.Appended] = []
         self.row: seen.RowFound | None = None
         self.log: seen.LogFound | None = None
@@ -131,8 +134,10 @@ class Facts:
         run: Run,
         at: float,
         what: seen.Submitted
+        | seen.CancelAsked
         | seen.Cancelled
         | seen.Deleted
+        | seen.Looked
         | seen.Durable
         | seen.Claimed
         | seen.Appended
@@ -143,10 +148,15 @@ class Facts:
             case seen.Submitted():
                 run.submitted.append(what)
                 run.prompt = what.prompt or run.prompt
+            case seen.CancelAsked():
+                run.cancel_asked = True
+            case seen.Looked():
+                run.looks.append((what, run.durable_tail))
             case seen.Cancelled():
+                run.cancel_asked = True
                 run.cancelled_at.append(at)
             case seen.Deleted():
-                run.deleted = True
+                run.cancel_asked = run.deleted = True
             case seen.Durable():
                 run.durable_noted = True
                 run.durable_tail = what.tail

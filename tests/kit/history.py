@@ -26,6 +26,7 @@ class Submitted(Observation, frozen=True):
     """A start was answered with this run, whether it made the run or an earlier one with the same key did.
 
     `total_s` is the run's limit, `answer` the text that it has if it completes; None for what is not to be checked.
+    `stays` says that it goes on when its readers leave.
     """
 
     run: str
@@ -33,6 +34,13 @@ class Submitted(Observation, frozen=True):
     key: str | None = None
     total_s: float | None = None
     answer: str | None = None
+    stays: bool = False
+
+
+class CancelAsked(Observation, frozen=True):
+    """A cancel is about to be asked for; without an answer it may have been accepted or not."""
+
+    run: str
 
 
 class Cancelled(Observation, frozen=True):
@@ -77,6 +85,16 @@ class Closed(Observation, frozen=True):
     connection: int
     how: How
     code: str = ""
+
+
+class Looked(Observation, frozen=True):
+    """A client asked for the run itself: its row's state, and its snapshot's seq and text."""
+
+    run: str
+    client: str
+    state: str
+    seq: int
+    text: str
 
 
 class Durable(Observation, frozen=True):
@@ -180,11 +198,13 @@ class Counted(Observation, frozen=True):
 
 Seen = (
     Submitted
+    | CancelAsked
     | Cancelled
     | Deleted
     | Opened
     | Got
     | Closed
+    | Looked
     | Durable
     | Claimed
     | Appended

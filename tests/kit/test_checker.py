@@ -63,6 +63,8 @@ def good(events: list[ev.Event] = EVENTS, prompt: str = "p1") -> History:
         history.note(seen.Durable(RUN, seq, closed=seq == len(payloads)))
         history.note(seen.Got("c1", 1, seq, payload))
         history.note(seen.Got("c2", 1 if seq < 3 else 2, seq, payload))
+        if seq == 3 and events is EVENTS:
+            history.note(seen.Looked(RUN, "api", "running", 3, "The snow "))
         if seq == 2:
             history.note(seen.Closed("c2", 1, "cut"))
             history.note(seen.Opened(RUN, "c2", 2, after=2))
@@ -287,10 +289,45 @@ def cancel_lost_in_a_crash(entries: Entries) -> None:
         insert(entries, place, what, at - before_s)
 
 
+def _look(entries: Entries, state: str, seq: int, text: str) -> None:
+    insert(entries, index(entries, seen.Durable, tail=3) + 1, seen.Looked(RUN, "api", state, seq, text))
+
+
+def shown_before_durable(entries: Entries) -> None:
+    _look(entries, "running", 4, "The snow melts.")
+
+
+def shown_otherwise(entries: Entries) -> None:
+    _look(entries, "running", 3, "The rain ")
+
+
+def ended_and_not(entries: Entries) -> None:
+    _look(entries, "running", 3, "The snow ")
+    _look(entries, "completed", 3, "The snow ")
+
+
+def _cancelled(entries: Entries, by: ev.CancelledBy) -> None:
+    _cut(entries, 4, 0)
+    final = ev.Cancelled(by, len("The snow melts."))
+    replace(entries, index(entries, seen.LogFound), log_of([*EVENTS[:4], final]))
+    replace(entries, index(entries, seen.RowFound), seen.RowFound(RUN, "cancelled", "p1"))
+
+
+def cancelled_by_nobody(entries: Entries) -> None:
+    _cancelled(entries, "user")
+
+
+def cancelled_though_it_stays(entries: Entries) -> None:
+    _cancelled(entries, "disconnect")
+    replace(entries, index(entries, seen.Submitted), seen.Submitted(RUN, "p1", "key", stays=True))
+
+
 PLANTED: list[tuple[str, Callable[[Entries], None]]] = [
     ("I1", got_before_durable),
     ("I1", got_what_is_gone),
     ("I1", cursor_unknown),
+    ("I1", shown_before_durable),
+    ("I2", shown_otherwise),
     ("I2", gap),
     ("I2", duplicate),
     ("I2", reorder),
@@ -303,12 +340,15 @@ PLANTED: list[tuple[str, Callable[[Entries], None]]] = [
     ("I2", told_too_early),
     ("I2", filtered_too_much),
     ("I2", time_goes_back),
+    ("I3", ended_and_not),
     ("I3", two_finals),
     ("I3", no_final),
     ("I3", after_the_final),
     ("I3", row_differs),
     ("I3", row_text_differs),
     ("I3", late_after_restart),
+    ("I4", cancelled_by_nobody),
+    ("I4", cancelled_though_it_stays),
     ("I4", not_whole),
     ("I4", never_ended),
     ("I4", other_answer),

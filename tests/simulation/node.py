@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from headwater.clock import Clock
 from headwater.delivery.hub import Hub
-from headwater.domain.run import Owner
+from headwater.domain.run import Owner, Run
+from headwater.domain.snapshot import Snapshot
 from headwater.errors import NotFoundError
 from headwater.runs.supervisor import Supervisor
 from headwater.storage.contract import Page
@@ -113,6 +114,13 @@ class Node:
         if await self.storage.runs.get(run) is None:
             raise NotFoundError("There is no such run.")
         return await self.hub.page(run, after, wait_ms, limit)
+
+    async def look(self, run: str) -> tuple[Run, Snapshot]:
+        """Answers with a run and its snapshot."""
+        found = await self.storage.runs.get(run)
+        if found is None:
+            raise NotFoundError("There is no such run.")
+        return found, await self.hub.snapshot(found)
 
     def _handle(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)

@@ -52,6 +52,10 @@ class Group:
         self._tasks[task] = None
         return task
 
+    def forget(self, task: asyncio.Task[Any]) -> None:
+        """Its end is of no interest any more."""
+        del self._tasks[task]
+
     async def finish(self, within_s: float) -> list[asyncio.Task[Any]]:
         """Waits for all, those that come meanwhile too; cancels and returns the ones that take longer."""
         loop = asyncio.get_running_loop()

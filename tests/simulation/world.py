@@ -15,7 +15,19 @@ from headwater.domain.message import Message
 from headwater.domain.run import CancelAfter, Limits, OnDisconnect, RunRequest, is_ended
 from headwater.errors import ConflictError, NotFoundError, RefusedError
 from headwater.storage.contract import IdempotencyKey
-from tests.kit.history import Cancelled, Counted, Deleted, Down, History, LogFound, RowFound, Submitted, Up
+from tests.kit.history import (
+    CancelAsked,
+    Cancelled,
+    Counted,
+    Deleted,
+    Down,
+    History,
+    LogFound,
+    Looked,
+    RowFound,
+    Submitted,
+    Up,
+)
 from tests.kit.virtual import VirtualClock, run_virtual
 from tests.simulation.client import Client, habits
 from tests.simulation.disk import Disk, SimulatedStorage
@@ -98,15 +110,19 @@ class World:
 
     async def _start(self, storage: SimulatedStorage) -> None:
         """A server on a storage that is open or not; it takes requests when it has recovered."""
-        name = f"node {len(self._nodes) + 1}"
-        node = Node(name, storage, self._models, self._attempts, self._clock, self._history, self._slots)
-        self._nodes.append(node)
+        node = self._make(storage)
         if storage.medium.held_by is not storage:
             await storage.open()
         self._history.note(Up())
         await node.supervisor.recover()
         self._node = node
         self._serving.set()
+
+    def _make(self, storage: SimulatedStorage) -> Node:
+        name = f"node {len(self._nodes) + 1}"
+        node = Node(name, storage, self._models, self._attempts, self._clock, self._history, self._slots)
+        self._nodes.append(node)
+        return node
 
     def _withdraw(self) -> Node:
         node = self._node
@@ -128,6 +144,9 @@ class World:
 
     async def _strike(self, trouble: Callable[[], Awaitable[None]]) -> None:
         """One after the other: each finds a server that takes requests."""
+        if trouble == self._fill_up:
+            await trouble()  # that may come at any time
+            return
         async with self._striking:
             await trouble()
 
@@ -136,7 +155,21 @@ class World:
         node.kill()
         self._burials.start(node.bury())
         await pause(self._chance.uniform(0.0, 0.5))
+        while self._chance.random() < 0.25:
+            await self._die_while_starting()
         await self._start(self._disk.engine())
+
+    async def _die_while_starting(self) -> None:
+        """A server is killed in the middle of its recovery."""
+        node = self._make(self._disk.engine())
+        await node.storage.open()
+        self._history.note(Up())
+        starting = self._burials.start(node.supervisor.recover())
+        await pause(self._chance.uniform(0.0, 0.05))
+        node.kill()
+        starting.cancel()
+        self._burials.forget(starting)
+        self._burials.start(node.bury())
 
     async def _break(self) -> None:
         """The disk fails, the server stops itself, and the next one finds a disk that works."""
@@ -153,6 +186,9 @@ class World:
         """Another server believes that this one is dead; it was only frozen, and goes on."""
         old = self._withdraw()
         old.cut_off()
+        # One engine holds a medium, so in truth no run is made behind the back of who takes over.
+        while old.supervisor._arriving:
+            await pause(0.005)
         await self._start(old.storage)
         self._burials.start(self._wake_and_stop(old))
 
@@ -168,7 +204,7 @@ class World:
 
     async def _drain(self) -> None:
         node = await self.serving()
-        await node.drain()
+        assert await node.drain() or node.storage.full, "a drain did not end all runs in time"
         self._withdraw()
         await node.storage.close()
         self._history.note(Down("drain"))
@@ -192,6 +228,8 @@ class World:
         for run in {run: None for run in [await each for each in asking] if run is not None}:
             for reader in range(chance.choice((0, 1, 2, 3))):
                 self._follow(f"reader {number}.{reader} of {run[-4:]}", run)
+            if chance.random() < 0.3:
+                self._others.start(self._watch(f"watcher {number} of {run[-4:]}", run))
             if chance.random() < 0.35:
                 await pause(chance.uniform(0.0, 1.0))
                 await self._cancel(run)
@@ -235,7 +273,9 @@ class World:
                 if key is None:
                     return None
             else:
-                self._history.note(Submitted(run.id, prompt, key, request.limits.total_s, answer))
+                self._history.note(
+                    Submitted(run.id, prompt, key, request.limits.total_s, answer, request.on_disconnect == "continue")
+                )
                 return run.id
             await pause(self._chance.uniform(0.1, 0.5))
         return None
@@ -250,8 +290,20 @@ class World:
 
         self._readers.start(follow())
 
+    async def _watch(self, name: str, run: str) -> None:
+        """Looks at the run itself, again and again."""
+        for _ in range(self._chance.randrange(1, 8)):
+            await pause(self._chance.uniform(0.0, 0.3))
+            node = await self.serving()
+            try:
+                row, snapshot = await node.call(node.look(run))
+            except (Lost, RefusedError):
+                continue
+            self._history.note(Looked(run, name, row.state, snapshot.seq, snapshot.text))
+
     async def _cancel(self, run: str) -> None:
         node = await self.serving()
+        self._history.note(CancelAsked(run))
         try:
             found = await node.call(node.supervisor.cancel(run, OWNER))
         except (Lost, RefusedError):
