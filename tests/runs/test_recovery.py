@@ -14,7 +14,7 @@ from headwater.domain.message import Usage
 from headwater.domain.run import LOCAL_OWNER, Run, RunState
 from headwater.errors import Fenced, LogCorrupt, StorageError
 from headwater.runs.recorder import Recorder
-from headwater.runs.recovery import SIDE_BY_SIDE, Recovered
+from headwater.runs.recovery import Recovered
 from headwater.storage.memory import MemoryMedium
 from tests.runs.scene import Scene, pause, silent, turns, virtual, words
 
@@ -93,8 +93,9 @@ async def test_a_row_without_a_log_ends_too() -> None:
     (name,) = medium.runs
     del medium.logs[name]
     async with Scene(medium=medium) as scene:
+        scene.clock.jump(-3600)
         assert await scene.supervisor.recover() == Recovered(interrupted=1)
-        assert scene.types(name) == ["error"]
+        assert [(r.t, r.event.type) for r in scene.records(name)] == [(0, "error")]
 
 
 @virtual
@@ -186,7 +187,7 @@ async def test_many_runs_end_side_by_side() -> None:
     async with Scene(medium=medium, commit_delay=lambda: 0.01) as scene:
         began = scene.clock.monotonic()
         assert (await scene.supervisor.recover()).interrupted == 300
-        assert scene.clock.monotonic() - began < 300 / SIDE_BY_SIDE * 0.1
+        assert scene.clock.monotonic() - began < 2.0
         assert all(row.state is RunState.FAILED for row in medium.runs.values())
 
 
