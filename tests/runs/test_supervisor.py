@@ -167,7 +167,7 @@ async def test_a_cancel_of_a_run_that_is_still_arriving_is_not_lost() -> None:
 
 
 @virtual
-async def test_a_cancel_that_can_not_be_noted_still_stops_the_work() -> None:
+async def test_a_cancel_that_can_not_be_noted_still_stops_the_work_and_is_not_acknowledged() -> None:
     async with Scene(silent()) as scene:
 
         async def refused(*_: Any) -> Any:
@@ -176,7 +176,9 @@ async def test_a_cancel_that_can_not_be_noted_still_stops_the_work() -> None:
         run = await scene.submit()
         rows: Any = scene.storage.runs
         rows.request_cancel = refused
-        assert (await scene.supervisor.cancel(run.id, LOCAL_OWNER)).id == run.id
+        with pytest.raises(UnavailableError) as caught:
+            await scene.supervisor.cancel(run.id, LOCAL_OWNER)
+        assert caught.value.code is ErrorCode.STORAGE
         await scene.end_of(run)
         assert scene.final(run).type == "cancelled"
 

@@ -287,15 +287,20 @@ class Supervisor:
     async def cancel(self, run: str, owner: Owner) -> Run:
         """Notes durably that a cancel was asked for, and stops the run; returns it as it then stands.
 
-        An ended run is returned as it is. Raises `NotFoundError`.
+        An ended run is returned as it is. Raises `NotFoundError`, and `UnavailableError` where the
+        run was told to stop but that could not be noted: a start after a crash would not know of it.
         """
         found = await self._owned(run, owner)
         if is_ended(found.state):
             return found
-        return await self._see_through(self._cancel(run, "user"), f"cancel {run}") or found
+        noted = await self._see_through(self._cancel(run, "user"), f"cancel {run}")
+        if noted is None:
+            await self._owned(run, owner)
+            raise UnavailableError("The cancel could not be stored.", code=ErrorCode.STORAGE)
+        return noted
 
     async def _cancel(self, run: str, by: ev.CancelledBy) -> Run | None:
-        """Durable first: a crash between the two must end the run as cancelled."""
+        """Durable first: a crash between the two must end the run as cancelled. None where it could not be noted."""
         await self._arrived(run)
         noted: Run | None = None
         try:
