@@ -48,6 +48,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(not_linux)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows what a test wants read though it passed: `record_property("note", …)`; it comes from every worker."""
+    passed = terminalreporter.stats.get("passed", [])
+    notes = [str(value) for report in passed for name, value in report.user_properties if name == "note"]
+    if notes:
+        terminalreporter.section("notes")
+        for note in notes:
+            terminalreporter.write_line(note)
+
+
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     """A fresh data directory, as the server would make it: readable by its owner only."""
