@@ -233,6 +233,22 @@ async def test_half_a_request_behind_a_stream_is_not_timed_out() -> None:
         assert not app.ended.is_set()
 
 
+def test_a_client_that_stays_after_its_refusal_is_cut(on_loop: OnLoop) -> None:
+    """It has been told and the server has ended; what it still sends is dropped, for a while."""
+
+    async def scene() -> None:
+        async with serving(Echo(), LIMITS) as served, served.connection() as (reader, writer):
+            writer.write(b"hello\r\n\r\n")
+            assert problem_in(await reader.read())["status"] == 400
+            while True:
+                writer.write(b"more")
+                await asyncio.sleep(0.01)  # paces: until it is cut; the test's own limit is the only one
+                if not served.server.connections:
+                    break
+
+    on_loop(scene())
+
+
 def test_a_connection_says_when_it_is_full_and_when_it_has_drained(on_loop: OnLoop) -> None:
     async def scene() -> None:
         app = Stream()

@@ -47,6 +47,8 @@ class ConnectionLimits(NamedTuple):
     write_low_bytes: int = 8 * 1024
     #: for how long the peer may take none of a complete answer's last bytes
     linger_s: float = 15.0
+    #: what is read and dropped after a refusal: a reset for unread bytes would take the refusal with it
+    dropped_bytes_max: int = 1024 * 1024
 
 
 class _Phase(Enum):
@@ -84,6 +86,8 @@ class HttpConnection(HttpToolsProtocol):
         self._head_begun = False
         #: the request that is being answered; uvicorn's `cycle` is the one that was parsed last
         self._answering: RequestResponseCycle | None = None
+        self._refused = False
+        self._dropped_bytes = 0
         self._refusal: tuple[int, ErrorCode, str] | None = None
 
     # ── delivery's Connection ───────────────────────────────────────────────────────────────────
@@ -135,6 +139,11 @@ class HttpConnection(HttpToolsProtocol):
             self._resume()
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            self._dropped_bytes += len(data)
+            if self._dropped_bytes > self._limits.dropped_bytes_max:
+                self.abort()
+            return
         self._unset_keepalive_if_required()
         self._data_at = self.loop.time()
         if self._phase is not _Phase.BODY:
@@ -239,7 +248,7 @@ class HttpConnection(HttpToolsProtocol):
     # ── refusals ────────────────────────────────────────────────────────────────────────────────
 
     def _refuse(self, status: int, code: ErrorCode, detail: str) -> None:
-        """Answers what never became a request, and closes. In the middle of another answer it can only cut."""
+        """Answers what never became a request, and ends. In the middle of another answer it can only cut."""
         answering = self._answering
         if answering is not None and not answering.response_complete:
             if answering.response_started or answering is not self.cycle or self._phase is not _Phase.BODY:
@@ -258,9 +267,12 @@ class HttpConnection(HttpToolsProtocol):
             (b"connection", b"close"),
         ]
         lines += [b"%b: %b\r\n" % header for header in headers]
+        self._refused = True
+        self._enter(_Phase.NOTHING)
         self.transport.write(b"".join([*lines, b"\r\n", answer.body]))
-        self.transport.close()
-        self._end_when_written()
+        self.transport.write_eof()
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self._limits.linger_s, self.abort)
 
 
 _HEAD_TOO_LARGE = "The request line and headers are too large."
