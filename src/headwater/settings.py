@@ -64,6 +64,9 @@ class ModelSettings(_Section):
     model: str | None = None
     api_key_env: str | None = None
     allow_private: bool = False
+    #: how long it may be silent, where a run does not say otherwise; off by default
+    first_token_s: float | None = Field(default=None, gt=0, le=3600)
+    idle_s: float | None = Field(default=None, gt=0, le=3600)
 
 
 class Settings(BaseSettings):

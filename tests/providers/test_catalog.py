@@ -6,7 +6,7 @@ import pytest
 from headwater.domain.message import GenerationRequest, Message, Settings
 from headwater.errors import BadRequestError, ConfigError, ErrorCode, ProviderError, UnsupportedError
 from headwater.providers.catalog import SERVERS, Catalog, ModelRow
-from headwater.providers.contract import Finish
+from headwater.providers.contract import Finish, Silence
 from headwater.providers.egress import check_base_url
 from headwater.providers.simulated import Simulated
 from tests.kit.upstream import ScriptedUpstream, chat_stream
@@ -105,6 +105,14 @@ class TestRowsThatCanNotBeUsed:
             Catalog.from_rows([row(api_key_env="MY_KEY")], {"MY_KEY": f"{CANARY} {CANARY}"})
         assert "MY_KEY" in caught.value.message
         assert CANARY not in caught.value.message
+
+
+def test_a_row_says_how_long_its_model_may_be_silent() -> None:
+    catalog = Catalog.from_rows([row("slow", first_token_s=90.0, idle_s=30.0), row("plain")], {})
+    assert catalog.silence("slow") == Silence(90.0, 30.0)
+    assert catalog.silence("plain") == catalog.silence("simulated") == Silence()
+    with pytest.raises(BadRequestError):
+        catalog.silence("nobody")
 
 
 class TestKeys:

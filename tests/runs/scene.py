@@ -13,7 +13,7 @@ from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest, Message, Usage
 from headwater.domain.run import LOCAL_OWNER, Limits, Run, RunRequest
 from headwater.errors import BadRequestError
-from headwater.providers.contract import Finish, Item, Provider
+from headwater.providers.contract import Finish, Item, Provider, Silence
 from headwater.runs.supervisor import Supervisor, Tasks
 from headwater.storage.contract import IdempotencyKey, Storage, wait
 from headwater.storage.memory import MemoryMedium, MemoryStorage
@@ -110,11 +110,15 @@ class OneProvider:
 
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
+        self.patience = Silence()
 
     def resolve(self, name: str) -> tuple[Provider, str]:
         if name == "none":
             raise BadRequestError("no such model", pointer="/model")
         return self.provider, f"upstream-{name}"
+
+    def silence(self, name: str) -> Silence:
+        return self.patience
 
 
 class Listener(SilentObserver):

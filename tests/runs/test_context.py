@@ -12,7 +12,7 @@ import structlog
 from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest, Usage
 from headwater.errors import BadRequestError, ErrorCode, ProviderError, Truncated
-from headwater.providers.contract import Finish, Item
+from headwater.providers.contract import Finish, Item, Silence
 from headwater.runs.context import CLOSE_S, Context, close_stream
 from headwater.runs.ending import RESULT_BYTES_MAX
 from tests.kit.virtual import VirtualClock
@@ -25,7 +25,7 @@ class Stage:
     def __init__(self, play: Play) -> None:
         self.provider = ScriptedProvider(play)
         self.listener = Listener()
-        self.phases: list[bool] = []
+        self.phases: list[Silence | None] = []
         clock = VirtualClock(asyncio.get_running_loop())
         asked = request(connect_s=4.5)
         self.context = Context("r", asked, OneProvider(self.provider), clock, self.listener, self.phases.append)
@@ -52,7 +52,7 @@ async def test_a_call_is_announced_passed_on_and_ended() -> None:
     ]
     assert [call.model for call in stage.provider.calls] == ["upstream-m"]
     assert stage.provider.connect_s == [4.5]
-    assert stage.phases == [True, False]
+    assert stage.phases == [Silence(), None]
     assert (stage.context.calls, stage.context.unfinished_answers, stage.context.finish_reason) == (1, [], "length")
     assert [(call.model, call.code) for call in stage.listener.calls] == [("upstream-m", None)]
 
@@ -97,7 +97,7 @@ async def test_a_call_that_does_not_reach_its_end_is_told_of(raised: Exception |
         await stage.read()
     assert [call.code for call in stage.listener.calls] == [code]
     assert stage.context.unfinished_answers == [1]
-    assert stage.phases == [True, False]
+    assert stage.phases == [Silence(), None]
     assert stage.provider.open == 0
 
 

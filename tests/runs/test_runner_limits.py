@@ -13,7 +13,7 @@ from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest
 from headwater.domain.run import RunRequest, RunState
 from headwater.errors import ErrorCode, ProviderError
-from headwater.providers.contract import Finish, Item
+from headwater.providers.contract import Finish, Item, Silence
 from headwater.runs.runner import STOP_TRIES, STOP_TRY_S
 from headwater.workflows.contract import RunContext
 from tests.runs.scene import Play, Scene, pause, silent, virtual, words
@@ -47,6 +47,21 @@ async def test_a_limit_ends_the_run_and_keeps_the_partial(
         assert row.state is RunState.FAILED
         assert row.snapshot is not None
         assert row.snapshot.text == partial
+
+
+@pytest.mark.parametrize(
+    ("play", "phase"), [(silent(), "first_token"), (silent(["some"]), "idle")], ids=["first token", "idle"]
+)
+@pytest.mark.parametrize(("own_s", "ends_s"), [(None, 3.0), (5.0, 5.0)], ids=["the model's", "the run's own"])
+@virtual
+async def test_a_model_has_limits_for_runs_that_set_none(
+    play: Play, phase: str, own_s: float | None, ends_s: float
+) -> None:
+    async with Scene(play) as scene:
+        scene.models.patience = Silence(first_token_s=3.0, idle_s=3.0)
+        run = await scene.submit(first_token_s=own_s, idle_s=own_s)
+        records = await scene.end_of(run)
+        assert (scene.error(run).phase, records[-1].t) == (phase, int(ends_s * 1000))
 
 
 @virtual

@@ -10,7 +10,7 @@ from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest, Usage
 from headwater.domain.run import RunRequest
 from headwater.errors import BadRequestError, ErrorCode, ProviderError, Truncated
-from headwater.providers.contract import Finish, Item
+from headwater.providers.contract import Finish, Item, Silence
 from headwater.workflows.contract import RunContext
 from tests.kit.history import History, UpstreamCalled, UpstreamEnded, UpstreamHeard, UpstreamSaid
 from tests.simulation.virtual import pause
@@ -62,6 +62,10 @@ class ScriptedProvider:
         self.open = 0
         self._history = history
         self._calls = 0
+
+    def silence(self, name: str) -> Silence:
+        """As `Models.silence`: it may be silent for ever."""
+        return Silence()
 
     def resolve(self, name: str) -> tuple[ScriptedProvider, str]:
         """As `Models.resolve`: it is behind every name."""

@@ -17,7 +17,7 @@ import msgspec
 from headwater.domain.message import GenerationRequest
 from headwater.errors import BadRequestError, ConfigError
 from headwater.providers import simulated
-from headwater.providers.contract import ModelInfo, Provider
+from headwater.providers.contract import ModelInfo, Provider, Silence
 from headwater.providers.egress import Egress, Resolve
 from headwater.providers.http import Auth, HttpProvider, Limits
 from headwater.providers.openai_chat import OpenAIChat, Quirks
@@ -135,6 +135,9 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     model: str | None = None
     api_key_env: str | None = None
     allow_private: bool = False
+    #: limits of a run that sets none of its own (PROTOCOL, `limits`)
+    first_token_s: float | None = None
+    idle_s: float | None = None
 
 
 class CheckedProvider(Provider, Protocol):
@@ -150,6 +153,7 @@ class Route(NamedTuple):
 
     info: ModelInfo
     provider: CheckedProvider
+    silence: Silence = Silence()
 
 
 class Catalog:
@@ -190,6 +194,10 @@ class Catalog:
         """Who calls a model, and the name that they know it by. Raises `BadRequestError` for an unknown one."""
         route = self._route(name)
         return route.provider, route.info.model
+
+    def silence(self, name: str) -> Silence:
+        """How long a model may be silent. Raises `BadRequestError` for an unknown one."""
+        return self._route(name).silence
 
     def check(self, request: GenerationRequest) -> None:
         """Refuses a request that its model can not do, before anything begins. `request.model` is the caller's name.
@@ -251,7 +259,7 @@ class _Builder:
         if key_env is not None and not self._key(key_env):
             self.warnings.append(f"The model `{row.name}` can not be called: `{key_env}` is not set.")
         info = ModelInfo(row.name, row.provider, row.model or row.name, _capabilities(server.quirks))
-        return Route(info, self._providers[known])
+        return Route(info, self._providers[known], Silence(row.first_token_s, row.idle_s))
 
     def _auth(self, server: ServerRow, key_env: str | None) -> Auth:
         value = self._key(key_env) if key_env else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -98,7 +98,11 @@ class ModelInfo(NamedTuple):
     capabilities: Sequence[str] = ()
 
 
-Phase = Literal["connecting", "waiting"]
+class Silence(NamedTuple):
+    """How long a model may put out nothing, in seconds; None is for ever. A run's own limits come before these."""
+
+    first_token_s: float | None = None
+    idle_s: float | None = None
 
 
 class Provider(Protocol):

@@ -18,7 +18,7 @@ from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest
 from headwater.domain.run import RunRequest
 from headwater.errors import ErrorCode, HeadwaterError, Truncated
-from headwater.providers.contract import Finish, Provider
+from headwater.providers.contract import Finish, Provider, Silence
 from headwater.runs.ending import RESULT_BYTES_MAX
 from headwater.telemetry import Observer, ProviderCalled
 
@@ -32,6 +32,10 @@ class Models(Protocol):
     """Finds who answers to a model's name: the provider, and the name that it knows the model by."""
 
     def resolve(self, name: str) -> tuple[Provider, str]: ...
+
+    def silence(self, name: str) -> Silence:
+        """How long the model may put out nothing, where the run does not say."""
+        ...
 
 
 async def close_stream(stream: AsyncIterator[Any]) -> None:
@@ -47,7 +51,10 @@ async def close_stream(stream: AsyncIterator[Any]) -> None:
 
 
 class Context:
-    """The `RunContext` of a run. `on_call` hears True when a call begins and False when it is over."""
+    """The `RunContext` of a run.
+
+    `on_call` hears how long the model may be silent when a call begins, and None when it is over.
+    """
 
     def __init__(
         self,
@@ -56,7 +63,7 @@ class Context:
         models: Models,
         clock: Clock,
         observer: Observer,
-        on_call: Callable[[bool], None],
+        on_call: Callable[[Silence | None], None],
     ) -> None:
         self.request = request
         self.clock = clock
@@ -97,13 +104,21 @@ class Context:
         call = self._open[place] = self._generate(request, role, place)
         return call
 
+    def _silence(self, model: str) -> Silence:
+        """The run's own limits; where it sets none, those of the model."""
+        own, its = self.request.limits, self._models.silence(model)
+        return Silence(
+            its.first_token_s if own.first_token_s is None else own.first_token_s,
+            its.idle_s if own.idle_s is None else own.idle_s,
+        )
+
     async def _generate(
         self, request: GenerationRequest, role: ev.Role, place: int
     ) -> AsyncGenerator[list[ev.Event], None]:
         number = len(self._roles) + 1
         self._roles[number] = role
         provider, model = self._models.resolve(request.model)
-        self._on_call(True)
+        self._on_call(self._silence(request.model))
         yield [ev.Status("connecting"), ev.Call(number, role, provider.name, model)]
         began, code = self.clock.monotonic(), "CANCELLED"
         request = msgspec.structs.replace(request, model=model)
@@ -133,7 +148,7 @@ class Context:
             # closes the upstream socket, whichever way this call ends
             await close_stream(stream)
             self._open.pop(place, None)
-            self._on_call(False)
+            self._on_call(None)
             self._observer.provider_called(
                 ProviderCalled(self._run, provider.name, model, code or None, self.clock.monotonic() - began)
             )

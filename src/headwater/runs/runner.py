@@ -32,6 +32,7 @@ from headwater.errors import (
     StorageError,
     StorageFull,
 )
+from headwater.providers.contract import Silence
 from headwater.runs.context import Context, Models, close_stream
 from headwater.runs.ending import Stop, cut_events, stop_error, stop_failed, stop_timeout, whole_events
 from headwater.runs.meter import Meter
@@ -96,6 +97,8 @@ class Runner:
         self._news = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        #: of the call that is under way
+        self._idle_s: float | None = None
 
     # ── from outside ────────────────────────────────────────────────────────────────────────────
 
@@ -302,12 +305,13 @@ class Runner:
             if (timer := self._timers.pop(phase, None)) is not None:
                 timer.cancel()
 
-    def _on_call(self, begins: bool) -> None:
-        """A model call begins or is over; between calls the workflow's own work is limited by the total only."""
+    def _on_call(self, silence: Silence | None) -> None:
+        """A model call begins or, with None, is over; between calls only the total limits the workflow's own work."""
         self._disarm("first_token", "idle")
-        if begins and not self._ending:
+        if silence is not None and not self._ending:
+            self._idle_s = silence.idle_s
             self._meter.call_began()
-            self._arm("first_token", self.run.request.limits.first_token_s, since=self._clock.monotonic())
+            self._arm("first_token", silence.first_token_s, since=self._clock.monotonic())
 
     def _heard(self) -> None:
         """Output ends the wait for the first token and begins the watch for silence."""
@@ -318,7 +322,7 @@ class Runner:
 
     def _watch_idle(self) -> None:
         """One timer that looks at the clock when it fires, not one set anew for every token."""
-        limit_s = self.run.request.limits.idle_s
+        limit_s = self._idle_s
         if limit_s is None:
             return
         left_s = self._meter.last_at + limit_s - self._clock.monotonic()
