@@ -94,10 +94,11 @@ class FaultProxy:
             # whichever end is lost first takes the other with it
             await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # First, for the wait below may be cancelled too.
+            up_writer.transport.abort()
             for each in (there, back):
                 each.cancel()
             await asyncio.gather(there, back, return_exceptions=True)
-            up_writer.transport.abort()
 
     async def _spoil(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, fault: Fault) -> None:
         sent = 0
