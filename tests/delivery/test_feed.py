@@ -213,6 +213,20 @@ async def test_a_run_that_has_no_log_yet_is_waited_for() -> None:
     assert seqs(sink.body) == [1]
 
 
+async def test_who_waits_for_a_log_that_came_and_went_is_ended() -> None:
+    """It joined after the deletion; another one's page was read before it."""
+    readers = await opened()
+    await readers.append(record(1), final(2), close=True)
+    page = await readers.log.read(RUN, 0)
+    await readers.log.delete(RUN)
+    _, sink = readers.join()
+    await readers.settle()
+    assert not sink.ended
+    readers.feed.keep(View(SSE, frozenset({"chunk"})), page)
+    await readers.settle()
+    assert (sink.finished, readers.left) == (True, [Why.DELETED])
+
+
 async def test_a_closed_feed_hears_no_more() -> None:
     readers = await opened()
     reader, sink = readers.join()

@@ -87,6 +87,9 @@ class Feed:
 
     def keep(self, view: View, page: Page) -> None:
         """Takes over a page that was read for a reader who is about to join."""
+        if not self._born:
+            # Whoever waits for the log to come would not be woken if it is gone again by now.
+            self._loop.call_soon(self._moved)
         self._see(page)
         if page.payloads:
             self._remember((view, page.after), view.render(page), page)
