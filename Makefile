@@ -132,7 +132,7 @@ $(VENV)/.dev: locks/dev.txt $(VENV)/.runtime
 	@$(INSTALL) -r locks/dev.txt
 	@touch $@
 
-$(TEST_VENV)/.wheel: $(SOURCES) pyproject.toml LICENSE tools/wheel_venv.py $(VENV)/.package $(VENV)/.dev
+$(TEST_VENV)/.wheel: $(SOURCES) pyproject.toml README.md LICENSE tools/wheel_venv.py $(VENV)/.package $(VENV)/.dev
 	@rm -rf build/wheel
 	@$(BIN)/python -m hatchling build --target wheel --directory build/wheel
 	@$(BIN)/python tools/wheel_venv.py build/wheel $(TEST_VENV)

@@ -1,0 +1,112 @@
+"""Writes the parts of docs/ that are made from the code: tables and diagrams between two marks.
+
+    <!-- generated: run-states -->
+    …
+    <!-- end -->
+
+python tools/make_docs.py           writes them
+python tools/make_docs.py --check   ends with 1 where a file is not what would be written
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from headwater.domain.run import state_diagram
+from headwater.errors import CODES
+from headwater.providers.catalog import SERVERS, ServerRow
+from headwater.providers.openai_chat import FAILURES, FINISH_REASONS
+from headwater.providers.openai_chat_error import CODE_BY_STATUS, CODE_BY_WORD
+
+DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
+_BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
+
+
+def run_states() -> str:
+    return f"```mermaid\n{state_diagram()}```\n"
+
+
+def error_codes() -> str:
+    rows = [
+        [f"`{code}`", str(row.status), "yes" if row.retryable else "no", row.title]
+        for code, row in sorted(CODES.items())
+    ]
+    return table(["code", "status", "retryable", "title"], rows)
+
+
+def servers() -> str:
+    head = ["`provider`", "base URL", "key", "asks and takes otherwise than OpenAI"]
+    return table(head, [_server(name, row) for name, row in SERVERS.items()])
+
+
+def _server(name: str, row: ServerRow) -> list[str]:
+    quirks = row.quirks
+    others = {
+        f"`{quirks.max_tokens_field}`": quirks.max_tokens_field != "max_completion_tokens",
+        f"`{quirks.seed_field}`": quirks.seed_field != "seed",
+        "usage comes unasked": not quirks.stream_options,
+        "`developer` is sent as `system`": not quirks.developer_role,
+        "no JSON schema": not quirks.json_schema,
+        "text only": not quirks.content_parts,
+    }
+    return [
+        f"`{name}`",
+        f"`{row.base_url}`" if row.base_url else "the model's `base_url`",
+        f"`{row.api_key_env}`" if row.api_key_env else "—",
+        ", ".join(other for other, holds in others.items() if holds) or "—",
+    ]
+
+
+def _by_value(words: Mapping[str, object]) -> list[list[str]]:
+    found: dict[str, list[str]] = {}
+    for word, value in words.items():
+        found.setdefault(f"`{value}`", []).append(f"`{word}`")
+    return [[value, ", ".join(them)] for value, them in found.items()]
+
+
+def finish_reasons() -> str:
+    return table(["ours", "theirs"], _by_value(FINISH_REASONS)) + "\n" + table(["error", "theirs"], _by_value(FAILURES))
+
+
+def refusals() -> str:
+    by_status = {str(status): code for status, code in CODE_BY_STATUS.items()}
+    words = table(["code", "the provider's `code`, `type` or `status`"], _by_value(CODE_BY_WORD))
+    return words + "\n" + table(["code", "HTTP status"], _by_value(by_status))
+
+
+BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
+    "run-states": run_states,
+    "error-codes": error_codes,
+    "servers": servers,
+    "finish-reasons": finish_reasons,
+    "refusals": refusals,
+}
+
+
+def rendered(text: str) -> str:
+    """The text with each generated part made anew. Raises KeyError for a name that is not known."""
+    return _BLOCK.sub(lambda found: found[1] + BLOCKS[found["name"]]() + found[3], text)
+
+
+def main(arguments: list[str]) -> int:
+    stale = False
+    for path in sorted(DOCS.rglob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        wanted = rendered(text)
+        if wanted != text:
+            stale = True
+            if "--check" not in arguments:
+                path.write_text(wanted, encoding="utf-8")
+    return 1 if stale and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
