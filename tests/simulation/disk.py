@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from headwater.errors import LogCorrupt
 from headwater.storage.contract import Commit, LogState, Page
 from headwater.storage.memory import MemoryLog, MemoryMedium, MemoryStorage
 from tests.kit.history import Appended, Claimed, Durable, History, SpaceBack, SpaceGone
@@ -25,6 +26,7 @@ class Disk:
         self.chance = chance
         self.slow = chance.choice((0.0, 0.05, 0.3))
         self.cold = chance.choice((0.0, 0.2, 0.8))
+        self.flaky = chance.choice((0.0, 0.0, 0.05)) if self.cold else 0.0
         self.engines: list[SimulatedStorage] = []
         self._synced: dict[str, int] = {}
 
@@ -79,25 +81,25 @@ class SimulatedStorage(MemoryStorage):
 class SimulatedLog(MemoryLog):
     def __init__(self, storage: SimulatedStorage) -> None:
         super().__init__(storage)
-        self._disk = storage.disk
+        self.disk = storage.disk
 
     def store(self, step: Any) -> None:
         super().store(step)
-        log = self._disk.medium.logs.get(step.run)
+        log = self.disk.medium.logs.get(step.run)
         if log is not None:
-            self._disk.synced(step.run, log.tail, log.closed)
+            self.disk.synced(step.run, log.tail, log.closed)
 
     async def read(self, run: str, after: int, *, records_max: int = 1000, bytes_max: int = 1 << 20) -> Page:
-        if not self._disk.cold:
+        if not self.disk.cold:
             return await super().read(run, after, records_max=records_max, bytes_max=bytes_max)
         # What the disk says was so when it read; the log may have moved when that arrives.
-        await pause(self._disk.chance.uniform(0.0, 0.03))
+        await pause(self.disk.chance.uniform(0.0, 0.03))
         page = await super().read(run, after, records_max=records_max, bytes_max=bytes_max)
-        await pause(self._disk.chance.uniform(0.0, 0.03))
+        await pause(self.disk.chance.uniform(0.0, 0.03))
         return page
 
     def peek(self, run: str, after: int, *, records_max: int = 1000, bytes_max: int = 1 << 20) -> Page | None:
-        if self._disk.cold and self._disk.chance.random() < self._disk.cold:
+        if self.disk.cold and self.disk.chance.random() < self.disk.cold:
             return None
         return super().peek(run, after, records_max=records_max, bytes_max=bytes_max)
 
@@ -124,12 +126,22 @@ class WriterLog:
         return getattr(self._log, name)
 
 
+class ReaderLog(WriterLog):
+    """The log as a server's readers see it: now and then a page can not be read."""
+
+    async def read(self, run: str, after: int, *, records_max: int = 1000, bytes_max: int = 1 << 20) -> Page:
+        if self._log.disk.chance.random() < self._log.disk.flaky:
+            raise LogCorrupt("a page that does not match its checksum")
+        return await self._log.read(run, after, records_max=records_max, bytes_max=bytes_max)
+
+
 class WriterView:
     """The engine as one server sees it: several may believe that it is theirs."""
 
     def __init__(self, storage: SimulatedStorage, name: str) -> None:
         self._storage = storage
         self.log = WriterLog(storage.log, storage.disk.history, name)
+        self.log_for_readers = ReaderLog(storage.log, storage.disk.history, name)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)

@@ -60,7 +60,7 @@ class Node:
             waiting_max=20,
         )
         self.hub = Hub(
-            view.log,
+            view.log_for_readers,
             clock=clock,
             spawn=self.tasks.spawn,
             observer=observer,

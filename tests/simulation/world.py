@@ -280,12 +280,12 @@ class World:
             await pause(self._chance.uniform(0.1, 0.5))
         return None
 
-    def _follow(self, name: str, run: str) -> None:
+    def _follow(self, name: str, run: str, within_s: float = 3.0) -> None:
         client = Client(name, run, habits(self._chance), self._history, self._chance, self.serving)
         self._clients.append(client)
 
         async def follow() -> None:
-            await pause(self._chance.choice((0.0, 0.0, self._chance.uniform(0.0, 3.0))))
+            await pause(self._chance.choice((0.0, 0.0, self._chance.uniform(0.0, within_s))))
             await client.follow()
 
         self._readers.start(follow())
@@ -316,6 +316,8 @@ class World:
 
     async def _delete(self, run: str) -> None:
         self._history.note(Deleted(run))
+        for number in range(self._chance.choice((0, 2))):
+            self._follow(f"reader of what goes {number} of {run[-4:]}", run, within_s=0.05)
         for _ in range(5):
             node = await self.serving()
             try:
@@ -336,13 +338,18 @@ class World:
             waited_s += 0.25
 
     def _counts(self) -> dict[str, int]:
+        loop = asyncio.get_running_loop()
         others: dict[str, Callable[[], int]] = {
             "watchers": self._disk.watchers,
             "upstream": lambda: self._models.open,
             "readers": lambda: sum(node.hub.readers for node in self._nodes),
             "live runs": lambda: sum(node.supervisor.live for node in self._nodes if not node.dead),
             "server tasks": lambda: sum(len(node.tasks) for node in self._nodes),
+            "feeds": lambda: sum(len(node.hub._feeds) for node in self._nodes),
+            "slots": lambda: sum(len(node.supervisor._runners) for node in self._nodes),
+            "leave timers": lambda: sum(len(node.supervisor._leave_timers) for node in self._nodes),
             "tasks": lambda: sum(not task.done() for task in asyncio.all_tasks()),
+            "timers": lambda: sum(not timer.cancelled() for timer in getattr(loop, "_scheduled", ())),
         }
         return {name: count() for name, count in others.items()}
 
