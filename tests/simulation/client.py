@@ -39,8 +39,9 @@ class Habits(NamedTuple):
     asks_again: bool
 
 
-def habits(chance: random.Random) -> Habits:
-    kind = chance.choice(("plain", "plain", "plain", "late", "late", "few"))
+def habits(chance: random.Random, *, late: bool = False) -> Habits:
+    """Drawn from all there are; `late` is one that wants a snapshot of the past."""
+    kind = "late" if late else chance.choice(("plain", "plain", "plain", "late", "late", "few"))
     slow = chance.random() < 0.4
     return Habits(
         form=chance.choice(("sse", "sse", "sse", "ndjson", "page" if kind == "plain" else "sse"))

@@ -25,7 +25,7 @@ class Disk:
         self.history = history
         self.chance = chance
         self.slow = chance.choice((0.0, 0.05, 0.3))
-        self.cold = chance.choice((0.0, 0.2, 0.8))
+        self.cold = chance.choice((0.0, 0.3, 0.8))
         self.flaky = chance.choice((0.0, 0.0, 0.05)) if self.cold else 0.0
         self.engines: list[SimulatedStorage] = []
         self._synced: dict[str, int] = {}
@@ -95,7 +95,7 @@ class SimulatedLog(MemoryLog):
         # What the disk says was so when it read; the log may have moved when that arrives.
         await pause(self.disk.chance.uniform(0.0, 0.03))
         page = await super().read(run, after, records_max=records_max, bytes_max=bytes_max)
-        await pause(self.disk.chance.uniform(0.0, 0.03))
+        await pause(self.disk.chance.uniform(0.0, 0.15))
         return page
 
     def peek(self, run: str, after: int, *, records_max: int = 1000, bytes_max: int = 1 << 20) -> Page | None:

@@ -24,7 +24,7 @@ from headwater.runs.context import Context
 from headwater.runs.ending import Stop
 from headwater.runs.recorder import Recorder
 from headwater.runs.runner import Runner
-from headwater.storage.contract import Commit, IdempotencyKey, LogState
+from headwater.storage.contract import Commit, EventLog, IdempotencyKey, LogState
 from headwater.storage.memory import MemoryLog, MemoryRuns, MemoryStorage, _Change, _settle
 
 Patch = Callable[..., None]
@@ -74,6 +74,26 @@ def lost_wake_up(patch: Patch) -> None:
     patch(Subscription, "moved", moved)
 
 
+def watched_too_late(patch: Patch) -> None:
+    """A run with readers is watched from a moment after the first of them has read, not from before."""
+    right = Feed.__init__
+
+    def begin(self: Feed, run: str, log: EventLog, *rest: Any) -> None:
+        right(self, run, log, *rest)
+        self._stop()
+        stops: list[Callable[[], None]] = []
+
+        def stop() -> None:
+            for each in stops:
+                each()
+
+        late = asyncio.get_running_loop().call_later(0.2, lambda: stops.append(log.watch(run, self._moved)))
+        stops.append(late.cancel)
+        self._stop = stop
+
+    patch(Feed, "__init__", begin)
+
+
 def double_final_record(patch: Patch) -> None:
     """The end is written twice."""
     right = Recorder.add
@@ -99,8 +119,8 @@ def reader_resumed_one_late(patch: Patch) -> None:
     right = Hub.start
 
     async def start(self: Hub, run: str, after: int, *rest: Any, **options: Any) -> Any:
-        tail = (await self._log.state(run)).tail if after else 0
-        return await right(self, run, min(after + 1, tail) if after else 0, *rest, **options)
+        known = self._log.peek(run, after, records_max=1) if after else None
+        return await right(self, run, after if known is None else min(after + 1, known.tail), *rest, **options)
 
     patch(Hub, "start", start)
 
@@ -250,6 +270,7 @@ def full_disk_forgiven(patch: Patch) -> None:
 MUTANTS = (
     Mutant("early acknowledgement", "I1", early_acknowledgement),
     Mutant("lost wake-up", "I2", lost_wake_up),
+    Mutant("watched too late", "I2", watched_too_late),
     Mutant("double final record", "I3", double_final_record),
     Mutant("off-by-one cursor", "I2", off_by_one_cursor),
     Mutant("reader resumed one late", "I2", reader_resumed_one_late),

@@ -64,6 +64,8 @@ class World:
         self._disk = Disk(self._chance, history)
         self._models = ScriptedProvider(history)
         self._attempts = AttemptsWorkflow()
+        #: prompts whose past is too long for a snapshot
+        self._long: set[str] = set()
         self._clients: list[Client] = []
         self._readers = Group()
         self._others = Group()
@@ -136,7 +138,7 @@ class World:
     async def _trouble(self) -> None:
         kinds = (
             *(self._kill, self._kill, self._kill, self._take_over, self._take_over, self._take_over),
-            *(self._fill_up, self._fill_up, self._break, self._drain, self._jump),
+            *(self._fill_up, self._fill_up, self._fill_up, self._break, self._drain, self._jump),
         )
         for _ in range(self._chance.choice((0, 1, 1, 2, 3))):
             await pause(self._chance.uniform(0.0, 1.5))
@@ -228,6 +230,8 @@ class World:
         for run in {run: None for run in [await each for each in asking] if run is not None}:
             for reader in range(chance.choice((0, 1, 2, 3))):
                 self._follow(f"reader {number}.{reader} of {run[-4:]}", run)
+            if request.input in self._long:
+                self._follow(f"late reader {number} of {run[-4:]}", run, late=True)
             if chance.random() < 0.3:
                 self._others.start(self._watch(f"watcher {number} of {run[-4:]}", run))
             if chance.random() < 0.35:
@@ -248,7 +252,10 @@ class World:
         )
         policy = chance.choice(policies)
         if self._with_attempts and chance.random() < 0.6:
-            plan = superseding(chance, long=chance.random() < 0.5)
+            long = chance.random() < 0.5
+            if long:
+                self._long.add(prompt)
+            plan = superseding(chance, long=long)
             self._attempts.plans[prompt] = plan
             asked = RunRequest("any", "attempts", input=prompt, limits=limits, on_disconnect=policy)
             return asked, plan.text
@@ -280,8 +287,8 @@ class World:
             await pause(self._chance.uniform(0.1, 0.5))
         return None
 
-    def _follow(self, name: str, run: str, within_s: float = 3.0) -> None:
-        client = Client(name, run, habits(self._chance), self._history, self._chance, self.serving)
+    def _follow(self, name: str, run: str, within_s: float = 3.0, late: bool = False) -> None:
+        client = Client(name, run, habits(self._chance, late=late), self._history, self._chance, self.serving)
         self._clients.append(client)
 
         async def follow() -> None:
