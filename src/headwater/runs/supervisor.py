@@ -179,10 +179,10 @@ class Supervisor:
                 return found
 
     def _admit(self) -> None:
-        if self.draining:
-            raise UnavailableError("The server is shutting down; try again in a moment.", retry_after_s=2)
         if self._storage.failed is not None:
             raise UnavailableError("The storage has failed; no run can be started.", code=ErrorCode.STORAGE)
+        if self.draining:
+            raise UnavailableError("The server is shutting down; try again in a moment.", retry_after_s=2)
         if self._storage.full:
             raise StorageFullError("The disk is full: runs that exist can be read, new ones can not be started.")
         queue = self._queue
