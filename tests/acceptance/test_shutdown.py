@@ -21,7 +21,7 @@ pytestmark = pytest.mark.heavy
 #: The server's own limit for ending in good order, in seconds; see `Product` below.
 DRAIN_S = 5.0
 RUNS = 40
-LONG = {"settings": {"extra": {"simulated": {"words": 5000, "delay_ms": 5, "format": "plain"}}}}
+LONG: dict[str, Any] = {"settings": {"extra": {"simulated": {"words": 5000, "delay_ms": 5, "format": "plain"}}}}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
