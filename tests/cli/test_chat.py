@@ -10,9 +10,9 @@ from typer.testing import CliRunner, Result
 
 from headwater.cli import app
 from headwater.domain import event as ev
-from tests.kit.run_log import RUN, Script, after, in_thread, json_answer, log_of, open_with, problem, run_json, whole
+from tests.kit.run_log import RUN, after, in_thread, json_answer, log_of, open_with, problem, run_json, whole
 from tests.kit.terminal import CTRL_C, CTRL_D, Terminal
-from tests.kit.upstream import EndWithoutTerminator, Received, Stall, Step
+from tests.kit.upstream import EndWithoutTerminator, Received, Script, Stall, Step
 
 COMPLETE = log_of("Hello", " wörld")
 FAILED = log_of("Hello", final=ev.Error("SERVER", "It fell over.", True))

@@ -10,9 +10,9 @@ from typer.testing import CliRunner, Result
 from headwater.cli import app
 from headwater.domain import event as ev
 from headwater.domain.snapshot import fold
-from tests.kit.run_log import RUN, Script, after, in_thread, json_answer, log_of, problem, run_json, whole
+from tests.kit.run_log import RUN, after, in_thread, json_answer, log_of, problem, run_json, whole
 from tests.kit.terminal import CTRL_C, Terminal
-from tests.kit.upstream import EndWithoutTerminator, Received, Send, Stall, Status, Step
+from tests.kit.upstream import EndWithoutTerminator, Received, Script, Send, Stall, Status, Step
 
 COMPLETE = log_of("Hello", " wörld\n")
 FAILED = log_of("Hello", final=ev.Error("SERVER", "It fell over.", True))

@@ -15,7 +15,6 @@ from headwater.client.blocking import Portal
 from tests.kit.run_log import (
     RUN,
     Naps,
-    Script,
     after,
     in_thread,
     json_answer,
@@ -25,7 +24,7 @@ from tests.kit.run_log import (
     run_json,
     whole,
 )
-from tests.kit.upstream import EndWithoutTerminator, Received, Stall, Step
+from tests.kit.upstream import EndWithoutTerminator, Received, Script, Stall, Step
 
 LOG = log_of("Hello", " wörld")
 REQUEST = RunRequest(model="simulated", messages=[Message("user", "Hi")])

@@ -13,8 +13,7 @@ from headwater.client.blocking import Portal
 from headwater.domain import event as ev
 from headwater.domain.message import Usage
 from headwater.wire.sse import encode_comment, encode_event, record_frame
-from tests.kit.upstream import Received, ScriptedUpstream, Send, Status, Step
-from tests.kit.upstream import Script as Script
+from tests.kit.upstream import Received, Script, ScriptedUpstream, Send, Status, Step
 
 Ts = TypeVarTuple("Ts")
 

@@ -1,7 +1,7 @@
 """Clients that vanish without a word: `python -m tests.stall.vanisher ADDRESS PORT COUNT TARGET`.
 
-Run in a network of its own. Connects, asks, reads the head and the first records of each answer, says "there"; then lives on until
-its input ends, for a process that dies would close its sockets.
+Run in a network of its own. Connects, asks, reads the head and the first records of each answer, says "there"; then
+lives on until its input ends, for a process that dies would close its sockets.
 """
 
 from __future__ import annotations
