@@ -21,6 +21,7 @@ from headwater.errors import (
 )
 from headwater.providers.contract import Item
 from headwater.runs.supervisor import DELETE_WAIT_S, Tasks
+from headwater.storage.contract import wait
 from tests.runs.scene import Scene, pause, silent, turns, virtual, words
 
 TEN_SECONDS = words(*"0123456789", every_s=1.0)
@@ -75,6 +76,25 @@ async def test_a_reader_that_comes_back_stops_the_timer() -> None:
         assert scene.final(run).type == "complete"
         scene.supervisor.reader_left(run.id)
         await pause(100)
+
+
+@virtual
+async def test_a_reader_that_stays_to_the_end_has_not_left() -> None:
+    async with Scene(TEN_SECONDS) as scene:
+        run = await scene.submit(on_disconnect="cancel")
+        scene.supervisor.reader_joined(run.id)
+        # As delivery does it: the final record ends the reader, before the row is written.
+        page = await scene.storage.log.read(run.id, 0)
+        while not page.closed:
+            await wait(scene.storage.log, run.id, page.tail)
+            page = await scene.storage.log.read(run.id, page.last)
+        scene.supervisor.reader_left(run.id)
+        await scene.end_of(run)
+        row = scene.row(run)
+        assert row.metrics is not None
+        assert (row.metrics.readers, row.metrics.interruptions) == (1, 0)
+        assert 9_000 <= row.metrics.reader_ms <= 10_000
+        assert row.cancel_requested_by is None
 
 
 @virtual

@@ -102,6 +102,11 @@ class Runner:
 
     # ── from outside ────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether the work is over: what is still to come is the final record, or the row after it."""
+        return self._ending
+
     def grant_slot(self) -> None:
         """The run may start."""
         self._has_slot = True

@@ -351,7 +351,10 @@ class Supervisor:
             timer.cancel()
 
     def reader_left(self, run: str) -> None:
-        if not self._readers.left(run) or (runner := self._runners.get(run)) is None or self.draining:
+        runner = self._runners.get(run)
+        if runner is None or runner.is_ending:
+            return  # who stayed to the end has not left
+        if not self._readers.left(run) or self.draining:
             return
         policy = runner.run.request.on_disconnect
         if policy == "cancel":
