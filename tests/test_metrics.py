@@ -9,7 +9,7 @@ import pytest
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
-from headwater.metrics import _RUNS_MAX, LogLines, Metrics
+from headwater.metrics import LogLines, Metrics
 from headwater.telemetry import Committed, Observer, ProviderCalled, ReaderLeft, RunEnded
 
 ENDED = RunEnded(
@@ -71,6 +71,7 @@ def test_a_run_s_end_is_counted(metrics: Metrics) -> None:
 )
 def test_streaming_and_blocking_are_compared(metrics: Metrics, transports: list[str], read_as: str) -> None:
     """T12."""
+    metrics.run_started("r")
     for transport in transports:
         metrics.reader_joined("r", transport)
     metrics.run_ended(ENDED)
@@ -89,10 +90,13 @@ def test_readers_are_counted_while_they_stay(metrics: Metrics) -> None:
     assert value("headwater_reader_seconds_sum", transport="sse", why="stalled") == 3.0
 
 
-def test_what_is_remembered_of_runs_is_bounded(metrics: Metrics) -> None:
-    for number in range(_RUNS_MAX + 50):
-        metrics.reader_joined(f"run_{number}", "sse")
-    assert len(metrics._read_as) == _RUNS_MAX
+def test_only_runs_that_go_on_are_remembered(metrics: Metrics) -> None:
+    metrics.run_started("r")
+    metrics.reader_joined("r", "sse")
+    metrics.run_ended(ENDED)
+    for number in range(50):
+        metrics.reader_joined(f"run_{number}", "sse")  # readers of ended runs
+    assert not metrics._read_as
 
 
 def test_the_rest_is_counted_too(metrics: Metrics) -> None:

@@ -16,8 +16,6 @@ _COMMIT_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0
 _RATES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 #: Transports whose readers see tokens as they come; the others wait for a page.
 _STREAMING = frozenset({"sse", "ndjson"})
-#: Runs whose kind of reading is remembered; beyond it the oldest is forgotten.
-_RUNS_MAX = 10_000
 
 
 class Metrics(SilentObserver):
@@ -30,6 +28,7 @@ class Metrics(SilentObserver):
 
     def __init__(self, *, live: Callable[[], int], waiting: Callable[[], int]) -> None:
         self.registry = registry = CollectorRegistry()
+        #: of the runs that have not ended
         self._read_as: dict[str, str] = {}
 
         def gauge(name: str, text: str, value: Callable[[], int]) -> None:
@@ -84,6 +83,9 @@ class Metrics(SilentObserver):
         """All figures in Prometheus' text form."""
         return generate_latest(self.registry)
 
+    def run_started(self, run: str) -> None:
+        self._read_as[run] = "unread"
+
     def run_ended(self, detail: RunEnded) -> None:
         read_as = self._read_as.pop(detail.run, "unread")
         self._runs.labels(detail.workflow, detail.model, detail.state, detail.code or "").inc()
@@ -98,12 +100,11 @@ class Metrics(SilentObserver):
 
     def reader_joined(self, run: str, transport: str) -> None:
         self._readers.labels(transport).inc()
-        if transport in _STREAMING:
-            self._read_as[run] = "streaming"
-        else:
-            self._read_as.setdefault(run, "blocking")
-        if len(self._read_as) > _RUNS_MAX:
-            del self._read_as[next(iter(self._read_as))]
+        if run in self._read_as:  # else it has ended, and its way of being read is counted
+            if transport in _STREAMING:
+                self._read_as[run] = "streaming"
+            elif self._read_as[run] == "unread":
+                self._read_as[run] = "blocking"
 
     def reader_left(self, detail: ReaderLeft) -> None:
         self._readers.labels(detail.transport).dec()
