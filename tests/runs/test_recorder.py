@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.domain import event as ev
 from headwater.domain.message import Usage
 from headwater.domain.snapshot import fold
 from headwater.errors import ErrorCode, Fenced, LogClosed, LogCorrupt, ProviderError, SeqConflict
-from headwater.runs.recorder import BEHIND_BYTES_MAX, LOG_BYTES_MAX, TEXT_CHARS_MAX, Recorder, shape, whole_characters
+from headwater.runs.recorder import BEHIND_BYTES_MAX, LOG_BYTES_MAX, TEXT_CHARS_MAX, Recorder, shape
 from headwater.storage.contract import Commit, LogState
 from headwater.storage.memory import MemoryStorage, StoredLog
 from tests.runs.scene import pause, virtual
@@ -72,15 +72,6 @@ def test_a_long_tool_call_is_done_only_with_its_last_piece() -> None:
         (True, 1),
     ]
     assert {(p.id, p.name, p.index, p.call) for p in pieces if isinstance(p, ev.ToolCall)} == {("i", "n", 3, 2)}
-
-
-@given(st.text(st.characters(categories=["Cs", "L"])))
-@example("\ud83d\ude80")
-def test_characters_are_made_whole_and_nothing_else_changes(text: str) -> None:
-    whole = whole_characters(text)
-    assert whole.encode().decode() == whole
-    if not any("\ud800" <= c <= "\udfff" for c in text):
-        assert whole == text
 
 
 TEXTS = st.one_of(

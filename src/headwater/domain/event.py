@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import msgspec
 
 from headwater.domain.message import Usage
+from headwater.domain.surrogates import scrub_surrogates
 
 #: A record is at most this many bytes; longer output becomes several `chunk`s.
 RECORD_BYTES_MAX = 256 * 1024
@@ -324,19 +325,7 @@ def _encode_with(encode: Callable[[object], bytes], seq: int, t: int, event: Eve
 
 
 def _encode_mended(value: object) -> bytes:
-    return _encoder.encode(_mended(msgspec.to_builtins(value)))
-
-
-def _mended(value: Any) -> Any:
-    """Plain data, with halves of surrogate pairs joined or replaced."""
-    match value:
-        case str():
-            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        case dict():
-            return {_mended(key): _mended(each) for key, each in value.items()}
-        case list():
-            return [_mended(each) for each in value]
-    return value
+    return _encoder.encode(scrub_surrogates(msgspec.to_builtins(value)))
 
 
 def decode_record(payload: bytes) -> Record:

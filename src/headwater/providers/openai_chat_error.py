@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 
+from headwater.domain.surrogates import replace_surrogates
 from headwater.errors import ErrorCode, ProviderError
-from headwater.providers.surrogates import replace_surrogates
 
 _DETAIL_CHARS_MAX: Final = 500
 #: Of a message only so much is searched for words, so that a hostile one costs nothing.

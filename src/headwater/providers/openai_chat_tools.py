@@ -11,8 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from headwater.domain.event import ToolCall
+from headwater.domain.surrogates import join_surrogates, replace_surrogates, scrub_surrogates
 from headwater.providers.contract import Item
-from headwater.providers.surrogates import join_surrogates, replace_surrogates, scrub_surrogates
 
 _objects: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 

@@ -11,6 +11,7 @@ import msgspec
 
 from headwater.domain import event as ev
 from headwater.domain.snapshot import Fold
+from headwater.domain.surrogates import replace_surrogates
 from headwater.errors import ErrorCode, LogCorrupt, ProviderError
 from headwater.storage.contract import Commit, EventLog, LogState
 
@@ -21,20 +22,8 @@ BEHIND_BYTES_MAX = 1 << 20
 #: A run's whole log; far above what a model puts out, so only a provider gone mad meets it.
 LOG_BYTES_MAX = 256 << 20
 
-
 #: What a fold keeps the text of; these are folded as they are, the rest as the log has them.
 _TEXTS = (ev.Chunk, ev.Reasoning, ev.Refusal)
-
-
-def whole_characters(text: str) -> str:
-    """The text with each surrogate pair joined and each lone surrogate replaced by U+FFFD."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
 
 
 def shape(events: Sequence[ev.Event]) -> list[ev.Event]:
@@ -70,7 +59,7 @@ def shape(events: Sequence[ev.Event]) -> list[ev.Event]:
         elif isinstance(event, ev.Chunk) and len(event.content) > TEXT_CHARS_MAX:
             shaped.extend(_cut(ev.Chunk, event.content, event))
         elif isinstance(event, ev.Chunk):
-            shaped.append(ev.Chunk(whole_characters(event.content), event.index, event.call, event.logprobs))
+            shaped.append(ev.Chunk(replace_surrogates(event.content), event.index, event.call, event.logprobs))
         else:
             shaped.append(event)
     flush()
@@ -78,7 +67,7 @@ def shape(events: Sequence[ev.Event]) -> list[ev.Event]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    text = whole_characters(text)
+    text = replace_surrogates(text)
     return (text[start : start + TEXT_CHARS_MAX] for start in range(0, len(text), TEXT_CHARS_MAX))
 
 

@@ -6,11 +6,9 @@ pair is held back until the other half comes; one that stays alone is U+FFFD.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 REPLACEMENT: Final = "\ufffd"
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def join_surrogates(text: str) -> tuple[str, str]:
@@ -23,10 +21,13 @@ def join_surrogates(text: str) -> tuple[str, str]:
 
 def replace_surrogates(text: str) -> str:
     """`text` with its pairs joined and everything that is left of others replaced by U+FFFD."""
-    if not _SURROGATE.search(text):
+    if text.isascii():
         return text
-    joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
-    return _SURROGATE.sub(REPLACEMENT, joined)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def scrub_surrogates(value: Any) -> Any:

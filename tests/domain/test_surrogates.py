@@ -2,11 +2,12 @@
 
 import itertools
 import json
+import re
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.providers.surrogates import join_surrogates, replace_surrogates, scrub_surrogates
+from headwater.domain.surrogates import join_surrogates, replace_surrogates, scrub_surrogates
 
 
 def test_a_pair_in_two_halves_is_joined() -> None:
@@ -49,3 +50,9 @@ def test_what_is_left_can_be_encoded(text: str) -> None:
     assert len(half) <= 1
     (joined + replace_surrogates(half)).encode()
     json.dumps(joined).encode()
+
+
+@given(st.text(st.characters(categories=["Cs", "L", "So"])))
+def test_nothing_else_changes(text: str) -> None:
+    joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    assert replace_surrogates(text) == re.sub("[\ud800-\udfff]", "\ufffd", joined)
