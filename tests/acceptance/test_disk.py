@@ -276,6 +276,7 @@ async def test_a_lock_that_stays_ends_in_a_typed_failure(data_dir: Path) -> None
         await scene.judge()
 
 
+@pytest.mark.slow
 async def test_a_start_on_a_locked_database_is_refused_in_words(data_dir: Path) -> None:
     async with Product(data_dir) as product:
         await start_run(product.port, "Hello")
