@@ -102,6 +102,15 @@ def test_errors_come_through_typed() -> None:
             next(client.follow(RUN))
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as at a terminal: a shell starts what runs in its background with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_the_wait_and_another_subscription_goes_on() -> None:
     interrupted = threading.Event()
 
