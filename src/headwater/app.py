@@ -89,9 +89,6 @@ class App:
             hub=parts.hub,
             storage=parts.storage,
             catalog=parts.catalog,
-            workflows=_WORKFLOWS,
-            clock=clock or SystemClock(),
-            observer=parts.metrics,
             metrics=parts.metrics.text,
             ready=self.why_not_ready,
             hosts=settings.server.allowed_hosts,
@@ -131,7 +128,6 @@ class App:
 
     def _storage_failed(self, error: BaseException) -> None:
         """Nothing that happens from now on can be kept, so nothing more is to happen."""
-        self.parts.metrics.storage_failed(type(error).__name__)
         self.failed = True
         self.ending.set()
 

@@ -127,9 +127,6 @@ async def running_api(**changes: Any) -> AsyncIterator[RunningApi]:
         hub=hub,
         storage=storage,
         catalog=catalog,
-        workflows=workflows,
-        clock=clock,
-        observer=observer,
         metrics=Metrics(live=lambda: supervisor.live, waiting=lambda: supervisor.waiting).text,
         ready=lambda: "The server is shutting down." if supervisor.draining else None,
     )._replace(**changes)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from headwater.api.answer import Receive, Scope, Send
-from headwater.clock import Clock
 from headwater.domain.message import GenerationRequest
 from headwater.domain.run import Owner, Run, RunRequest
 from headwater.domain.snapshot import Snapshot
 from headwater.providers.contract import ModelInfo
 from headwater.storage.contract import IdempotencyKey, Page, Storage
-from headwater.telemetry import Observer
-from headwater.workflows.contract import Workflow
 
 BODY_BYTES_MAX = 8 << 20
 
@@ -93,10 +90,6 @@ class Models(Protocol):
 
     def models(self) -> Sequence[ModelInfo]: ...
 
-    def resolve(self, name: str) -> object:
-        """Raises `RefusedError` for a model that is not known; what it returns is the runner's business."""
-        ...
-
     def check(self, request: GenerationRequest) -> None:
         """Raises `RefusedError` for what the model that it names can not do. Without I/O."""
         ...
@@ -109,9 +102,6 @@ class Services(NamedTuple):
     hub: Readers
     storage: Storage
     catalog: Models
-    workflows: Mapping[str, Workflow]
-    clock: Clock
-    observer: Observer
     #: the metrics page, Prometheus' text form
     metrics: Callable[[], bytes]
     #: None when the server is ready for new runs, else a sentence why it is not
