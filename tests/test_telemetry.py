@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
-from headwater.telemetry import Observer, Observers, SilentObserver
+import pytest
+
+from headwater.telemetry import Observer, Observers, SilentObserver, frames
 
 METHODS = [name for name, _ in inspect.getmembers(Observer, inspect.isfunction) if not name.startswith("_")]
 
@@ -44,3 +47,17 @@ def test_every_observer_has_the_same_methods() -> None:
     for name in METHODS:
         signatures = {str(inspect.signature(getattr(cls, name))) for cls in (Observer, SilentObserver, Observers)}
         assert len(signatures) == 1, name
+
+
+def test_where_an_error_came_from_is_told_without_its_words() -> None:
+    def deep(levels: int) -> None:
+        if levels == 0:
+            raise ValueError("what a person wrote")
+        deep(levels - 1)
+
+    with pytest.raises(ValueError) as caught:
+        deep(20)
+    told = frames(caught.value)
+    assert len(told) == 8
+    assert all(re.fullmatch(r"test_telemetry\.py:\d+ deep", frame) for frame in told)
+    assert frames(ValueError("never raised")) == []

@@ -6,7 +6,18 @@ and no key is ever part of a detail.
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import NamedTuple, Protocol
+
+#: Of a traceback, the innermost frames that are told.
+_FRAMES_MAX = 8
+
+
+def frames(error: BaseException) -> list[str]:
+    """Where an error came from, outermost first. Its words stay out: they may quote what a person wrote."""
+    innermost = traceback.extract_tb(error.__traceback__)[-_FRAMES_MAX:]
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in innermost]
 
 
 class RunEnded(NamedTuple):

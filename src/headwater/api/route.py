@@ -6,9 +6,7 @@ else before the handler runs, and the OpenAPI document is made from the same row
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
@@ -22,11 +20,9 @@ from headwater.api.problem import problem, problem_of
 from headwater.api.services import Services
 from headwater.domain.run import LOCAL_OWNER, Owner
 from headwater.errors import BadRequestError, CursorTrimmedError, ErrorCode, HeadwaterError, LogTrimmed, MethodError
+from headwater.telemetry import frames
 
 QUERY_PARAMETERS_MAX = 32
-
-#: Of a traceback, the innermost frames that are logged.
-_FRAMES = 8
 
 _log = structlog.get_logger(__name__)
 
@@ -137,7 +133,7 @@ class Resource:
         except HeadwaterError as error:
             await self._refuse(error, scope, receive, send)
         except Exception as error:
-            _report(error)
+            _log.error("unforeseen error in an answer", error=type(error).__name__, where=frames(error))
             if answer is not None:
                 raise RuntimeError("an answer broke off") from None
             await problem(ErrorCode.SERVER)(scope, receive, send)
@@ -198,10 +194,3 @@ def parse_query(raw: bytes, known: Mapping[str, Parameter[Any]]) -> dict[str, An
         except ValueError as error:
             raise BadRequestError(f"Expected {error}.", parameter=name) from None
     return values
-
-
-def _report(error: Exception) -> None:
-    """What was not foreseen, for the operator: its type and where, not its words, which may quote a prompt."""
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
-    where = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
-    _log.error("unforeseen error in an answer", error=type(error).__name__, where=where)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import traceback
 from collections.abc import Callable
 
 import structlog
@@ -40,7 +39,7 @@ from headwater.runs.readership import Readership
 from headwater.runs.recorder import Recorder
 from headwater.storage.contract import LogState, Storage
 from headwater.tasks import Spawn
-from headwater.telemetry import Observer, RunEnded
+from headwater.telemetry import Observer, RunEnded, frames
 from headwater.workflows.contract import Workflow
 
 _log = structlog.get_logger(__name__)
@@ -217,9 +216,7 @@ class Runner:
         self._stop = stop_failed(error)
 
     def _log_bug(self, what: str, error: BaseException) -> None:
-        """The frames say where; the message may hold what a person wrote, so it stays out."""
-        where = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
-        _log.error(what, run=self.run.id, error=type(error).__name__, where=where[-8:])
+        _log.error(what, run=self.run.id, error=type(error).__name__, where=frames(error))
 
     # ── the end ─────────────────────────────────────────────────────────────────────────────────
 

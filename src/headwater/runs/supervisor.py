@@ -34,7 +34,7 @@ from headwater.runs.readership import Readers
 from headwater.runs.recovery import Recovered, recover
 from headwater.runs.runner import Runner
 from headwater.storage.contract import IdempotencyKey, Storage
-from headwater.telemetry import Observer
+from headwater.telemetry import Observer, frames
 from headwater.workflows.contract import Workflow
 
 _log = structlog.get_logger(__name__)
@@ -69,7 +69,8 @@ class Tasks:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("task failed", task=task.get_name().split(" ")[0], error=type(error).__name__)
+            name = task.get_name().split(" ")[0]
+            _log.error("task failed", task=name, error=type(error).__name__, where=frames(error))
 
     async def close(self) -> bool:
         """Cancels what is left until it has ended; False if something would not, which is then left behind."""
