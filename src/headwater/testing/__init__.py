@@ -1,1 +1,5 @@
-"""Conformance kits: whoever writes an engine, a dialect or a workflow runs these against it."""
+"""Conformance kits for whoever writes an engine or a dialect.
+
+`headwater.testing.storage.StorageContract` is a class of pytest tests: inherit from it and give it your engine.
+`headwater.testing.dialect.check_dialect` holds a dialect to its laws on the bytes of one stream; it needs no pytest.
+"""
