@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from headwater.api import accept, parameters
 from headwater.api.answer import Asgi, Headers, json_answer, no_content
 from headwater.api.bounds import check_bounds
+from headwater.api.idempotency import digest
 from headwater.api.problem import NO_SUCH_RUN
 from headwater.api.resources import RunList, RunResource, RunSummary, run_resource, run_summary
 from headwater.api.route import Call, Operation, Reply, Resource
@@ -27,8 +27,6 @@ LIST_LIMIT_MAX = 200
 
 _RUN_ID = re.compile(r"run_[0-9a-f]{32}")
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
-
-_canonical = msgspec.json.Encoder(order="sorted")
 
 
 async def find_run(call: Call) -> Run:
@@ -93,7 +91,7 @@ def _idempotency_key(call: Call, route: str, request: RunRequest) -> Idempotency
         raise BadRequestError(
             "Idempotency-Key must be 1 to 255 printable ASCII characters.", parameter="Idempotency-Key"
         )
-    return IdempotencyKey(call.owner, route, key, hashlib.sha256(_canonical.encode(request)).digest())
+    return IdempotencyKey(call.owner, route, key, digest(request))
 
 
 async def select(call: Call) -> Asgi:
