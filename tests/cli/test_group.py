@@ -69,3 +69,10 @@ def test_whoever_has_enough_may_close_the_pipe() -> None:
 )
 def test_an_error_is_a_sentence(error: ConfigError | ParseError | NetworkError, said: str) -> None:
     assert hint(error) == said
+
+
+@pytest.mark.parametrize("command", [["chat", "a\udcff"], ["chat", "Hi", "-m", "\udcff"], ["runs", "show", "\udcff"]])
+def test_what_is_not_utf_8_is_said_so(command: list[str]) -> None:
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 2
+    assert "not text in UTF-8" in result.stderr

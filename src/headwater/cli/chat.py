@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
-from headwater.cli.group import Exit, complain, hint
+from headwater.cli.group import NOT_UTF_8, Exit, complain, hint
 from headwater.cli.interrupt import Interrupts
 from headwater.cli.options import DEFAULT_URL, Url, connect
 from headwater.errors import HeadwaterError
@@ -109,6 +109,9 @@ def _converse(client: BlockingClient, model: str, messages: list[Message]) -> No
         except HeadwaterError as error:
             # The conversation is still here; the person may try again.
             complain(hint(error))
+            continue
+        except UnicodeError:
+            complain(NOT_UTF_8)
             continue
         if turn.text:
             messages += [question, Message("assistant", turn.text)]

@@ -11,6 +11,8 @@ from typer.core import TyperGroup
 from headwater.cli.text import printable
 from headwater.errors import HeadwaterError
 
+NOT_UTF_8 = "what was given is not text in UTF-8"
+
 
 class Exit(IntEnum):
     """The exit codes. A wrong command line is 2, as everywhere."""
@@ -30,6 +32,9 @@ class Commands(TyperGroup):
         except HeadwaterError as error:
             complain(hint(error))
             raise typer.Exit(Exit.FAILED) from None
+        except UnicodeError:
+            # What Python could not decode reaches us as halves of surrogate pairs, which nothing can encode.
+            raise typer.BadParameter(NOT_UTF_8) from None
         except KeyboardInterrupt:
             raise typer.Exit(Exit.CANCELLED) from None
         except BrokenPipeError:
