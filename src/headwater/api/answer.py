@@ -10,14 +10,14 @@ from typing import Any
 
 import msgspec
 
+from headwater.delivery.response import PROTOCOL
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
-
-PROTOCOL_HEADER = (b"headwater-protocol", b"1")
 
 #: An answer of the API is data: no page may frame it, sniff a script in it, or keep it.
 SAFETY_HEADERS: Headers = (
@@ -45,7 +45,7 @@ class Answer:
         self.headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [PROTOCOL_HEADER, *SAFETY_HEADERS, *self.headers, *scope.get(GUARD_HEADERS, ())]
+        headers = [PROTOCOL, *SAFETY_HEADERS, *self.headers, *scope.get(GUARD_HEADERS, ())]
         if not any(name == b"cache-control" for name, _ in self.headers):
             headers.append((b"cache-control", b"no-store"))
         if self.status not in (204, 304):

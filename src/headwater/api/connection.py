@@ -21,9 +21,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from headwater.api.answer import PROTOCOL_HEADER
 from headwater.api.problem import problem
 from headwater.delivery.connection import CONNECTION
+from headwater.delivery.response import PROTOCOL
 from headwater.errors import ErrorCode
 
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -261,7 +261,7 @@ class HttpConnection(HttpToolsProtocol):
         lines = [STATUS_LINE[status]]
         headers: list[tuple[bytes, bytes]] = [
             *self.server_state.default_headers,
-            PROTOCOL_HEADER,
+            PROTOCOL,
             *answer.headers,
             (b"content-length", b"%d" % len(answer.body)),
             (b"connection", b"close"),

@@ -11,12 +11,10 @@ from headwater.api.route import Call, Operation, Reply, Resource
 from headwater.api.runs import find_run
 from headwater.api.stream import event_stream
 from headwater.delivery.cursor import Cursor, parse_cursor
+from headwater.delivery.polling import RECORDS_MAX, WAIT_MS_MAX
 from headwater.domain.event import EVENT_TYPES
 from headwater.domain.run import Run
 from headwater.errors import BadRequestError
-
-WAIT_MS_MAX = 60_000
-PAGE_LIMIT = 1000
 
 _FORMS = (accept.EVENT_STREAM, accept.NDJSON, accept.JSON)
 
@@ -46,7 +44,7 @@ async def _page(call: Call, run: Run, cursor: Cursor) -> Asgi:
     asked = call.query
     if cursor.from_snapshot:
         raise BadRequestError("A page has no snapshot: read the run itself.", parameter="from")
-    page = await call.services.hub.page(run.id, cursor.after, asked.get("wait_ms", 0), asked.get("limit", PAGE_LIMIT))
+    page = await call.services.hub.page(run.id, cursor.after, asked.get("wait_ms", 0), asked.get("limit", RECORDS_MAX))
     types = asked.get("types")
     records = [
         msgspec.Raw(payload) for payload in page.payloads if types is None or _types.decode(payload).type in types
@@ -72,7 +70,7 @@ EVENTS = Resource(
             ),
             parameters.some_of("types", list(EVENT_TYPES), "Only records of these types; the cursor still moves"),
             parameters.integer("wait_ms", 0, WAIT_MS_MAX, "Pages only: wait so long for a record after the cursor"),
-            parameters.integer("limit", 1, PAGE_LIMIT, "Pages only: so many records at most"),
+            parameters.integer("limit", 1, RECORDS_MAX, "Pages only: so many records at most"),
         ),
         headers=(parameters.header("Last-Event-ID", {"type": "string"}, "The cursor; wins over `after` and `from`"),),
         head=False,
