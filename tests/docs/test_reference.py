@@ -10,6 +10,7 @@ import shlex
 import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -185,7 +186,7 @@ async def test_a_backup_of_a_running_server_can_be_served(tmp_path: Path) -> Non
     restored = tmp_path / "restored"
     restored.mkdir()
     (tmp_path / "backup.db").rename(restored / FILE_NAME)
-    with sqlite3.connect(restored / FILE_NAME) as database:
+    with closing(sqlite3.connect(restored / FILE_NAME)) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     async with Product(restored) as product:
         shown = await said(product.url, "-m", "headwater", "runs", "show", run)
