@@ -1,8 +1,9 @@
 """The model that is always there: what it says, at what pace, and how it fails when it is told to."""
 
 import asyncio
+import tracemalloc
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -280,6 +281,34 @@ class TestScript:
     async def test_what_is_said_to_other_providers_is_none_of_its_business(self) -> None:
         request = GenerationRequest("simulated", [], Settings(extra={"openai": {"unheard_of": 1}}))
         Simulated().check(request)
+
+
+class TestLength:
+    """However long the answer is, nobody else waits for it to be made."""
+
+    LONGEST: ClassVar[dict[str, Any]] = {"words": 100_000, "delay_ms": 0}
+
+    def test_more_is_refused(self) -> None:
+        with pytest.raises(BadRequestError):
+            Simulated().check(asked("a", scenario={"words": 100_001}))
+
+    def test_a_check_makes_no_answer(self) -> None:
+        tracemalloc.start()
+        try:
+            Simulated().check(asked("a", scenario=self.LONGEST))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 256 * 1024
+
+    async def test_a_long_answer_is_made_beside_the_loop(self) -> None:
+        stream = Simulated().stream(asked("a", scenario=self.LONGEST), connect_s=None)
+        begun = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        assert not begun.done()
+        assert await begun == []
+        made = [item async for batch in stream for item in batch]
+        assert text_of(made) == text_of(list(compose(asked("a", scenario=self.LONGEST)).pieces))
 
 
 class TestPace:

@@ -37,6 +37,10 @@ MODEL = ModelInfo(NAME, NAME, NAME, ("text", "reasoning", "tools", "json_schema"
 
 _DELAY_MS_MAX = 60_000.0
 _Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+#: An answer is made as a whole before it is said, and may not hold up everybody else meanwhile.
+_Words = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+#: From so many words on it is made in a thread: a few milliseconds' work.
+_WORDS_IN_THREAD = 2_000
 FailCode = Literal[
     "NETWORK",
     "TIMEOUT",
@@ -60,7 +64,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     #: seeded words after the opening; None is about sixty
-    words: _Count | None = None
+    words: _Words | None = None
     #: between two pieces: one number, or the least and the most
     delay_ms: float | tuple[float, float] = (10.0, 30.0)
     #: silence before the first piece
@@ -96,12 +100,16 @@ class Simulated:
 
     def check(self, request: GenerationRequest) -> None:
         """Refuses what it can not do, as `stream` would. Raises `RefusedError`."""
-        compose(request)
+        # How much will be said is of no matter to whether it can be.
+        compose(request, msgspec.structs.replace(scenario_of(request), words=0))
 
     async def stream(self, request: GenerationRequest, *, connect_s: float | None) -> AsyncIterator[list[Item]]:
         """As `Provider.stream`. There is nothing to connect to, so `connect_s` never runs out."""
         scenario = scenario_of(request)
-        answer = compose(request)
+        if (scenario.words or 0) < _WORDS_IN_THREAD:
+            answer = compose(request, scenario)
+        else:
+            answer = await asyncio.to_thread(compose, request, scenario)
         pace = random.Random(_seed(request) ^ 0x5EED)
         yield []
         if scenario.silent_s:
@@ -134,13 +142,13 @@ def scenario_of(request: GenerationRequest) -> Scenario:
     return scenario
 
 
-def compose(request: GenerationRequest) -> Answer:
+def compose(request: GenerationRequest, scenario: Scenario | None = None) -> Answer:
     """What the simulated model says to a request. Pure: equal requests give equal answers.
 
-    Raises `BadRequestError` for a scenario or a tool that does not exist, `UnsupportedError` for logprobs and for
-    schemas that it can not satisfy.
+    The scenario is the request's own unless another is given. Raises `BadRequestError` for a scenario or a tool that
+    does not exist, `UnsupportedError` for logprobs and for schemas that it can not satisfy.
     """
-    scenario = scenario_of(request)
+    scenario = scenario or scenario_of(request)
     settings = request.settings
     if settings.logprobs is not None:
         raise UnsupportedError("The simulated model has no logprobs.", pointer="/settings/logprobs")
