@@ -75,3 +75,15 @@ def test_what_is_not_a_count_is_nothing(nonsense: object) -> None:
         "completion_tokens_details": nonsense,
     }
     assert read_usage(reported) == Usage(0, 0, 4, 0)
+
+
+@pytest.mark.parametrize(
+    "reported",
+    [
+        {"prompt_tokens": -5, "completion_tokens": 1e30, "total_tokens": None},
+        {"prompt_tokens": None, "completion_tokens": "12"},
+        {"cost": 0.25},
+    ],
+)
+def test_without_a_count_nothing_was_reported(reported: dict[str, Any]) -> None:
+    assert read_usage(reported) is None

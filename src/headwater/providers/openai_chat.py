@@ -283,7 +283,9 @@ class OpenAIChatDecoder:
             reported = chunk.x_groq.get("usage")
         if not isinstance(reported, dict) or not reported:
             return
-        self._usage = read_usage(reported)
+        if (usage := read_usage(reported)) is None:
+            return
+        self._usage = usage
         if self._finish is not None or not chunk.choices:
             self._tell_usage(items)
 

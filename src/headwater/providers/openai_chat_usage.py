@@ -12,13 +12,16 @@ from headwater.domain.message import Usage
 _TICKS_PER_USD: Final = 10_000_000_000
 
 
-def read_usage(reported: Mapping[str, Any]) -> Usage:
+def read_usage(reported: Mapping[str, Any]) -> Usage | None:
     """The usage in a `usage` object, in OpenAI's sense: output tokens include those of reasoning.
 
     Cached tokens are where OpenAI has them, or where DeepSeek and Together do. xAI counts reasoning apart from the
     completion; its total shows it. Cost is what OpenRouter, Perplexity or xAI say they charged, None elsewhere.
-    Whatever is missing or is not a count is 0.
+    Whatever is missing or is not a count is 0; None where neither the prompt nor the completion was counted: nothing
+    was reported then, and an estimate says more than two zeros.
     """
+    if _number(reported.get("prompt_tokens")) is None and _number(reported.get("completion_tokens")) is None:
+        return None
     prompt, completion = _count(reported, "prompt_tokens"), _count(reported, "completion_tokens")
     reasoning = _count(_part(reported, "completion_tokens_details"), "reasoning_tokens")
     reasoning = reasoning or _count(reported, "reasoning_tokens")
