@@ -337,3 +337,31 @@ async def test_connections_are_not_left_to_the_garbage_collector() -> None:
             assert kept() is None
         finally:
             gc.enable()
+
+
+async def _in_pieces(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for piece in (b"one ", b"", b"two"):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+@pytest.mark.parametrize("keep_alive", [b"", b"Connection: keep-alive\r\n"])
+async def test_a_client_of_http_1_0_gets_no_chunks(keep_alive: bytes) -> None:
+    async with serving(_in_pieces) as served:
+        head, _, body = (await served.say(b"GET / HTTP/1.0\r\nHost: x\r\n" + keep_alive + b"\r\n")).partition(
+            b"\r\n\r\n"
+        )
+        assert body == b"one two"
+        assert b"transfer-encoding" not in head.lower()
+        assert b"connection: close" in head.lower()
+        head, _, body = (await served.say(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).partition(
+            b"\r\n\r\n"
+        )
+        assert body == b"4\r\none \r\n3\r\ntwo\r\n0\r\n\r\n"
+
+
+async def test_a_client_of_http_1_0_is_told_a_length_that_is_known() -> None:
+    async with serving(Echo()) as served:
+        head, _, body = (await served.say(b"GET /a HTTP/1.0\r\nHost: x\r\n\r\n")).partition(b"\r\n\r\n")
+        assert (f"content-length: {len(body)}".encode() in head.lower(), body) == (True, b"GET /a 0")

@@ -16,7 +16,7 @@ from enum import Enum, auto
 from typing import NamedTuple, cast
 
 import httptools
-from uvicorn._types import ASGI3Application
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -190,7 +190,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, _unchunked(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
 
     # ── time limits ─────────────────────────────────────────────────────────────────────────────
 
@@ -273,6 +273,30 @@ class HttpConnection(HttpToolsProtocol):
         self.transport.write_eof()
         self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self.loop.call_later(self._limits.linger_s, self.abort)
+
+
+def _unchunked(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:
+    """Answers a client of HTTP/1.0: it knows no chunks (RFC 9112, 6.1), so an answer of unknown length ends with the
+    connection. uvicorn chunks it all the same.
+    """
+
+    async def serve(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        length_known = True
+
+        async def unchunked(message: ASGISendEvent) -> None:
+            nonlocal length_known
+            if message["type"] == "http.response.start":
+                length_known = any(name.lower() == b"content-length" for name, _ in message["headers"])
+                if not length_known:
+                    cycle.chunked_encoding = False
+            elif message["type"] == "http.response.body" and not length_known:
+                # uvicorn counts down a length that was promised; here each piece is a promise of its own.
+                cycle.expected_content_length = len(message["body"])
+            await send(message)
+
+        await app(scope, receive, unchunked)
+
+    return serve
 
 
 _HEAD_TOO_LARGE = "The request line and headers are too large."
