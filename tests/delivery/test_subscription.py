@@ -91,6 +91,15 @@ def test_a_full_sink_stops_it_and_only_the_sink_wakes_it() -> None:
     assert sink.body == b"<1><2><3>"
 
 
+def test_a_sink_that_was_filled_by_the_last_record_is_ended_cleanly_once_it_has_drained() -> None:
+    reader, sink = subscribe(Script(1, closed=True))
+    sink.hold()
+    reader.begin()
+    assert (sink.body, reader.state, sink.finished) == (b"<1>", State.FULL, False)
+    sink.drain()
+    assert (reader.state, sink.finished, sink.aborted) == (State.ENDED, True, False)
+
+
 def test_a_sink_that_is_full_from_the_start_is_waited_for() -> None:
     reader, sink = subscribe(Script(2))
     reader.begin(full=True)

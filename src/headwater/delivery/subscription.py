@@ -132,6 +132,8 @@ class Subscription:
     def drained(self) -> None:
         """The sink takes more again."""
         if self.state is State.FULL:
+            # Full no more: where nothing is left to write, the end is a clean one.
+            self.state = State.YIELDED
             self._pump()
 
     def loaded(self, block: Block) -> None:
