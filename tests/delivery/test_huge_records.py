@@ -26,8 +26,10 @@ def test_a_reset_in_the_middle_of_a_huge_record_leaves_nothing(on_loop: OnLoop) 
             async with rig.reading() as reader:
                 await reader.head()
                 full: list[Subscription] = []
-                while not full:  # noqa: ASYNC110  # a sink that is full tells nobody
-                    await asyncio.sleep(0)
+                while not full:
+                    await asyncio.sleep(
+                        0
+                    )  # paces: a sink that is full tells nobody, so each turn of the loop is looked at
                     full = [each for each in rig.hub._readers if each.state is State.FULL]
                 (subscription,) = full
                 assert subscription.cursor < COUNT
