@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headwater.errors import ConfigError
-from headwater.settings import is_loopback, load_settings
+from headwater.settings import is_loopback, load_settings, misnamed
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +126,26 @@ def test_variables_that_are_not_settings_are_left_alone(monkeypatch: pytest.Monk
     for name in ("HEADWATER_RECORDINGS", "HEADWATER_SEED", "SERVER_PORT"):
         monkeypatch.setenv(name, "1")
     assert load_settings() == load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("HEADWATER_PORT", "HEADWATER_SERVER__PORT"),
+        ("headwater_slots", "HEADWATER_RUNS__SLOTS"),
+        ("HEADWATER_SERVR__PORT", "HEADWATER_SERVER__PORT"),
+        ("HEADWATER_DATTA", "HEADWATER_DATA"),
+        ("HEADWATER_CACHE__SIZE", ""),
+    ],
+)
+def test_what_looks_like_a_setting_and_is_none_is_told(name: str, meant: str) -> None:
+    hint = f"; {meant} would" if meant else ""
+    assert misnamed({name: "1", "PATH": "/bin"}) == [f"The variable {name} sets nothing{hint}."]
+
+
+def test_nothing_is_told_of_settings_and_of_what_is_none_of_ours() -> None:
+    names = ["HEADWATER_DATA", "headwater_server__port", "HEADWATER_MODELS", "HEADWATER_LOG", "SERVER__PORT", "PORT"]
+    assert misnamed(dict.fromkeys([*names, "HEADWATER_URL", "HEADWATER_RECORDINGS", "HEADWATER_SEED"], "1")) == []
 
 
 def test_an_argument_is_checked_like_the_rest() -> None:

@@ -27,7 +27,7 @@ from headwater.delivery.hub import Hub
 from headwater.metrics import LogLines, Metrics
 from headwater.providers.catalog import Catalog, ModelRow
 from headwater.runs.supervisor import Supervisor, Tasks
-from headwater.settings import ModelSettings, Settings
+from headwater.settings import ModelSettings, Settings, misnamed
 from headwater.storage.contract import Storage
 from headwater.storage.sqlite import SqliteStorage
 from headwater.telemetry import Observer, Observers
@@ -224,6 +224,8 @@ async def run(app: App, *, on_ready: Callable[[str], None]) -> int:
 def serve(settings: Settings, *, make: MakeStorage = make_storage) -> int:
     """Runs a server in this process until it is told to end; returns the exit code. Raises `ConfigError`."""
     configure_logging()
+    for warning in misnamed(os.environ):
+        _log.warning(warning)
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     with contextlib.suppress(ImportError):
         import uvloop

@@ -6,6 +6,7 @@ only; a row of `[[models]]` names the variable, never the key.
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
 import tomllib
@@ -150,6 +151,28 @@ def _check_environment(environ: Mapping[str, str]) -> None:
             setting = rest.removeprefix(f"{section}_")
             if rest != name.upper() and setting != rest and not setting.startswith("_"):
                 raise ConfigError(f"The variable {name} sets nothing; {_PREFIX}{section}__{setting} would.")
+
+
+def misnamed(environ: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that looks like a setting and is none.
+
+    Not refused: Kubernetes gives every container a `HEADWATER_PORT` where a service is called headwater.
+    """
+    known = {f"{_PREFIX}{name}".upper(): name for name in Settings.model_fields}
+    for section, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, _Section):
+            known |= {f"{_PREFIX}{section}__{name}".upper(): name for name in field.annotation.model_fields}
+    sentences = []
+    for variable in sorted(environ):
+        name = variable.upper()
+        if not name.startswith(_PREFIX) or name in known:
+            continue
+        meant = [each for each, setting in known.items() if name == f"{_PREFIX}{setting}".upper()]
+        meant = meant or difflib.get_close_matches(name, known, 1, cutoff=0.9)
+        if meant or "__" in name:
+            hint = f"; {meant[0]} would" if meant else ""
+            sentences.append(f"The variable {variable} sets nothing{hint}.")
+    return sentences
 
 
 def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
