@@ -27,9 +27,7 @@ def test_a_reset_in_the_middle_of_a_huge_record_leaves_nothing(on_loop: OnLoop) 
                 await reader.head()
                 full: list[Subscription] = []
                 while not full:
-                    await asyncio.sleep(
-                        0
-                    )  # paces: a sink that is full tells nobody, so each turn of the loop is looked at
+                    await asyncio.sleep(0)  # paces: one turn of the loop; a sink that is full tells nobody
                     full = [each for each in rig.hub._readers if each.state is State.FULL]
                 (subscription,) = full
                 assert subscription.cursor < COUNT
