@@ -23,7 +23,7 @@ from tests.kit.client import Answer, call, start_run
 from tests.kit.history import Down, SpaceBack, SpaceGone, Up
 from tests.kit.product import Product
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.slow]
 
 DISK_BYTES = 40 << 20
 AS_JSON = {"accept": "application/json"}

@@ -28,7 +28,7 @@ from tests.kit.proxy import By, Fault, FaultProxy
 from tests.kit.script import Pause, Send, Stall, chat_chunk, chat_stream
 from tests.kit.upstream import ScriptedUpstream
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.slow]
 
 #: When the last reader goes.
 Policy = Literal["continue", "cancel"] | dict[str, float]

@@ -16,7 +16,7 @@ from tests.kit.answer import parse
 from tests.kit.client import call, start_run
 from tests.kit.product import Product
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.slow]
 
 #: The server's own limit for ending in good order, in seconds; see `Product` below.
 DRAIN_S = 5.0

@@ -16,6 +16,8 @@ import pytest_asyncio
 from headwater.domain.event import decode_record
 from tests.kit.product import Product
 
+pytestmark = pytest.mark.slow
+
 
 class Ended(NamedTuple):
     code: int

@@ -15,6 +15,8 @@ import pytest
 
 from tests.kit.product import Product
 
+pytestmark = pytest.mark.slow
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 URL: Final = "http://127.0.0.1:8000"

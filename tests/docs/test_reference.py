@@ -173,6 +173,7 @@ async def said(url: str, *arguments: str) -> str:
     return out.decode()
 
 
+@pytest.mark.slow
 async def test_a_backup_of_a_running_server_can_be_served(tmp_path: Path) -> None:
     (command,) = re.findall(r"^python3 -c (\".*\")$", text("docs/howto/operate.md"), re.MULTILINE)
     async with Product(tmp_path / "data") as product:
