@@ -304,7 +304,7 @@ class TestLength:
     async def test_a_long_answer_is_made_beside_the_loop(self) -> None:
         stream = Simulated().stream(asked("a", scenario=self.LONGEST), connect_s=None)
         begun = asyncio.ensure_future(anext(stream))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # paces: one turn of the loop, in which an answer made on it would be there
         assert not begun.done()
         assert await begun == []
         made = [item async for batch in stream for item in batch]
