@@ -90,8 +90,9 @@ def encode_frame(
 
 
 def decode_frame(journal_id: int, frame: bytes) -> list[FrameEntry]:
-    """The appends of a frame. Raises `LogCorrupt` where it can not be told whose records it held.
+    """The appends of a frame, which padding may follow.
 
+    Raises `LogCorrupt` where it can not be told whose records it held.
     Where only payloads are damaged, those of every append are None: one checksum covers them all.
     """
     if len(frame) < _FRAME.size:
@@ -104,7 +105,8 @@ def decode_frame(journal_id: int, frame: bytes) -> list[FrameEntry]:
     numbers = _numbers(columns)
     keys, afters, counts = numbers[:appends], numbers[appends : 2 * appends], numbers[2 * appends : 3 * appends]
     lengths = numbers[3 * appends :]
-    body = frame[_FRAME.size + columns_size :]
+    body_start = _FRAME.size + columns_size
+    body = frame[body_start : body_start + sum(lengths)]
     payloads = _split(body, lengths) if crc32(body) == body_crc and len(body) == sum(lengths) else None
     entries, start = [], 0
     for key, after, marked in zip(keys, afters, counts, strict=True):

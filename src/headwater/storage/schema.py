@@ -69,8 +69,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # id = key << 31 | last seq, so that a run's segments lie together, in order, without another index.
         # An empty blob stands for records that are known to be lost.
         "CREATE TABLE segments (id INTEGER PRIMARY KEY, first INTEGER NOT NULL, blob BLOB NOT NULL)",
-        # One row a commit: the newest records of all runs, until they are in segments.
-        "CREATE TABLE journal (id INTEGER PRIMARY KEY, frame BLOB NOT NULL)",
+        # The newest records of all runs, until they are in segments: a commit's frame, in slots that are overwritten.
+        # id 0: the slot is free, and blank.
+        """CREATE TABLE journal (
+            slot INTEGER PRIMARY KEY,
+            id INTEGER NOT NULL,
+            part INTEGER NOT NULL,
+            frame BLOB NOT NULL
+        )""",
     ),
 )
 
@@ -81,11 +87,11 @@ def open_writer(path: Path, synchronous: str) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, cached_statements=256)
     try:
         _check_owner(db, path)
-        # A commit of some forty tokens fits in one page of this size, so that it writes few of them.
-        db.execute("PRAGMA page_size = 8192")
+        # A page holds a slot of the journal, and a slot a commit of some forty tokens: no more than that is written.
+        db.execute("PRAGMA page_size = 4096")
         db.execute("PRAGMA journal_mode = WAL")
         # The write-ahead log stays near 4 MiB.
-        db.execute("PRAGMA wal_autocheckpoint = 512")
+        db.execute("PRAGMA wal_autocheckpoint = 1024")
         db.execute(f"PRAGMA synchronous = {synchronous}")
         if synchronous == "FULL":
             # macOS answers a plain fsync before the disk has it; elsewhere these change nothing.

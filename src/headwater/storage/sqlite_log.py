@@ -21,6 +21,7 @@ from headwater.storage.backlog import Backlog
 from headwater.storage.batches import KEY_MAX
 from headwater.storage.commits import Group, GroupCommit
 from headwater.storage.contract import Commit, LogState, Page
+from headwater.storage.journal import SLOT_BYTES, slots_of
 from headwater.storage.sqlite_medium import delete_log, trim_log
 from headwater.storage.sqlite_readers import SqliteReaders, read_page, read_state
 from headwater.storage.tail import Tail
@@ -235,7 +236,7 @@ class SqliteLog:
                 dirty[tail] = journal_id
         group.records = records
         if group.size:
-            self.backlog.committed(journal_id, group.size)
+            self.backlog.committed(journal_id, slots_of(group.size) * SLOT_BYTES)
         if self._tick_timer is None and self.backlog.has_work:
             self._tick_later()
 

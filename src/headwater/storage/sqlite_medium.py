@@ -16,9 +16,9 @@ from headwater.errors import LogCorrupt
 from headwater.storage.batches import SEQ_MAX, decode_frame, decode_segment, encode_frame, encode_segment
 from headwater.storage.commits import Change, Group
 from headwater.storage.directory import DataDirectory
+from headwater.storage.journal import Journal, frames, scrub
 from headwater.storage.schema import FILE_NAME, open_writer
 
-_INSERT_JOURNAL = "INSERT INTO journal (id, frame) VALUES (?, ?)"
 _INSERT_SEGMENT = "INSERT INTO segments (id, first, blob) VALUES (?, ?, ?)"
 _REPLAY_SEGMENT_BYTES = 256 << 10
 
@@ -35,6 +35,7 @@ class SqliteMedium:
         self._directory = directory
         self._synchronous = synchronous
         self._db: sqlite3.Connection | None = None
+        self._journal: Journal
 
     @property
     def path(self) -> Path:
@@ -57,6 +58,7 @@ class SqliteMedium:
                 if not (self.is_full(error) and self.release_reserve()):
                     raise
                 next_id = _replay(db)
+            self._journal = Journal(db)
             self._directory.sync()
         except BaseException:
             self.close()
@@ -96,23 +98,26 @@ class SqliteMedium:
         assert db is not None
         frame = _frame(group) if group.appends else b""
         group.size = len(frame)
-        if not group.changes and not group.flushes:
-            if frame:
-                # One statement is a transaction of its own, and the cheapest one.
-                db.execute(_INSERT_JOURNAL, (group.journal_id, frame))
-            return
-        db.execute("BEGIN IMMEDIATE")
         try:
-            self._write_segments(db, group)
-            for change in group.changes:
-                _apply(db, change)
-            if frame:
-                db.execute(_INSERT_JOURNAL, (group.journal_id, frame))
-            db.execute("COMMIT")
+            if group.changes or group.flushes or not self._journal.fits(len(frame)):
+                self._transaction(db, group, frame)
+            elif frame:
+                # One statement is a transaction of its own, and the cheapest one.
+                self._journal.put(group.journal_id, frame)
         except BaseException:
+            self._journal.reload()
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
+
+    def _transaction(self, db: sqlite3.Connection, group: Group, frame: bytes) -> None:
+        db.execute("BEGIN IMMEDIATE")
+        self._write_segments(db, group)
+        for change in group.changes:
+            _apply(db, change)
+        if frame:
+            self._journal.put(group.journal_id, frame)
+        db.execute("COMMIT")
 
     def _write_segments(self, db: sqlite3.Connection, group: Group) -> None:
         if not group.flushes:
@@ -123,7 +128,7 @@ class SqliteMedium:
                 blob = encode_segment(key, flush.first, flush.payloads)
                 db.execute(_INSERT_SEGMENT, (segment_id(key, flush.last), flush.first, blob))
             db.execute("UPDATE logs SET tail = ?, closed = ? WHERE key = ?", (flush.last, flush.closed, key))
-        db.execute("DELETE FROM journal WHERE id < ?", (group.low,))
+        self._journal.drop(group.low)
 
 
 def _frame(group: Group) -> bytes:
@@ -156,25 +161,7 @@ def delete_log(db: sqlite3.Connection, run: str) -> None:
     (key,) = row
     db.execute("DELETE FROM segments WHERE id BETWEEN ? AND ?", (segment_id(key, 0), segment_id(key, SEQ_MAX)))
     db.execute("DELETE FROM logs WHERE key = ?", (key,))
-    for journal_id, frame in db.execute("SELECT id, frame FROM journal").fetchall():
-        try:
-            entries = decode_frame(journal_id, frame)
-        except LogCorrupt:
-            continue  # it is never served; it goes with its turn, or is reported at the next start
-        kept = [entry for entry in entries if entry.key != key]
-        if len(kept) == len(entries) or any(entry.payloads is None for entry in entries):
-            continue
-        if kept:
-            frame = encode_frame(
-                journal_id,
-                [entry.key for entry in kept],
-                [entry.after for entry in kept],
-                [entry.payloads or [] for entry in kept],
-                [entry.final for entry in kept],
-            )
-            db.execute("UPDATE journal SET frame = ? WHERE id = ?", (frame, journal_id))
-        else:
-            db.execute("DELETE FROM journal WHERE id = ?", (journal_id,))
+    scrub(db, key)
 
 
 def trim_log(db: sqlite3.Connection, run: str, first: int, tail: int | None) -> int | None:
@@ -250,7 +237,7 @@ def _replay(db: sqlite3.Connection) -> int:
         key: _Replayed(key, first, tail, bool(closed))
         for key, first, tail, closed in db.execute("SELECT key, first, tail, closed FROM logs WHERE closed = 0")
     }
-    for journal_id, frame in db.execute("SELECT id, frame FROM journal ORDER BY id"):
+    for journal_id, _, frame in frames(db):
         try:
             entries = decode_frame(journal_id, frame)
         except LogCorrupt:

@@ -1,0 +1,104 @@
+"""Frames in slots: found again as they were put, blank when dropped, and as the database says after a rollback."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headwater.storage.batches import decode_frame, encode_frame
+from headwater.storage.journal import GROW, SLOT_BYTES, Journal, frames, scrub, slots_of
+from headwater.storage.schema import open_writer
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    db = open_writer(tmp_path / "headwater.db", "FULL")
+    yield db
+    db.close()
+
+
+def put(db: sqlite3.Connection, journal: Journal, journal_id: int, frame: bytes) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    journal.put(journal_id, frame)
+    db.execute("COMMIT")
+
+
+def found(db: sqlite3.Connection) -> list[tuple[int, bytes]]:
+    return [(journal_id, frame.rstrip(b"\0")) for journal_id, _, frame in frames(db)]
+
+
+def made(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT count(*) FROM journal").fetchone()[0])
+
+
+SIZES = (1, SLOT_BYTES - 1, SLOT_BYTES, SLOT_BYTES + 1, 3 * SLOT_BYTES, SLOT_BYTES * (GROW + 5))
+
+
+def test_frames_of_every_size_are_found_again_in_order(db: sqlite3.Connection) -> None:
+    journal = Journal(db)
+    expected = [(at, bytes([at]) * size) for at, size in enumerate(SIZES, 1)]
+    for journal_id, frame in expected:
+        put(db, journal, journal_id, frame)
+    assert found(db) == expected
+    assert [len(slots) for _, slots, _ in frames(db)] == [slots_of(size) for size in SIZES]
+
+
+def test_dropped_slots_are_blank_and_taken_again(db: sqlite3.Connection) -> None:
+    journal = Journal(db)
+    for journal_id in range(1, 10 * GROW):
+        put(db, journal, journal_id, b"%d" % journal_id * 700)
+        if journal_id > 5:
+            db.execute("BEGIN IMMEDIATE")
+            journal.drop(journal_id - 4)
+            db.execute("COMMIT")
+            assert [at for at, _ in found(db)] == list(range(journal_id - 4, journal_id + 1))
+            assert db.execute("SELECT max(frame) FROM journal WHERE id = 0").fetchone() == (bytes(SLOT_BYTES),)
+    assert made(db) == GROW
+
+
+def test_after_a_rollback_the_slots_are_what_the_database_says(db: sqlite3.Connection) -> None:
+    journal = Journal(db)
+    put(db, journal, 1, b"one")
+    put(db, journal, 2, b"two" * SLOT_BYTES)
+    db.execute("BEGIN IMMEDIATE")
+    journal.drop(3)
+    journal.put(3, b"three" * SLOT_BYTES * GROW)
+    db.execute("ROLLBACK")
+    journal.reload()
+    assert not journal.fits(1)
+    put(db, journal, 4, b"four")
+    assert found(db) == [(1, b"one"), (2, b"two" * SLOT_BYTES), (4, b"four")]
+    db.execute("BEGIN IMMEDIATE")
+    journal.drop(4)
+    db.execute("COMMIT")
+    assert found(db) == [(4, b"four")]
+    assert journal.fits(SLOT_BYTES)
+    assert not journal.fits(SLOT_BYTES + 1)
+
+
+def test_a_slot_that_is_there_changes_one_page(db: sqlite3.Connection, tmp_path: Path) -> None:
+    """What the slots are for: an append adds one page to the write-ahead log."""
+    journal = Journal(db)
+    for journal_id in range(1, 4):
+        put(db, journal, journal_id, b"x" * 3000)
+        assert journal.fits(3500)
+    wal = tmp_path / "headwater.db-wal"
+    for journal_id in (4, 5, 6):
+        before = wal.stat().st_size
+        journal.put(journal_id, b"y" * 3500)
+        assert wal.stat().st_size - before == 4096 + 24
+
+
+def test_what_is_scrubbed_is_gone_and_its_neighbours_stay(db: sqlite3.Connection) -> None:
+    journal = Journal(db)
+    batches = [[b"secret" * 1000], [b"kept"]]
+    put(db, journal, 1, encode_frame(1, [7, 8], [0, 0], batches, [False, False]))
+    put(db, journal, 2, encode_frame(2, [7], [1], [[b"secret"]], [True]))
+    scrub(db, 7)
+    assert [
+        [(entry.key, entry.payloads) for entry in decode_frame(journal_id, frame)]
+        for journal_id, _, frame in frames(db)
+    ] == [[(8, [b"kept"])], []]
+    (content,) = db.execute("SELECT group_concat(hex(frame)) FROM journal").fetchone()
+    assert b"secret".hex().upper() not in content
