@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 
 from headwater.app import EXIT_STORAGE, App
 from headwater.domain.run import LOCAL_OWNER, Run, RunRequest, RunState, new_run_id
@@ -60,6 +61,17 @@ async def test_it_gives_back_all_that_it_took(data_dir: Path) -> None:
         run = (await start_run(port_of(app))).json()["id"]
         await Reader(run, History()).read_on(port_of(app))
     assert resources.snapshot() == before
+
+
+@pytest.mark.parametrize("full", [True, False])
+async def test_a_disk_without_space_is_told_at_once(data_dir: Path, full: bool) -> None:
+    storage = MemoryStorage(MemoryMedium())
+    storage.full = full
+    with structlog.testing.capture_logs() as lines:
+        async with serving(settings_for(data_dir), make=lambda _settings, _observer: storage) as app:
+            assert (await start_run(port_of(app))).status == (507 if full else 201)
+    told = [line["data"] for line in lines if line["log_level"] == "warning" and "no space" in line["event"]]
+    assert told == ([str(data_dir)] if full else [])
 
 
 async def test_a_second_server_on_the_same_data_is_refused(data_dir: Path) -> None:

@@ -114,6 +114,10 @@ class App:
             _log.warning(warning)
         raise_file_limit()
         await parts.storage.open()
+        if parts.storage.full:
+            _log.warning(
+                "the disk has no space to spare: runs can be read, none can be started", data=str(self.settings.data)
+            )
         parts.storage.on_failure(self._storage_failed)
         try:
             await parts.supervisor.recover()
