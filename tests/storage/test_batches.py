@@ -1,6 +1,7 @@
 """Frames and segments come back as they were, and no damage goes unnoticed."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -15,9 +16,12 @@ APPENDS = st.lists(
 )
 
 
+class Owner(NamedTuple):
+    key: int
+
+
 def frame_of(journal_id: int, appends: Sequence[tuple[int, int, list[bytes], bool]]) -> bytes:
-    keys, afters, batches, finals = zip(*appends, strict=True)
-    return encode_frame(journal_id, keys, afters, batches, finals)
+    return encode_frame(journal_id, [(Owner(key), after, batch, final) for key, after, batch, final in appends])
 
 
 @given(st.integers(0, 2**40), APPENDS)

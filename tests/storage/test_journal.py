@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from headwater.storage.batches import decode_frame, encode_frame
+from headwater.storage.contract import LogState
 from headwater.storage.journal import GROW, SLOT_BYTES, Journal, frames, scrub, slots_of
 from headwater.storage.schema import open_writer
+from headwater.storage.tail import Tail
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def test_frames_of_every_size_are_found_again_in_order(db: sqlite3.Connection) -
 def test_dropped_slots_are_blank_and_taken_again(db: sqlite3.Connection) -> None:
     journal = Journal(db)
     for journal_id in range(1, 10 * GROW):
-        put(db, journal, journal_id, b"%d" % journal_id * 700)
+        put(db, journal, journal_id, b"%d" % journal_id * 1500)
         if journal_id > 5:
             db.execute("BEGIN IMMEDIATE")
             journal.drop(journal_id - 4)
@@ -81,20 +83,20 @@ def test_a_slot_that_is_there_changes_one_page(db: sqlite3.Connection, tmp_path:
     """What the slots are for: an append adds one page to the write-ahead log."""
     journal = Journal(db)
     for journal_id in range(1, 4):
-        put(db, journal, journal_id, b"x" * 3000)
-        assert journal.fits(3500)
+        put(db, journal, journal_id, b"x" * 7000)
+        assert journal.fits(7500)
     wal = tmp_path / "headwater.db-wal"
     for journal_id in (4, 5, 6):
         before = wal.stat().st_size
-        journal.put(journal_id, b"y" * 3500)
-        assert wal.stat().st_size - before == 4096 + 24
+        journal.put(journal_id, b"y" * 7500)
+        assert wal.stat().st_size - before == 8192 + 24
 
 
 def test_what_is_scrubbed_is_gone_and_its_neighbours_stay(db: sqlite3.Connection) -> None:
     journal = Journal(db)
-    batches = [[b"secret" * 1000], [b"kept"]]
-    put(db, journal, 1, encode_frame(1, [7, 8], [0, 0], batches, [False, False]))
-    put(db, journal, 2, encode_frame(2, [7], [1], [[b"secret"]], [True]))
+    gone, stays = (Tail(run, key, LogState(0, False, 1, 1)) for run, key in (("gone", 7), ("stays", 8)))
+    put(db, journal, 1, encode_frame(1, [(gone, 0, [b"secret" * 1000], False), (stays, 0, [b"kept"], False)]))
+    put(db, journal, 2, encode_frame(2, [(gone, 1, [b"secret"], True)]))
     scrub(db, 7)
     assert [
         [(entry.key, entry.payloads) for entry in decode_frame(journal_id, frame)]

@@ -20,7 +20,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from zlib import crc32
 
 from headwater.errors import LogCorrupt
@@ -51,6 +51,13 @@ class FrameEntry(NamedTuple):
     payloads: list[bytes] | None
 
 
+class Keyed(Protocol):
+    """Who has a run's key."""
+
+    @property
+    def key(self) -> int: ...
+
+
 def _column(values: Iterable[int]) -> bytes:
     column = array(_U32, values)
     if sys.byteorder == "big":
@@ -71,19 +78,18 @@ def _split(body: bytes, lengths: Sequence[int]) -> list[bytes]:
     return [body[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 
-def encode_frame(
-    journal_id: int,
-    keys: Sequence[int],
-    afters: Sequence[int],
-    batches: Sequence[Sequence[bytes]],
-    finals: Sequence[bool],
-) -> bytes:
-    """One commit's appends, in order, as columns: whose, after which seq, which payloads, whether they are final."""
-    payloads = [payload for batch in batches for payload in batch]
-    counts: Iterable[int] = map(len, batches)
-    if True in finals:
-        counts = [count | _FINAL if final else count for count, final in zip(counts, finals, strict=True)]
-    columns = b"".join((_column(keys), _column(afters), _column(counts), _column(map(len, payloads))))
+def encode_frame(journal_id: int, appends: Iterable[tuple[Keyed, int, Sequence[bytes], bool]]) -> bytes:
+    """One commit's appends, in order: whose, after which seq, which payloads, whether they are final."""
+    keys: list[int] = []
+    afters: list[int] = []
+    counts: list[int] = []
+    payloads: list[bytes] = []
+    for owner, after, batch, final in appends:
+        keys.append(owner.key)
+        afters.append(after)
+        counts.append(len(batch) | _FINAL if final else len(batch))
+        payloads += batch
+    columns = _column([*keys, *afters, *counts, *map(len, payloads)])
     body = b"".join(payloads)
     head = _FRAME.pack(VERSION, len(keys), len(payloads), crc32(columns, journal_id & 0xFFFFFFFF), crc32(body))
     return b"".join((head, columns, body))

@@ -120,7 +120,8 @@ class GroupCommit:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._open: Group | None = None
+        #: what `open_group` returns, where there is one already
+        self.gathering: Group | None = None
         self._in_flight: Group | None = None
         self._sent_at = float("-inf")
         self._timer: asyncio.Handle | None = None
@@ -198,9 +199,9 @@ class GroupCommit:
 
     def open_group(self) -> Group:
         """The group that is being gathered; it will be sent without further ado."""
-        group = self._open
+        group = self.gathering
         if group is None:
-            group = self._open = Group()
+            group = self.gathering = Group()
             if self._in_flight is None:
                 self._schedule()
         return group
@@ -232,11 +233,11 @@ class GroupCommit:
         self._timer = loop.call_soon(self._send) if due <= loop.time() else loop.call_at(due, self._send)
 
     def _send(self) -> None:
-        group = self._open
+        group = self.gathering
         if group is None or self._in_flight is not None or self.failed is not None:
             return
         assert self._loop is not None
-        self._open = None
+        self.gathering = None
         self._in_flight = group
         self._sent_at = self._loop.time()
         self._book.prepare(group)
@@ -257,7 +258,7 @@ class GroupCommit:
         self._next()
 
     def _next(self) -> None:
-        if self._open is not None:
+        if self.gathering is not None:
             self._schedule()
         elif self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
@@ -265,7 +266,7 @@ class GroupCommit:
     def _lost(self, error: BaseException, reserve_released: bool) -> None:
         group, self._in_flight = self._in_flight, None
         assert group is not None
-        later, self._open = self._open, None
+        later, self.gathering = self.gathering, None
         self._book.lost(group)
         groups = [group] if later is None else [group, later]
         if not self._medium.is_full(error):
@@ -320,7 +321,7 @@ class GroupCommit:
 
     async def close(self, last: Callable[[], None]) -> None:
         """Waits until everything is durable, then runs `last` in the writer's thread and ends it."""
-        if self.failed is None and (self._open is not None or self._in_flight is not None):
+        if self.failed is None and (self.gathering is not None or self._in_flight is not None):
             self._drained = asyncio.get_running_loop().create_future()
             if self._in_flight is None:
                 self._send()

@@ -17,10 +17,10 @@ from itertools import groupby
 from headwater.errors import LogCorrupt
 from headwater.storage.batches import decode_frame, encode_frame
 
-#: With its key and the page's header, one slot fills a page of 4096 bytes.
-SLOT_BYTES = 4032
+#: With its key and the page's header, one slot fills a page of the database.
+SLOT_BYTES = 8128
 #: So many slots are made at once.
-GROW = 64
+GROW = 32
 
 _FILL = "UPDATE journal SET id = ?, part = ?, frame = ? WHERE slot = ?"
 _BLANK = f"UPDATE journal SET id = 0, part = 0, frame = zeroblob({SLOT_BYTES}) WHERE slot = ?"
@@ -119,12 +119,6 @@ def scrub(db: sqlite3.Connection, key: int) -> None:
         kept = [entry for entry in entries if entry.key != key]
         if len(kept) == len(entries) or any(entry.payloads is None for entry in entries):
             continue
-        left = encode_frame(
-            journal_id,
-            [entry.key for entry in kept],
-            [entry.after for entry in kept],
-            [entry.payloads or [] for entry in kept],
-            [entry.final for entry in kept],
-        )
+        left = encode_frame(journal_id, [(entry, entry.after, entry.payloads or [], entry.final) for entry in kept])
         pieces = zip(_parts(left, len(slots)), slots, strict=True)
         db.executemany("UPDATE journal SET frame = ? WHERE slot = ?", pieces)

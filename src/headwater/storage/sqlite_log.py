@@ -93,19 +93,19 @@ class SqliteLog:
         return await self._commits.change(apply, landed=landed)
 
     def append(self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False) -> Commit:
-        tail = self._tails.get(run)
+        tail, commits = self._tails.get(run), self._commits
         if (
             tail is None
             or tail.epoch != epoch
             or tail.closed
             or tail.tail != after
             or final
-            or self._commits.full
-            or self._commits.failed is not None
+            or commits.full
+            or commits.failed is not None
         ):
             tail = self._checked(tail, after, payloads, epoch, final)
         tail.tail = after + len(payloads)
-        group = self._commits.open_group()
+        group = commits.gathering or commits.open_group()
         group.appends.append((tail, after, payloads, final))
         return group.receipt
 
@@ -225,10 +225,11 @@ class SqliteLog:
         if group.flushes:
             self.backlog.flushed(group.flushes, group.low)
         for tail, after, payloads, final in group.appends:
+            count = len(payloads)
             tail.records += payloads
-            tail.durable = after + len(payloads)
+            tail.durable = after + count
             tail.touched = now
-            records += len(payloads)
+            records += count
             if final:
                 tail.ended = True
                 self._remember_ended(tail)

@@ -96,7 +96,7 @@ class SqliteMedium:
         """Makes the whole group durable, or raises and leaves the database as it was."""
         db = self._db
         assert db is not None
-        frame = _frame(group) if group.appends else b""
+        frame = encode_frame(group.journal_id, group.appends) if group.appends else b""
         group.size = len(frame)
         try:
             if group.changes or group.flushes or not self._journal.fits(len(frame)):
@@ -129,11 +129,6 @@ class SqliteMedium:
                 db.execute(_INSERT_SEGMENT, (segment_id(key, flush.last), flush.first, blob))
             db.execute("UPDATE logs SET tail = ?, closed = ? WHERE key = ?", (flush.last, flush.closed, key))
         self._journal.drop(group.low)
-
-
-def _frame(group: Group) -> bytes:
-    tails, afters, batches, finals = zip(*group.appends, strict=True)
-    return encode_frame(group.journal_id, [tail.key for tail in tails], afters, batches, finals)
 
 
 def _apply(db: sqlite3.Connection, change: Change) -> None:
