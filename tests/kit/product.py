@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 START_LIMIT_S = 30.0
+#: Where the modules of the tests are found.
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 def free_port() -> int:
@@ -63,16 +65,20 @@ class Product:
         environ: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
         wrapper: Sequence[str] = (),
+        module: str = "headwater",
     ) -> None:
         self.data = data
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.starts = 0
         self._config = config or {}
-        self._environ = {CANARY_VARIABLE: CANARY_KEY, **(environ or {})}
+        #: what the next start has in its environment beside the test's own
+        self.environ = {CANARY_VARIABLE: CANARY_KEY, **(environ or {})}
         self._arguments = list(arguments)
         #: a command that the server runs under, e.g. strace
         self._wrapper = list(wrapper)
+        #: what is run in place of the product: a module of the tests that puts something between its parts
+        self._module = module
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -97,7 +103,7 @@ class Product:
         self.data.mkdir(parents=True, exist_ok=True)
         config = self.data.parent / f"{self.data.name}.toml"
         config.write_text(toml_of(self._config))
-        command = [sys.executable, "-m", "headwater", "serve", "--port", str(self.port), "--data", str(self.data)]
+        command = [sys.executable, "-m", self._module, "serve", "--port", str(self.port), "--data", str(self.data)]
         with self.log_path.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._wrapper,
@@ -105,7 +111,8 @@ class Product:
                 "--config",
                 str(config),
                 *self._arguments,
-                env={**os.environ, **self._environ},
+                cwd=None if self._module == "headwater" else _ROOT,
+                env={**os.environ, **self.environ},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
