@@ -1,4 +1,4 @@
-"""What is written out when, and which journal rows are still needed."""
+"""What is written out when, and which frames of the journal are still needed."""
 
 from headwater.storage.backlog import FLUSH_BYTES, Backlog, Flush
 from headwater.storage.contract import LogState
@@ -35,7 +35,7 @@ def test_the_oldest_go_first_when_the_journal_is_large() -> None:
     backlog.committed(2, 600)
     taken = backlog.take()
     assert runs(taken) == ["a"]
-    assert backlog.lowest_row(3) == 2
+    assert backlog.lowest_frame(3) == 2
     backlog.flushed(taken, 2)
     assert backlog.journal_size == 600
     assert a.flushed == 1
@@ -50,7 +50,7 @@ def test_ended_and_idle_runs_are_due() -> None:
     backlog.tick(10.0)
     assert backlog.has_due
     assert sorted(runs(backlog.take())) == ["ended", "idle"]
-    assert backlog.lowest_row(9) == 1
+    assert backlog.lowest_frame(9) == 1
 
 
 def test_memory_is_let_go_of_one_to_two_ticks_after_the_flush() -> None:
@@ -83,7 +83,7 @@ def test_a_run_that_is_forgotten_is_in_nobodys_way() -> None:
     backlog.tick(1.0)
     backlog.forget(tail)
     assert backlog.take() == []
-    assert backlog.lowest_row(7) == 7
+    assert backlog.lowest_frame(7) == 7
     assert not backlog.has_work
 
 

@@ -1,6 +1,6 @@
 """Which records are in the journal only, and which of them go to segments next. Pure; times are given.
 
-Every commit adds one row to the journal. A row can go once all of its records are in segments, so the
+Every commit adds one frame to the journal. A frame can go once all of its records are in segments, so the
 run whose oldest such record is oldest goes first: `dirty` is kept in that order. A run is written out
 
 - when the journal has grown past its limit, the oldest runs first, some with each commit;
@@ -33,7 +33,7 @@ class Flush(NamedTuple):
     payloads: list[bytes]
     last: int
     closed: bool
-    #: the oldest journal row with a record of it
+    #: the journal's oldest frame with a record of it
     journal_id: int
 
 
@@ -43,9 +43,9 @@ class Backlog:
     def __init__(self, journal_bytes: int = JOURNAL_BYTES, idle_s: float = IDLE_S) -> None:
         self._journal_bytes = journal_bytes
         self._idle_s = idle_s
-        #: each run with records in the journal only → the oldest row with one, oldest first
+        #: each run with records in the journal only → the oldest frame with one, oldest first
         self.dirty: dict[Tail, int] = {}
-        self._rows: deque[tuple[int, int]] = deque()
+        self._frames: deque[tuple[int, int]] = deque()
         self._size = 0
         self._due: dict[Tail, None] = {}
         self._warm: dict[Tail, None] = {}
@@ -70,8 +70,8 @@ class Backlog:
         return bool(self._due)
 
     def committed(self, journal_id: int, size: int) -> None:
-        """A row of so many bytes is in the journal; each of its runs that is not in `dirty` has to be put there."""
-        self._rows.append((journal_id, size))
+        """A frame that takes so many bytes is in the journal; those of its runs not in `dirty` have to be put there."""
+        self._frames.append((journal_id, size))
         self._size += size
 
     def tick(self, now: float) -> list[Tail]:
@@ -102,17 +102,17 @@ class Backlog:
             size += sum(map(len, payloads))
         return taken
 
-    def lowest_row(self, next_id: int) -> int:
-        """Rows before this one hold nothing that is not in segments, once what was taken is."""
+    def lowest_frame(self, next_id: int) -> int:
+        """Frames before this one hold nothing that is not in segments, once what was taken is."""
         return next(iter(self.dirty.values()), next_id)
 
     def flushed(self, flushes: list[Flush], low: int) -> None:
-        """What was taken is in segments, and the rows before `low` are gone."""
+        """What was taken is in segments, and the frames before `low` are gone."""
         for flush in flushes:
             flush.tail.flushed = max(flush.tail.flushed, flush.last)
             self._warm[flush.tail] = None
-        while self._rows and self._rows[0][0] < low:
-            self._size -= self._rows.popleft()[1]
+        while self._frames and self._frames[0][0] < low:
+            self._size -= self._frames.popleft()[1]
 
     def put_back(self, flushes: list[Flush]) -> None:
         """What was taken could not be written."""

@@ -10,7 +10,7 @@ turns up in another place is not taken for that one's.
              lengths u32[records] · payloads
     segment  version u8 · 0 u8[3] · records u32 · crc u32 · lengths u32[records] · payloads
 
-All numbers are little-endian; checksums are CRC-32 (zlib), seeded with the journal row's id in a frame.
+All numbers are little-endian; checksums are CRC-32 (zlib), seeded in a frame with its id.
 """
 
 from __future__ import annotations
@@ -102,12 +102,12 @@ def decode_frame(journal_id: int, frame: bytes) -> list[FrameEntry]:
     Where only payloads are damaged, those of every append are None: one checksum covers them all.
     """
     if len(frame) < _FRAME.size:
-        raise LogCorrupt("a journal row is too short")
+        raise LogCorrupt("a frame of the journal is too short")
     version, appends, records, columns_crc, body_crc = _FRAME.unpack_from(frame)
     columns_size = 4 * (3 * appends + records)
     columns = frame[_FRAME.size : _FRAME.size + columns_size]
     if version != VERSION or len(columns) != columns_size or crc32(columns, journal_id & 0xFFFFFFFF) != columns_crc:
-        raise LogCorrupt("a journal row does not match its checksum")
+        raise LogCorrupt("a frame of the journal does not match its checksum")
     numbers = _numbers(columns)
     keys, afters, counts = numbers[:appends], numbers[appends : 2 * appends], numbers[2 * appends : 3 * appends]
     lengths = numbers[3 * appends :]

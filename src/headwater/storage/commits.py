@@ -66,7 +66,7 @@ class Group:
         self.appends: list[Append] = []
         self.changes: list[Change] = []
         self.flushes: list[Flush] = []
-        #: the row that the appends become, and the oldest row that is still needed
+        #: the frame that the appends become, and the oldest frame that is still needed
         self.journal_id = 0
         self.low = 0
         #: filled in by the writer

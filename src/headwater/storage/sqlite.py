@@ -2,11 +2,11 @@
 
     loop's thread                    writer's thread            reader threads
     append ─▶ tails (checks)                                    read_page
-              group ──send──▶        journal row, fsync            │
+              group ──send──▶        journal slot, fsync           │
               receipts, watchers ◀── landed                        │
     peek   ◀─ tails (newest records) ── segments, later ───────────┘
 
-A commit adds one row to the journal with the newest records of all runs; a run's records go on to
+A commit adds one frame to the journal with the newest records of all runs; a run's records go on to
 segments of its own when it has ended, rests, or the journal grows. What is in segments leaves memory.
 
 A database that another process keeps locked is waited for, `BUSY_TIMEOUT_MS` at most; then the engine

@@ -218,7 +218,7 @@ class SqliteLog:
         backlog = self.backlog
         if not self._commits.full and (backlog.has_due or backlog.is_over):
             group.flushes = backlog.take()
-            group.low = backlog.lowest_row(group.journal_id)
+            group.low = backlog.lowest_frame(group.journal_id)
 
     def landed(self, group: Group) -> None:
         dirty, journal_id, now, records = self.backlog.dirty, group.journal_id, self._commits.now(), 0

@@ -1,6 +1,6 @@
 """What the writer's thread does to the disk. All of it blocks; none of it is called anywhere else.
 
-A corrupt journal row is found when the journal is replayed. Records that it is known to have held
+A corrupt frame is found when the journal is replayed. Records that it is known to have held
 become an empty segment, which reads as `LogCorrupt`; where it can not be told whose they were, so
 does one seq at the end of every log that may have lost some. Nothing is ever skipped in silence.
 """
@@ -44,7 +44,7 @@ class SqliteMedium:
     # --- beginning and end -------------------------------------------------------------------------------------------
 
     def open(self) -> int:
-        """Takes hold of the directory, replays the journal, and returns the next journal row's id.
+        """Takes hold of the directory, replays the journal, and returns the next frame's id.
 
         Raises `ConfigError`, `sqlite3.Error`, `OSError`.
         """
@@ -224,7 +224,7 @@ class _Replayed:
 
 
 def _replay(db: sqlite3.Connection) -> int:
-    """Moves every record of the journal into segments; returns the next row's id."""
+    """Moves every record of the journal into segments; returns the next frame's id."""
     (last_id,) = db.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()
     if last_id == 0:
         return 1
