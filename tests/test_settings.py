@@ -108,8 +108,6 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     [
         ("HEADWATER_SERVER__PORT", "x", "HEADWATER_SERVER__PORT"),
         ("HEADWATER_SERVER__PROT", "1", "HEADWATER_SERVER__PROT"),
-        ("HEADWATER_SERVER_PORT", "9000", "HEADWATER_SERVER__PORT would"),
-        ("headwater_log_durability", "power", "HEADWATER_LOG__DURABILITY would"),
         ("HEADWATER_MODELS", "[", "JSON"),
     ],
 )
@@ -132,6 +130,8 @@ def test_variables_that_are_not_settings_are_left_alone(monkeypatch: pytest.Monk
     ("name", "meant"),
     [
         ("HEADWATER_PORT", "HEADWATER_SERVER__PORT"),
+        ("HEADWATER_SERVER_PORT", "HEADWATER_SERVER__PORT"),
+        ("headwater_log_durability", "HEADWATER_LOG__DURABILITY"),
         ("headwater_slots", "HEADWATER_RUNS__SLOTS"),
         ("HEADWATER_SERVR__PORT", "HEADWATER_SERVER__PORT"),
         ("HEADWATER_DATTA", "HEADWATER_DATA"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -128,7 +127,6 @@ def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | Non
             raise ConfigError(f"There is no configuration file {config}.") from None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigError(f"{config} can not be read: {error}.") from None
-    _check_environment(os.environ)
     try:
         settings = Settings(**values)
         if overrides:
@@ -143,20 +141,11 @@ def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | Non
     return settings
 
 
-def _check_environment(environ: Mapping[str, str]) -> None:
-    """A section's variable with one underscore too few would set nothing, and nobody would notice."""
-    for name in environ:
-        rest = name.upper().removeprefix(_PREFIX)
-        for section in ("SERVER", "LOG", "RUNS"):
-            setting = rest.removeprefix(f"{section}_")
-            if rest != name.upper() and setting != rest and not setting.startswith("_"):
-                raise ConfigError(f"The variable {name} sets nothing; {_PREFIX}{section}__{setting} would.")
-
-
 def misnamed(environ: Mapping[str, str]) -> list[str]:
     """A sentence for each variable that looks like a setting and is none.
 
-    Not refused: Kubernetes gives every container a `HEADWATER_PORT` where a service is called headwater.
+    Not refused: Kubernetes gives every container a `HEADWATER_PORT` or a `HEADWATER_SERVER_PORT` where a service
+    is called `headwater` or `headwater-server`.
     """
     known = {f"{_PREFIX}{name}".upper(): name for name in Settings.model_fields}
     for section, field in Settings.model_fields.items():
