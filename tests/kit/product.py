@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import secrets
 import signal
@@ -17,11 +18,24 @@ START_LIMIT_S = 30.0
 _ROOT = Path(__file__).resolve().parents[2]
 
 
+#: Below the ports that Linux and macOS give to outgoing connections: one of those could take a port between our look
+#: and the product's start, or while the product is down.
+_PORTS = range(20_000, 32_000)
+_ports = itertools.count(os.getpid() * 97)
+
+
 def free_port() -> int:
-    """A port that nobody listens on now; the product takes it with SO_REUSEADDR, so a restart can have it again."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on; the product takes it with SO_REUSEADDR, so a restart can have it again."""
+    for number in _ports:
+        port = _PORTS[number % len(_PORTS)]
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("unreachable: the count has no end")
 
 
 def toml_of(config: Mapping[str, Any]) -> str:
