@@ -26,12 +26,20 @@ from headwater.domain.message import Settings as GenerationSettings
 from headwater.domain.run import RunRequest
 from headwater.errors import ErrorCode
 from headwater.metrics import Metrics
+from headwater.providers.simulated import Scenario
 from headwater.settings import Settings
 from headwater.storage.schema import FILE_NAME
 from tests.kit.product import Product
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PAGES: Final = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "spec").glob("*.md")])
+PAGES: Final = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "spec").glob("*.md"),
+        *ROOT.glob("benchmarks/results/*.md"),
+    ]
+)
 _LINK: Final = re.compile(r"\]\((?!https?:)(?P<path>[^)#\s]*)(?:#(?P<place>[^)]*))?\)")
 _PATH: Final = re.compile(r"`((?:src|tests|docs|spec|tools|benchmarks|locks)(?:/[\w*.-]+)+/?)`")
 _CELL: Final = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)
@@ -130,6 +138,10 @@ def test_every_resource_is_described() -> None:
             method, path = name.split(" ") if " " in name else (method, name)
             described.add((method, path.replace("{id}", "{run}")))
     assert described == {(method, each.path) for each in RESOURCES for method in each.operations}
+
+
+def test_every_field_of_the_simulated_model_is_described() -> None:
+    assert _CELL.findall(text("docs/reference/simulated.md")) == list(Scenario.__struct_fields__)
 
 
 def test_every_state_of_a_subscription_is_described() -> None:
