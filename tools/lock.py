@@ -18,6 +18,7 @@ SETS = (
     ("runtime", ["pyproject.toml"]),
     ("build", ["--group", "build"]),
     ("dev", ["pyproject.toml", "--group", "dev"]),
+    ("local", ["--group", "local", "--no-deps"]),
 )
 
 
