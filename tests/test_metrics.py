@@ -115,6 +115,9 @@ def test_the_rest_is_counted_too(metrics: Metrics) -> None:
     assert value("headwater_storage_failed") == 0
     metrics.storage_failed("StorageFailed")
     assert value("headwater_storage_failed") == 1
+    for full in (True, False):
+        metrics.storage_full(full)
+        assert value("headwater_storage_full") == full
 
 
 def test_the_page_is_prometheus_text(metrics: Metrics) -> None:
@@ -136,11 +139,15 @@ def test_the_log_has_a_line_for_what_an_operator_has_to_know() -> None:
         observer = LogLines()
         observer.run_ended(ENDED)
         observer.storage_failed("OSError")
+        observer.storage_full(True)
+        observer.storage_full(False)
         observer.runs_recovered(0, 0)
         observer.runs_recovered(1, 2)
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("run ended", "info"),
         ("storage failed", "critical"),
+        ("the disk has no space to spare: runs can be read, none can be started", "warning"),
+        ("the disk has space again: runs can be started", "info"),
         ("runs ended after a crash", "warning"),
     ]
     assert (lines[0]["run"], lines[0]["seconds"], lines[0]["events"]) == ("r", 2.0, 10)

@@ -24,6 +24,7 @@ from headwater.api.services import Services
 from headwater.api.sockets import address_of, listen, raise_file_limit
 from headwater.clock import Clock, SystemClock
 from headwater.delivery.hub import Hub
+from headwater.errors import ErrorCode, UnavailableError
 from headwater.metrics import LogLines, Metrics
 from headwater.providers.catalog import Catalog, ModelRow
 from headwater.runs.supervisor import Supervisor, Tasks
@@ -97,14 +98,15 @@ class App:
         )
         self._server = HttpServer(create_api(services))
 
-    def why_not_ready(self) -> str | None:
-        """None when new runs are taken, else a sentence why not."""
+    def why_not_ready(self) -> UnavailableError | None:
+        """None when new runs are taken, else why not."""
+        # A failed storage also drains: the cause comes before what follows from it.
+        if self.failed:
+            return UnavailableError("The storage has failed.", code=ErrorCode.STORAGE)
         if self.parts.supervisor.draining:
-            return "The server is shutting down."
-        if self.parts.storage.failed is not None:
-            return "The storage has failed."
+            return UnavailableError("The server is shutting down.")
         if not self._serving:
-            return "The server is starting."
+            return UnavailableError("The server is starting.")
         return None
 
     async def start(self) -> None:
@@ -114,10 +116,6 @@ class App:
             _log.warning(warning)
         raise_file_limit()
         await parts.storage.open()
-        if parts.storage.full:
-            _log.warning(
-                "the disk has no space to spare: runs can be read, none can be started", data=str(self.settings.data)
-            )
         parts.storage.on_failure(self._storage_failed)
         try:
             await parts.supervisor.recover()

@@ -78,6 +78,7 @@ class Metrics(SilentObserver):
             "headwater_runs_recovered", "Runs ended at a start after a crash", ["as"], registry=registry
         )
         self._failed = Gauge("headwater_storage_failed", "1 once the storage has stopped itself", registry=registry)
+        self._full = Gauge("headwater_storage_full", "1 while the disk has no space for new runs", registry=registry)
 
     def text(self) -> bytes:
         """All figures in Prometheus' text form."""
@@ -121,6 +122,9 @@ class Metrics(SilentObserver):
     def storage_failed(self, error: str) -> None:
         self._failed.set(1)
 
+    def storage_full(self, full: bool) -> None:
+        self._full.set(full)
+
     def runs_recovered(self, interrupted: int, cancelled: int) -> None:
         self._recovered.labels("interrupted").inc(interrupted)
         self._recovered.labels("cancelled").inc(cancelled)
@@ -145,6 +149,12 @@ class LogLines(SilentObserver):
 
     def storage_failed(self, error: str) -> None:
         _log.critical("storage failed", error=error)
+
+    def storage_full(self, full: bool) -> None:
+        if full:
+            _log.warning("the disk has no space to spare: runs can be read, none can be started")
+        else:
+            _log.info("the disk has space again: runs can be started")
 
     def runs_recovered(self, interrupted: int, cancelled: int) -> None:
         if interrupted or cancelled:

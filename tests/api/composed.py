@@ -19,6 +19,7 @@ from headwater.api.sockets import address_of, listen
 from headwater.clock import SystemClock
 from headwater.delivery.hub import Hub
 from headwater.domain.message import GenerationRequest
+from headwater.errors import UnavailableError
 from headwater.metrics import Metrics
 from headwater.providers.catalog import Catalog, Route
 from headwater.providers.contract import Finish, Item, ModelInfo
@@ -128,7 +129,7 @@ async def running_api(**changes: Any) -> AsyncIterator[RunningApi]:
         storage=storage,
         catalog=catalog,
         metrics=Metrics(live=lambda: supervisor.live, waiting=lambda: supervisor.waiting).text,
-        ready=lambda: "The server is shutting down." if supervisor.draining else None,
+        ready=lambda: UnavailableError("The server is shutting down.") if supervisor.draining else None,
     )._replace(**changes)
     server = HttpServer(create_api(services))
     sockets = listen("127.0.0.1", 0)

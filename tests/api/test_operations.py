@@ -5,6 +5,7 @@ import json
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from headwater.errors import ErrorCode, UnavailableError
 from tests.api.composed import RunningApi, running_api
 from tests.api.test_problem import check
 
@@ -15,12 +16,15 @@ async def test_alive_and_ready(api: RunningApi) -> None:
         assert (response.status_code, response.json()) == (200, {"status": status})
 
 
-@pytest.mark.parametrize("reason", ["The server is starting.", "The storage has failed."])
-async def test_why_a_server_is_not_ready(reason: str) -> None:
-    async with running_api(ready=lambda: reason) as api:
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [("The server is starting.", ErrorCode.DRAINING), ("The storage has failed.", ErrorCode.STORAGE)],
+)
+async def test_why_a_server_is_not_ready(reason: str, code: ErrorCode) -> None:
+    async with running_api(ready=lambda: UnavailableError(reason, code=code)) as api:
         response = await api.client.get("/readyz")
         problem = check(response.status_code, dict(response.headers), response.content)
-        assert (response.status_code, problem["detail"]) == (503, reason)
+        assert (response.status_code, problem["detail"], problem["code"]) == (503, reason, code)
         assert "retry-after" in response.headers
         # alive all the same: restarting it would not help
         assert (await api.client.get("/livez")).status_code == 200

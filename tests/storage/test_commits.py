@@ -74,12 +74,16 @@ class Watching(SilentObserver):
     def __init__(self) -> None:
         self.commits: list[Committed] = []
         self.failures: list[str] = []
+        self.full: list[bool] = []
 
     def committed(self, detail: Committed) -> None:
         self.commits.append(detail)
 
     def storage_failed(self, error: str) -> None:
         self.failures.append(error)
+
+    def storage_full(self, full: bool) -> None:
+        self.full.append(full)
 
 
 class Bench:
@@ -209,6 +213,7 @@ async def test_space_that_comes_back_is_noticed(bench: Bench) -> None:
     await bench.commits.in_writer(lambda: None)
     states.append((bench.commits.full, bench.medium.reserve))
     assert states == [(True, False), (False, True)]
+    assert bench.observer.full == [True, False]
 
 
 async def test_closing_sees_through_what_was_gathered_and_then_runs_the_last_thing(bench: Bench) -> None:

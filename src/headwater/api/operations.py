@@ -9,10 +9,9 @@ import msgspec
 
 from headwater.api.answer import Answer, Asgi, json_answer
 from headwater.api.openapi import document
-from headwater.api.problem import problem
+from headwater.api.problem import problem_of
 from headwater.api.resources import Health
 from headwater.api.route import Call, Operation, Reply, Resource
-from headwater.errors import ErrorCode
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -25,8 +24,7 @@ async def readyz(call: Call) -> Asgi:
     reason = call.services.ready()
     if reason is None:
         return json_answer(Health("ready"))
-    code = ErrorCode.DRAINING if call.services.supervisor.draining else ErrorCode.STORAGE
-    return problem(code, reason)
+    return problem_of(reason)
 
 
 async def metrics(call: Call) -> Asgi:

@@ -9,6 +9,7 @@ from headwater.api.answer import Receive, Scope, Send
 from headwater.domain.message import GenerationRequest
 from headwater.domain.run import Owner, Run, RunRequest
 from headwater.domain.snapshot import Snapshot
+from headwater.errors import UnavailableError
 from headwater.providers.contract import ModelInfo
 from headwater.storage.contract import IdempotencyKey, Page, Storage
 
@@ -104,8 +105,8 @@ class Services(NamedTuple):
     catalog: Models
     #: the metrics page, Prometheus' text form
     metrics: Callable[[], bytes]
-    #: None when the server is ready for new runs, else a sentence why it is not
-    ready: Callable[[], str | None]
+    #: None when the server is ready for new runs, else why it is not
+    ready: Callable[[], UnavailableError | None]
     #: names that this server answers to beside loopback's own, without port
     hosts: Collection[str] = ()
     #: other origins whose pages may use this API, e.g. `https://app.example`

@@ -303,7 +303,9 @@ class GroupCommit:
 
     def enter_full(self) -> None:
         """From now on only what ends something is taken, until there is space for the reserve again."""
-        self.full = True
+        if not self.full:
+            self.full = True
+            self._observer.storage_full(True)
         if self._space_timer is None:
             assert self._loop is not None
             self._space_timer = self._loop.call_later(SPACE_CHECK_S, self.check_space)
@@ -316,6 +318,7 @@ class GroupCommit:
         self._space_timer = None
         if there_is:
             self.full = False
+            self._observer.storage_full(False)
         elif self.failed is None:
             self.enter_full()
 
