@@ -7,7 +7,7 @@ import msgspec
 
 from headwater.api.resources import RunResource, run_resource, run_summary
 from headwater.domain import event as ev
-from headwater.domain.message import Usage
+from headwater.domain.message import Message, Usage
 from headwater.domain.run import LOCAL_OWNER, Run, RunMetrics, RunRequest, RunState
 from headwater.domain.snapshot import Snapshot, fold
 
@@ -15,6 +15,7 @@ from headwater.domain.snapshot import Snapshot, fold
 PROTOCOL: dict[str, Any] = json.loads("""
 {"id": "run_…", "workflow": "chat", "model": "simulated", "state": "running", "created_at": "2026-11-21T10:00:00.000Z",
  "ended_at": null, "tail": 41, "owner": {"org": "local", "user": "local"}, "retry_of": null, "metadata": {},
+ "request": {"model": "simulated", "messages": [{"role": "user", "content": "Hello"}]},
  "snapshot": {"seq": 41, "text": "…", "parts": [{"index": 0, "kind": "text", "text": "…"}], "reasoning": "…",
    "refusal": "", "value": null, "tool_calls": [],
    "calls": [{"call": 1, "role": "answer", "model": "simulated", "attempt": 1, "finish_reason": null}], "state": {},
@@ -24,7 +25,8 @@ PROTOCOL: dict[str, Any] = json.loads("""
 """)
 #: What is shown beyond it: readers pass over what they do not know.
 BEYOND = {"metrics"}
-RUN = Run("run_1", LOCAL_OWNER, RunRequest("simulated"), 1_795_255_200_000, state=RunState.RUNNING)
+REQUEST = RunRequest("simulated", messages=[Message("user", "Hello")])
+RUN = Run("run_1", LOCAL_OWNER, REQUEST, 1_795_255_200_000, state=RunState.RUNNING)
 
 
 def halfway() -> Snapshot:
@@ -45,6 +47,7 @@ def test_a_run_has_the_protocol_s_members() -> None:
     assert set(snapshot["calls"][0]) == set(wanted["calls"][0]) | {"provider"}
     assert set(snapshot["parts"][0]) == set(wanted["parts"][0])
     assert snapshot["usage"] == wanted["usage"]
+    assert shown["request"] == PROTOCOL["request"]
     assert shown["created_at"] == PROTOCOL["created_at"]
     assert (shown["tail"], shown["ended_at"]) == (4, None)
 
@@ -56,12 +59,12 @@ def test_the_protocol_s_run_is_a_run() -> None:
     assert msgspec.convert(example, RunResource).snapshot.usage == Usage(9, 0, 33, 0, None, "estimated")
 
 
-def test_a_summary_is_the_run_without_its_snapshot() -> None:
+def test_a_summary_is_the_run_without_its_request_and_snapshot() -> None:
     ended = msgspec.structs.replace(
         RUN, state=RunState.COMPLETED, ended_at_ms=1_795_255_201_500, retry_of="run_0", metrics=RunMetrics(chunks=2)
     )
     shown = json.loads(msgspec.json.encode(run_summary(ended, 7)))
-    assert set(shown) == (set(PROTOCOL) | BEYOND) - {"snapshot"}
+    assert set(shown) == (set(PROTOCOL) | BEYOND) - {"request", "snapshot"}
     assert (shown["tail"], shown["state"], shown["retry_of"]) == (7, "completed", "run_0")
     assert shown["ended_at"] == "2026-11-21T10:00:01.500Z"
     assert shown["metrics"] == {"chunks": 2}

@@ -37,7 +37,9 @@ async def test_a_run_is_started(api: RunningApi) -> None:
     assert (run["workflow"], run["model"], run["metadata"]) == ("chat", "prompted", {"a": "b"})
     assert run["state"] in ("queued", "running")
     assert run["tail"] == run["snapshot"]["seq"]
-    assert (await api.client.get(response.headers["location"])).json()["id"] == run["id"]
+    shown = (await api.client.get(response.headers["location"])).json()
+    assert shown["id"] == run["id"]
+    assert shown["request"] == run["request"] == {**HELLO, "metadata": {"a": "b"}}
 
 
 async def test_a_run_can_be_the_stream_itself(api: RunningApi) -> None:
@@ -277,6 +279,7 @@ async def test_a_retry_is_a_new_run_of_the_same_input(api: RunningApi) -> None:
     assert response.status_code == 201
     assert again["id"] != run
     assert (again["retry_of"], again["metadata"]) == (run, {"a": "b"})
+    assert again["request"] == {**HELLO, "metadata": {"a": "b"}}
     assert response.headers["location"] == f"/api/v1/runs/{again['id']}"
 
 

@@ -55,6 +55,38 @@ def test_show_has_the_state_and_the_text() -> None:
     assert json.loads(run(f"show {RUN} --json", json_answer(run_json("failed")))[0].stdout)["state"] == "failed"
 
 
+ASKED = json.dumps(
+    {
+        "model": "simulated",
+        "messages": [
+            {"role": "system", "content": "Be \x1b[2Jbrief."},
+            {"role": "user", "content": [{"type": "text", "text": "Look"}]},
+            {"role": "assistant", "tool_calls": [{"id": "c1", "name": "find", "arguments": "{}"}]},
+        ],
+        "settings": {"temperature": 0.5},
+    }
+)
+
+
+def test_show_has_what_was_asked_only_if_it_is_wanted() -> None:
+    shown = json_answer(run_json("failed", request=ASKED, snapshot=msgspec.json.encode(fold(FAILED)).decode()))
+    without = run(f"show {RUN}", shown)[0].stdout + run(f"show {RUN} --json", shown)[0].stdout
+    assert "brief" not in without
+    assert "temperature" not in without
+    result, _ = run(f"show {RUN} --input", shown)
+    places = [result.stdout.index(part) for part in ("[system]", "brief.", "[user]", '"Look"', '"find"', "temperature")]
+    assert places == sorted(places)
+    assert result.stdout.endswith("\n[answer]\nHello\n")
+    assert "\x1b" not in result.stdout
+    assert json.loads(run(f"show {RUN} --input --json", shown)[0].stdout)["request"] == json.loads(ASKED)
+
+
+def test_show_has_metadata_and_what_it_repeats() -> None:
+    ours = run_json().replace(b'"metadata":{}', b'"metadata":{"a":"b","c":"d"}').replace(b'_of":null', b'_of":"run_0"')
+    rows = run(f"show {RUN}", json_answer(ours))[0].stdout.splitlines()
+    assert {"metadata  a=b, c=d", "retry of  run_0"} <= set(rows)
+
+
 @pytest.mark.parametrize(("log", "code"), [(COMPLETE, 0), (FAILED, 1), (CANCELLED, 130)])
 def test_tail_prints_every_record_and_exits_as_the_run_did(log: list[ev.Record], code: int) -> None:
     result, _ = run(f"tail {RUN}", whole(log))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import msgspec
@@ -19,6 +20,13 @@ def test_a_run_with_its_snapshot() -> None:
     assert run.created_at == datetime(2026, 11, 21, 10, tzinfo=UTC)
     assert run.ended_at == datetime(2026, 11, 21, 10, 0, 1, tzinfo=UTC)
     assert run.snapshot == snapshot
+    assert run.request is None
+
+
+def test_a_run_with_what_it_was_asked() -> None:
+    """A newer server may take more than this client knows of."""
+    asked = '{"model":"simulated","messages":[{"role":"user","content":"Hi","new_in_2030":1}],"new_in_2030":1}'
+    assert decode(run_json(request=asked), RunResource).request == json.loads(asked)
 
 
 def test_a_page_of_runs() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from headwater.api.parameters import format_time
-from headwater.domain.run import Owner, Run, RunMetrics, RunState
+from headwater.domain.run import Owner, Run, RunMetrics, RunRequest, RunState
 from headwater.domain.snapshot import Snapshot
 
 
@@ -31,8 +31,10 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunResource(RunSummary, frozen=True, kw_only=True):
-    """A run, and what its records amount to at its durable tail."""
+    """A run, what it was asked to do, and what its records amount to at its durable tail."""
 
+    #: the body that started it, as it was understood; fields with their default are left out
+    request: RunRequest
     snapshot: Snapshot
 
 
@@ -74,7 +76,7 @@ def run_summary(run: Run, tail: int) -> RunSummary:
 
 
 def run_resource(run: Run, snapshot: Snapshot) -> RunResource:
-    return RunResource(**_members(run, snapshot.seq), snapshot=snapshot)
+    return RunResource(**_members(run, snapshot.seq), request=run.request, snapshot=snapshot)
 
 
 def _members(run: Run, tail: int) -> dict[str, Any]:

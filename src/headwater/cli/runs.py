@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,7 @@ _SUMMARY_CHARS = 100
 
 State = Annotated[RunState | None, typer.Option(help="Only runs in this state.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many at most.")]
+Input = Annotated[bool, typer.Option("--input", help="What it was asked too: messages and settings.")]
 After = Annotated[int, typer.Option(min=0, help="Only records after this seq: the cursor of an earlier reading.")]
 
 
@@ -45,10 +46,14 @@ def ls(state: State = None, limit: Limit = 20, json: Json = False, url: Url = DE
 
 
 @app.command("show")
-def show(run: RunId, json: Json = False, url: Url = DEFAULT_URL) -> None:
+def show(run: RunId, input: Input = False, json: Json = False, url: Url = DEFAULT_URL) -> None:
     """Show a run and what it has put out."""
+    import msgspec
+
     with connect(url) as client:
         found = client.get(run)
+    if not input:
+        found = msgspec.structs.replace(found, request=None)
     if json:
         _print_json(found)
         return
@@ -108,10 +113,14 @@ def rm(
             typer.echo(run)
 
 
-def _print_json(value: object) -> None:
+def _json(value: object) -> str:
     import msgspec
 
-    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def _print_json(value: object) -> None:
+    typer.echo(_json(value))
 
 
 def _print_run(run: RunResource) -> None:
@@ -124,6 +133,7 @@ def _print_run(run: RunResource) -> None:
         "ended": run.ended_at.isoformat(timespec="milliseconds") if run.ended_at else None,
         "records": str(run.tail),
         "retry of": run.retry_of,
+        "metadata": ", ".join(f"{key}={value}" for key, value in run.metadata.items()) or None,
     }
     snapshot = run.snapshot
     if snapshot is not None and snapshot.usage is not None:
@@ -135,8 +145,23 @@ def _print_run(run: RunResource) -> None:
     for name, value in rows.items():
         if value is not None:
             typer.echo(f"{name:<9} {one_line(value, 400)}")
+    if run.request is not None:
+        _print_request(run.request)
     if snapshot is not None and snapshot.text:
-        typer.echo("\n" + printable(snapshot.text))
+        typer.echo(("\n[answer]\n" if run.request is not None else "\n") + printable(snapshot.text))
+
+
+def _print_request(request: dict[str, Any]) -> None:
+    """Every message under its role; what is not text, and how to generate, as JSON."""
+    for message in request.get("messages", ()):
+        content = message.get("content", "")
+        said = content if isinstance(content, str) else _json(content)
+        calls = message.get("tool_calls")
+        typer.echo(f"\n[{one_line(str(message.get('role')), 20)}]")
+        typer.echo(printable("\n".join(part for part in (said, _json(calls) if calls else "") if part)))
+    settings = {name: value for name, value in request.items() if name not in ("messages", "metadata", "model")}
+    if settings:
+        typer.echo("\n[settings]\n" + printable(_json(settings)))
 
 
 def _print_record(record: Record, json: bool) -> None:

@@ -13,7 +13,11 @@ from headwater.domain.snapshot import Snapshot
 
 
 class RunResource(msgspec.Struct, frozen=True):
-    """A run as the server shows it. Times are UTC. `snapshot` is its fold at `snapshot.seq`, if the server gave it."""
+    """A run as the server shows it. Times are UTC.
+
+    `request` is the JSON that started it: plain data and not `RunRequest`, which would refuse a newer server's fields.
+    `snapshot` is its fold at `snapshot.seq`. Lists have neither.
+    """
 
     id: str
     model: str
@@ -25,6 +29,7 @@ class RunResource(msgspec.Struct, frozen=True):
     owner: Owner | None = None
     retry_of: str | None = None
     metadata: dict[str, str] = {}
+    request: dict[str, Any] | None = None
     snapshot: Snapshot | None = None
     metrics: dict[str, Any] | None = None
 
