@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
@@ -29,11 +30,25 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
+class Way(NamedTuple):
+    """How a server on loopback is reached, where that is not plain HTTP under its address."""
+
+    #: sent with each request
+    headers: Mapping[str, str] = {}
+    #: the name that the server is called by, and has its certificate for
+    host: str | None = None
+    tls: ssl.SSLContext | None = None
+
+
+DIRECT = Way()
+
+
 class Http:
     """One request over one connection, that ends with it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, way: Way = DIRECT) -> None:
         self.port = port
+        self.way = way
         self.status = 0
         self.headers: dict[str, str] = {}
         self.whole = False
@@ -42,11 +57,13 @@ class Http:
 
     async def send(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> None:
         """Sends a request and reads the answer's head. Raises OSError, EOFError."""
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port)
-        lines = [f"{method} {path} HTTP/1.1", f"host: 127.0.0.1:{self.port}", "connection: close"]
+        extra, host, tls = self.way
+        opening = asyncio.open_connection("127.0.0.1", self.port, ssl=tls, server_hostname=host if tls else None)
+        self._reader, self._writer = await opening
+        lines = [f"{method} {path} HTTP/1.1", f"host: {host or '127.0.0.1'}:{self.port}", "connection: close"]
         if body:
             lines += ["content-type: application/json", f"content-length: {len(body)}"]
-        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        lines += [f"{name}: {value}" for name, value in {**extra, **(headers or {})}.items()]
         self._writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         self.status = int(head[0].split(" ")[1])
@@ -75,9 +92,17 @@ class Http:
             self._writer.transport.abort()
 
 
-async def call(port: int, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+async def call(
+    port: int,
+    method: str,
+    path: str,
+    body: Any = None,
+    headers: Mapping[str, str] | None = None,
+    *,
+    way: Way = DIRECT,
+) -> Answer:
     """One whole request. Raises OSError or EOFError where the answer does not come whole."""
-    http = Http(port)
+    http = Http(port, way)
     try:
         async with asyncio.timeout(STUCK_S):
             await http.send(method, path, headers, b"" if body is None else json.dumps(body).encode())
@@ -100,8 +125,9 @@ class Reader:
 
     _numbers = itertools.count(1)
 
-    def __init__(self, run: str, history: History, *, name: str = "") -> None:
+    def __init__(self, run: str, history: History, *, name: str = "", way: Way = DIRECT) -> None:
         self.run = run
+        self.way = way
         self.name = name or f"reader-{next(self._numbers)}"
         self.cursor = 0
         self.payloads: list[bytes] = []
@@ -118,7 +144,7 @@ class Reader:
     async def read(self, port: int, *, leave_at: int | None = None, by_header: bool = True) -> How:
         """One connection, from the cursor to its end; `leave_at` is a seq after which the client leaves by itself."""
         self.connections += 1
-        number, http = self.connections, Http(port)
+        number, http = self.connections, Http(port, self.way)
         self._history.note(Opened(self.run, self.name, number, self.cursor))
         how: How = "cut"
         try:
