@@ -1,0 +1,1 @@
+"""Real nginx and real Caddy between clients and the product."""
