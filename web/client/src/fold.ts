@@ -1,0 +1,360 @@
+/**
+ * What the records of a run amount to: the same fold as the server's, so that a snapshot may come from either.
+ *
+ * A snapshot is plain data and never changes; what a record leaves alone is shared with the snapshot before, so that a
+ * page can tell by identity what to draw again. A record costs a few objects and one string concatenation, whatever the
+ * length of the text.
+ */
+
+import type {
+  AttemptData,
+  CallSnapshot,
+  PartSnapshot,
+  ProtocolRecord,
+  Snapshot,
+  ToolCallData,
+  ToolCallSnapshot,
+  Usage,
+} from "./protocol.ts";
+
+/** Where a piece of text begins: by its seq, and by its place in the text. A list from the newest backwards. */
+interface Mark {
+  readonly seq: number;
+  readonly length: number;
+  readonly before: Mark | null;
+}
+
+/** Text that can be cut off again from a seq on. */
+interface Pieces {
+  readonly text: string;
+  readonly newest: Mark | null;
+}
+
+interface Part extends Pieces {
+  readonly call: number;
+  readonly index: number;
+  readonly kind: PartSnapshot["kind"];
+}
+
+interface Tool {
+  readonly call: number;
+  readonly id: string;
+  readonly seq: number;
+  readonly name: Pieces;
+  readonly arguments: Pieces;
+  readonly doneAt: number | null;
+}
+
+interface Value {
+  readonly seq: number;
+  readonly call: number;
+  readonly value: unknown;
+}
+
+/** What a snapshot is made from, where a later record may take something back. */
+interface History {
+  /** The seq of the snapshot that this fold began with; of what came before it nothing can be taken back. */
+  readonly since: number;
+  /** By call, index and kind. */
+  readonly parts: readonly Part[];
+  readonly tools: readonly Tool[];
+  readonly usage: ReadonlyMap<number, Usage>;
+  readonly values: readonly Value[];
+}
+
+const NOTHING: Pieces = { text: "", newest: null };
+const KINDS = { chunk: "text", reasoning: "reasoning", refusal: "refusal" } as const;
+
+/** Beside the snapshots and not in them: they stay the protocol's plain data. */
+const histories = new WeakMap<Snapshot, History>();
+
+/** A run before its first record. */
+export function emptySnapshot(): Snapshot {
+  return {
+    seq: 0,
+    text: "",
+    parts: [],
+    reasoning: "",
+    refusal: "",
+    value: null,
+    tool_calls: [],
+    calls: [],
+    state: {},
+    usage: null,
+    finish_reason: null,
+    error: null,
+  };
+}
+
+/**
+ * The snapshot after one more record; a `snapshot` record takes the place of all before it.
+ *
+ * Throws `RangeError` for a record that is not after the snapshot, and for an `attempt` that takes back what was put
+ * out before the snapshot that this fold began with: read the run again from its beginning then.
+ */
+export function fold(snapshot: Snapshot, record: ProtocolRecord): Snapshot {
+  if (record.seq <= snapshot.seq) {
+    throw new RangeError(`record ${record.seq} does not follow ${snapshot.seq}`);
+  }
+  const history = histories.get(snapshot) ?? resumed(snapshot);
+  return applied({ ...snapshot, seq: record.seq }, history, record);
+}
+
+function applied(snapshot: Snapshot, history: History, record: ProtocolRecord): Snapshot {
+  switch (record.type) {
+    case "chunk":
+    case "reasoning":
+    case "refusal":
+      return withText(snapshot, history, record);
+    case "tool_call": {
+      const tools = withToolCall(history.tools, record.seq, record.data);
+      return derived(snapshot, { ...history, tools });
+    }
+    case "usage": {
+      const { call, ...usage } = record.data;
+      return derived(snapshot, { ...history, usage: new Map(history.usage).set(call ?? 1, usage) });
+    }
+    case "call": {
+      const { call, role, provider, model } = record.data;
+      const added = { call, role, provider, model, attempt: 1, finish_reason: null };
+      return derived({ ...snapshot, calls: withCall(snapshot.calls, added) }, history);
+    }
+    case "attempt":
+      return withAttempt(snapshot, history, record.data);
+    case "context":
+      return kept({ ...snapshot, state: { ...snapshot.state, context: record.data.context } }, history);
+    case "field": {
+      const { path, done, value, call } = record.data;
+      const added = path === "" && done ? [{ seq: record.seq, call: call ?? 1, value }] : [];
+      return derived(snapshot, { ...history, values: [...history.values, ...added] });
+    }
+    case "snapshot":
+      return kept({ ...record.data.snapshot, seq: record.seq }, resumed(record.data.snapshot));
+    case "complete": {
+      const { finish_reason, usage, result } = record.data;
+      const calls = snapshot.calls.map((call) => (call.role === "answer" ? { ...call, finish_reason } : call));
+      const ended = derived({ ...snapshot, calls, finish_reason }, history);
+      return kept({ ...ended, usage: whole(usage), value: answerValue(ended, history)?.value ?? result ?? null }, history);
+    }
+    case "error": {
+      const { code, message, retryable } = record.data;
+      return kept({ ...snapshot, error: { code, message, retryable } }, history);
+    }
+    default:
+      return kept(snapshot, history);
+  }
+}
+
+/** What can be known of the past of a snapshot that came from elsewhere. */
+function resumed(snapshot: Snapshot): History {
+  const only = snapshot.calls[0]?.call ?? 1;
+  const newest = snapshot.calls.at(-1)?.call ?? 1;
+  return {
+    since: snapshot.seq,
+    parts: snapshot.parts.map(({ call, index, kind, text }) => ({ call: call ?? only, index, kind, text, newest: null })),
+    tools: snapshot.tool_calls.map((tool) => ({
+      call: tool.call ?? only,
+      id: tool.id,
+      seq: 0,
+      name: { text: tool.name, newest: null },
+      arguments: { text: tool.arguments, newest: null },
+      doneAt: tool.done ? 0 : null,
+    })),
+    // Of several calls only the sum is known; the newest is the one that may report again.
+    usage: new Map(snapshot.usage === null ? [] : [[newest, snapshot.usage]]),
+    values: snapshot.value === null ? [] : [{ seq: 0, call: newest, value: snapshot.value }],
+  };
+}
+
+function kept(snapshot: Snapshot, history: History): Snapshot {
+  histories.set(snapshot, history);
+  return snapshot;
+}
+
+/** The members of a snapshot that are made from its history; what did not change keeps its identity. */
+function derived(snapshot: Snapshot, history: History): Snapshot {
+  const several = snapshot.calls.length > 1;
+  const { parts, tools } = history;
+  return kept(
+    {
+      ...snapshot,
+      text: joined(snapshot, parts, "text"),
+      reasoning: joined(snapshot, parts, "reasoning"),
+      refusal: joined(snapshot, parts, "refusal"),
+      parts: parts.map((part, at) => shownPart(part, several, snapshot.parts[at])),
+      tool_calls: tools.map((tool, at) => shownTool(tool, several, snapshot.tool_calls[at])),
+      usage: total(history.usage),
+      value: answerValue(snapshot, history)?.value ?? null,
+    },
+    history,
+  );
+}
+
+function withText(
+  snapshot: Snapshot,
+  history: History,
+  record: Extract<ProtocolRecord, { type: keyof typeof KINDS }>,
+): Snapshot {
+  const { content, index } = record.data;
+  const call = record.data.call ?? 1;
+  const kind = KINDS[record.type];
+  const at = history.parts.findIndex((part) => part.call === call && part.index === index && part.kind === kind);
+  const old = history.parts[at];
+  const part: Part = { call, index, kind, ...appended(old ?? NOTHING, record.seq, content) };
+  if (old === undefined) {
+    return derived(snapshot, { ...history, parts: [...history.parts, part].sort(inOrder) });
+  }
+  const shown = [...snapshot.parts];
+  shown[at] = { ...(snapshot.parts[at] as PartSnapshot), text: part.text };
+  const parts = history.parts.with(at, part);
+  const member = record.type === "chunk" ? "text" : record.type;
+  return kept({ ...snapshot, parts: shown, [member]: joined(snapshot, parts, kind) }, { ...history, parts });
+}
+
+function inOrder(a: Part, b: Part): number {
+  return a.call - b.call || a.index - b.index || (a.kind < b.kind ? -1 : 1);
+}
+
+function joined(snapshot: Snapshot, parts: readonly Part[], kind: Part["kind"]): string {
+  let text = "";
+  for (const part of parts) {
+    if (part.kind === kind && answers(snapshot, part.call)) {
+      text += part.text;
+    }
+  }
+  return text;
+}
+
+function answers(snapshot: Snapshot, call: number): boolean {
+  return snapshot.calls.find((known) => known.call === call)?.role !== "internal";
+}
+
+function shownPart({ call, index, kind, text }: Part, several: boolean, old: PartSnapshot | undefined): PartSnapshot {
+  const same = old?.index === index && old.kind === kind && old.text === text && (old.call ?? null) === (several ? call : null);
+  return same && old !== undefined ? old : { index, kind, text, ...(several ? { call } : {}) };
+}
+
+function shownTool(tool: Tool, several: boolean, old: ToolCallSnapshot | undefined): ToolCallSnapshot {
+  const shown = {
+    id: tool.id,
+    name: tool.name.text,
+    arguments: tool.arguments.text,
+    done: tool.doneAt !== null,
+    ...(several ? { call: tool.call } : {}),
+  };
+  const same =
+    old?.id === shown.id &&
+    old.name === shown.name &&
+    old.arguments === shown.arguments &&
+    old.done === shown.done &&
+    old.call === shown.call;
+  return same && old !== undefined ? old : shown;
+}
+
+function withToolCall(tools: readonly Tool[], seq: number, data: ToolCallData): readonly Tool[] {
+  const call = data.call ?? 1;
+  const at = tools.findIndex((tool) => tool.call === call && tool.id === data.id);
+  const old = tools[at] ?? { call, id: data.id, seq, name: NOTHING, arguments: NOTHING, doneAt: null };
+  const tool: Tool = {
+    ...old,
+    name: old.name.text === "" ? appended(old.name, seq, data.name) : old.name,
+    arguments: appended(old.arguments, seq, data.arguments),
+    doneAt: data.done === true ? seq : old.doneAt,
+  };
+  return at < 0 ? [...tools, tool] : tools.with(at, tool);
+}
+
+function withCall(calls: readonly CallSnapshot[], call: CallSnapshot): CallSnapshot[] {
+  const at = calls.findIndex((known) => known.call === call.call);
+  return at < 0 ? [...calls, call] : calls.with(at, call);
+}
+
+function withAttempt(snapshot: Snapshot, history: History, data: AttemptData): Snapshot {
+  const { call, number, provider, model } = data;
+  const role = snapshot.calls.find((known) => known.call === call)?.role ?? "answer";
+  const calls = withCall(snapshot.calls, { call, role, provider, model, attempt: number, finish_reason: null });
+  const start = data.supersedes_from ?? null;
+  if (start === null) {
+    return derived({ ...snapshot, calls }, history);
+  }
+  if (start <= history.since) {
+    throw new RangeError(`what is taken back from ${start} on is older than the snapshot at ${history.since}`);
+  }
+  const usage = new Map(history.usage);
+  usage.delete(call);
+  return derived(
+    { ...snapshot, calls },
+    {
+      since: history.since,
+      parts: history.parts
+        .map((part) => (part.call === call ? { ...part, ...cut(part, start) } : part))
+        .filter((part) => part.call !== call || part.newest !== null || part.text !== ""),
+      tools: history.tools
+        .filter((tool) => tool.call !== call || tool.seq < start)
+        .map((tool) => (tool.call === call ? cutTool(tool, start) : tool)),
+      usage,
+      values: history.values.filter((value) => value.call !== call || value.seq < start),
+    },
+  );
+}
+
+function cutTool(tool: Tool, start: number): Tool {
+  return {
+    ...tool,
+    name: cut(tool.name, start),
+    arguments: cut(tool.arguments, start),
+    doneAt: tool.doneAt !== null && tool.doneAt >= start ? null : tool.doneAt,
+  };
+}
+
+function appended({ text, newest }: Pieces, seq: number, content: string): Pieces {
+  return { text: text + content, newest: { seq, length: text.length, before: newest } };
+}
+
+/** The text of the pieces before a seq. */
+function cut({ text, newest }: Pieces, start: number): Pieces {
+  let mark = newest;
+  let length = text.length;
+  while (mark !== null && mark.seq >= start) {
+    length = mark.length;
+    mark = mark.before;
+  }
+  return { text: text.slice(0, length), newest: mark };
+}
+
+/** The newest whole value of an answer call. */
+function answerValue(snapshot: Snapshot, history: History): Value | undefined {
+  return history.values.findLast((value) => answers(snapshot, value.call));
+}
+
+/** The sum over all calls, null where none has reported. */
+function total(usage: ReadonlyMap<number, Usage>): Usage | null {
+  let sum: Required<Usage> | null = null;
+  for (const each of usage.values()) {
+    sum = sum === null ? whole(each) : added(sum, whole(each));
+  }
+  return sum;
+}
+
+function whole(usage: Usage): Required<Usage> {
+  return {
+    input_tokens: usage.input_tokens ?? 0,
+    cached_input_tokens: usage.cached_input_tokens ?? 0,
+    output_tokens: usage.output_tokens ?? 0,
+    reasoning_tokens: usage.reasoning_tokens ?? 0,
+    cost_usd: usage.cost_usd ?? null,
+    source: usage.source ?? "provider",
+  };
+}
+
+function added(a: Required<Usage>, b: Required<Usage>): Required<Usage> {
+  return {
+    input_tokens: a.input_tokens + b.input_tokens,
+    cached_input_tokens: a.cached_input_tokens + b.cached_input_tokens,
+    output_tokens: a.output_tokens + b.output_tokens,
+    reasoning_tokens: a.reasoning_tokens + b.reasoning_tokens,
+    // A sum in which one cost is unknown is unknown, never too small.
+    cost_usd: a.cost_usd === null || b.cost_usd === null ? null : a.cost_usd + b.cost_usd,
+    source: a.source === "provider" && b.source === "provider" ? "provider" : "estimated",
+  };
+}

@@ -1,0 +1,138 @@
+/** The client's requests to one server, with every failure as a typed error. */
+
+import { Cancelled, ClientError, NetworkError, ParseError, refusal, TimedOut } from "./errors.ts";
+
+/** Of an answer that is not a stream no more than this is read: a run's snapshot is the largest of them. */
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+/** Of an error's body no more than this is read. */
+const PROBLEM_BYTES_MAX = 64 * 1024;
+const CALL_TIMEOUT_MS = 30_000;
+export const EVENT_STREAM = "text/event-stream";
+
+export interface Call {
+  readonly method: string;
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Sends requests; what comes back is an answer with a status of 2xx, or an error is thrown. */
+export class Http {
+  readonly #baseUrl: string;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #fetch: typeof fetch;
+
+  constructor(baseUrl: string, headers: Readonly<Record<string, string>>, fetchFunction: typeof fetch) {
+    this.#baseUrl = baseUrl.replace(/\/+$/, "");
+    this.#headers = headers;
+    this.#fetch = fetchFunction;
+  }
+
+  /** The text of the answer. Throws `NetworkError`, `TimedOut`, `ServerError`, `ParseError`, `Cancelled`. */
+  async call(call: Call, signal?: AbortSignal): Promise<string> {
+    const limit = new Deadline(CALL_TIMEOUT_MS, signal);
+    try {
+      const response = await this.#send(call, "application/json", limit.signal);
+      return await readText(response, ANSWER_BYTES_MAX);
+    } catch (error) {
+      throw limit.failure(error);
+    } finally {
+      limit.clear();
+    }
+  }
+
+  /** An answer whose body is still to be read, until `signal` ends it. Its headers must come within `silenceMs`. */
+  async open(call: Call, silenceMs: number, signal: AbortSignal): Promise<Response> {
+    const limit = new Deadline(silenceMs, signal);
+    try {
+      return await this.#send(call, EVENT_STREAM, limit.signal);
+    } catch (error) {
+      throw limit.failure(error);
+    } finally {
+      limit.clear();
+    }
+  }
+
+  async #send(call: Call, accept: string, signal: AbortSignal): Promise<Response> {
+    const query = Object.entries(call.query ?? {}).filter(([, value]) => value !== undefined);
+    const search = query.length > 0 ? `?${new URLSearchParams(query.map(([name, value]) => [name, String(value)]))}` : "";
+    const headers: Record<string, string> = { ...this.#headers, Accept: accept, ...call.headers };
+    // Changes are always application/json: a server refuses others, because a foreign page could send them.
+    if (call.method !== "GET") {
+      headers["Content-Type"] = "application/json";
+    }
+    const init: RequestInit = { method: call.method, headers, signal, cache: "no-store", redirect: "error" };
+    if (call.body !== undefined) {
+      init.body = call.body;
+    }
+    const send = this.#fetch;
+    const response = await send(this.#baseUrl + call.path + search, init);
+    if (response.ok) {
+      return response;
+    }
+    // Where the body breaks, the status has come, and says enough.
+    const body = await readText(response, PROBLEM_BYTES_MAX).catch(() => "");
+    throw refusal(response.status, body, response.headers.get("retry-after"));
+  }
+}
+
+/** A limit in time beside the caller's own signal; `clear` lets an answer that has begun go on without the limit. */
+class Deadline {
+  readonly signal: AbortSignal;
+  readonly #caller: AbortSignal | undefined;
+  readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #ms: number;
+  #passed = false;
+
+  constructor(ms: number, caller: AbortSignal | undefined) {
+    const limit = new AbortController();
+    this.#ms = ms;
+    this.#caller = caller;
+    this.#timer = setTimeout(() => {
+      this.#passed = true;
+      limit.abort();
+    }, ms);
+    this.signal = caller === undefined ? limit.signal : AbortSignal.any([caller, limit.signal]);
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+  }
+
+  failure(error: unknown): unknown {
+    if (this.#caller?.aborted) {
+      const reason: unknown = this.#caller.reason;
+      return reason instanceof ClientError ? reason : new Cancelled("The call was stopped", { cause: reason });
+    }
+    if (this.#passed) {
+      return new TimedOut(`The server did not answer within ${this.#ms / 1000} s`);
+    }
+    return failure(error);
+  }
+}
+
+/** A failure of the platform's as one of ours; ours stay as they are. */
+export function failure(error: unknown): ClientError {
+  return error instanceof ClientError ? error : new NetworkError(undefined, { cause: error });
+}
+
+async function readText(response: Response, bytesMax: number): Promise<string> {
+  const reader = response.body?.getReader();
+  const utf8 = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  while (reader !== undefined) {
+    const { done, value } = await reader.read();
+    if (done) {
+      break;
+    }
+    bytes += value.byteLength;
+    if (bytes > bytesMax) {
+      await reader.cancel();
+      throw new ParseError(`The server's answer is larger than ${bytesMax} bytes`);
+    }
+    text += utf8.decode(value, { stream: true });
+  }
+  return text + utf8.decode();
+}

@@ -1,0 +1,36 @@
+/** The TypeScript client: start runs, and read them exactly once over connections that break. No dependencies. */
+
+export type { RetryPolicy } from "./backoff.ts";
+export { CursorStore, type CursorStoreOptions, type KeyValueStorage, type SavedCursor } from "./cursor-store.ts";
+export {
+  Cancelled,
+  ClientError,
+  Conflict,
+  CursorAhead,
+  CursorTrimmed,
+  type ErrorKind,
+  MaxRetriesExceeded,
+  NetworkError,
+  NotFound,
+  ParseError,
+  RunFailed,
+  ServerError,
+  TimedOut,
+} from "./errors.ts";
+export { emptySnapshot, fold } from "./fold.ts";
+export type * from "./protocol.ts";
+export { type ReadOptions, readFrames } from "./reader.ts";
+export { decodeRecord, isFinal } from "./record.ts";
+export {
+  type CallOptions,
+  type FollowOptions,
+  Headwater,
+  type HeadwaterOptions,
+  type ListOptions,
+  newIdempotencyKey,
+  type StartAndFollowOptions,
+  type StartOptions,
+} from "./service.ts";
+export { type Frame, SseDecoder } from "./sse.ts";
+export { type FollowStatus, type StatusCallback, type Subscription, type Timing } from "./subscription.ts";
+export { browserWakes, type WakeReason, type Wakes } from "./wakes.ts";
