@@ -14,8 +14,10 @@ from headwater.api.answer import json_answer
 from headwater.api.app import RESOURCES
 from headwater.api.parameters import integer, text
 from headwater.api.route import Call, Operation, Reply, Resource, parse_query
-from headwater.errors import BadRequestError, LogTrimmed
+from headwater.delivery.formats.openai_error import fault_of
+from headwater.errors import BadRequestError, ErrorCode, LogTrimmed
 from tests.api.composed import RunningApi, running_api
+from tests.api.test_openai_error import check_openai
 from tests.api.test_problem import check
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"]
@@ -37,6 +39,14 @@ def problem_in(response: httpx.Response) -> dict[str, Any]:
     return check(response.status_code, dict(response.headers), response.content)
 
 
+def is_refused(response: httpx.Response, code: ErrorCode) -> bool:
+    """Whether it says this code, in the shape of the API that it belongs to."""
+    if response.url.path.startswith("/v1/"):
+        error = check_openai(response.status_code, dict(response.headers), response.content)
+        return bool(error["code"] == fault_of(code).code)
+    return bool(problem_in(response)["code"] == code)
+
+
 @pytest.mark.parametrize(("resource", "method"), CASES, ids=lambda case: getattr(case, "path", case))
 async def test_methods_that_a_resource_does_not_have(api: RunningApi, resource: Resource, method: str) -> None:
     has = method in allowed_methods(resource)
@@ -44,7 +54,7 @@ async def test_methods_that_a_resource_does_not_have(api: RunningApi, resource: 
     assert (response.status_code != 405) == has
     if not has:
         if method != "HEAD":
-            assert problem_in(response)["code"] == "METHOD_NOT_ALLOWED"
+            assert is_refused(response, ErrorCode.METHOD_NOT_ALLOWED)
         assert set(response.headers["allow"].split(", ")) == allowed_methods(resource)
 
 
@@ -60,20 +70,22 @@ async def test_query_parameters_that_it_does_not_know(
         operation.method, f"{path_of(resource)}?{query}", headers={"content-type": "application/json"}
     )
     assert response.status_code == 400
-    assert problem_in(response)["code"] == "BAD_REQUEST"
+    assert is_refused(response, ErrorCode.BAD_REQUEST)
 
 
 BAD_BODIES = [b"", b"[]", b"null", b'"x"', b"{", b'{"unknown":1}', b"\xff", b"[" * 100, b"\x00", b"{}x"]
 
 
-@pytest.mark.parametrize("path", ["/api/v1/runs", f"/api/v1/runs/{RUN}/cancel", f"/api/v1/runs/{RUN}/retry"])
+REQUIRED = ("/api/v1/runs", "/v1/chat/completions")
+
+
+@pytest.mark.parametrize("path", [*REQUIRED, f"/api/v1/runs/{RUN}/cancel", f"/api/v1/runs/{RUN}/retry"])
 @pytest.mark.parametrize("body", BAD_BODIES)
 async def test_bodies_that_can_not_be_read(api: RunningApi, path: str, body: bytes) -> None:
     response = await api.client.post(path, content=body, headers={"content-type": "application/json"})
-    problem = problem_in(response)
     # where a body is optional, none at all is fine, and the run is looked for
-    wanted = "NOT_FOUND" if path != "/api/v1/runs" and body == b"" else "BAD_REQUEST"
-    assert problem["code"] == ("TOO_LARGE" if body == b"[" * 100 else wanted)
+    wanted = ErrorCode.NOT_FOUND if path not in REQUIRED and body == b"" else ErrorCode.BAD_REQUEST
+    assert is_refused(response, ErrorCode.TOO_LARGE if body == b"[" * 100 else wanted)
     assert api.prompter.calls == []
 
 

@@ -8,6 +8,8 @@ from headwater.api.answer import Asgi, Receive, Scope, Send
 from headwater.api.events import EVENTS
 from headwater.api.guard import Guard
 from headwater.api.models import MODELS
+from headwater.api.openai_chat import CHAT_COMPLETIONS
+from headwater.api.openai_models import OPENAI_MODEL, OPENAI_MODELS
 from headwater.api.operations import operations
 from headwater.api.problem import problem
 from headwater.api.route import Resource
@@ -15,7 +17,7 @@ from headwater.api.runs import CANCEL, RETRY, RUN, RUNS
 from headwater.api.services import Services
 from headwater.errors import ErrorCode
 
-_API: list[Resource] = [RUNS, RUN, EVENTS, CANCEL, RETRY, MODELS]
+_API: list[Resource] = [RUNS, RUN, EVENTS, CANCEL, RETRY, MODELS, CHAT_COMPLETIONS, OPENAI_MODELS, OPENAI_MODEL]
 
 #: Every resource of the server; the OpenAPI document and the tests of the routes are made from it.
 RESOURCES: list[Resource] = [*_API, *operations(_API)]

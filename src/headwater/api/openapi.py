@@ -13,7 +13,10 @@ from headwater.api.problem import Problem
 from headwater.api.route import Operation, Parameter, Reply, Resource
 
 _REF = "#/components/schemas/{name}"
-_PATH_PARAMETERS = {"run": ({"type": "string", "pattern": "^run_[0-9a-f]{32}$"}, "The run's id")}
+_PATH_PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
+    "run": ({"type": "string", "pattern": "^run_[0-9a-f]{32}$"}, "The run's id"),
+    "model": ({"type": "string"}, "The model's name; it may hold slashes"),
+}
 
 
 def document(resources: Sequence[Resource]) -> dict[str, Any]:

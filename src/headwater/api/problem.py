@@ -27,7 +27,7 @@ from headwater.errors import (
 DETAIL_CHARS_MAX = 500
 
 #: When to come back where the error itself does not say, in seconds.
-_RETRY_AFTER_S: dict[ErrorCode, float] = {
+RETRY_AFTER_S: dict[ErrorCode, float] = {
     ErrorCode.QUEUE_FULL: 1,
     ErrorCode.RATE_LIMIT: 1,
     ErrorCode.DRAINING: 5,
@@ -96,7 +96,7 @@ def problem(
         *headers,
     ]
     if retry_after_s is None:
-        retry_after_s = _RETRY_AFTER_S.get(code)
+        retry_after_s = RETRY_AFTER_S.get(code)
     if retry_after_s is not None:
         all_headers.append((b"retry-after", b"%d" % max(0, math.ceil(retry_after_s))))
     return Answer(status, _encoder.encode(members), all_headers)
@@ -104,12 +104,12 @@ def problem(
 
 def problem_of(error: HeadwaterError, *, headers: Headers = ()) -> Answer:
     """The answer for an error that one of the rooms below raised."""
-    refusal = _refusal(error)
+    refusal = refused(error)
     extra: dict[str, Any] = dict(refusal.extra)
     return problem(refusal.code, refusal.message, retry_after_s=refusal.retry_after_s, headers=headers, **extra)
 
 
-def _refusal(error: HeadwaterError) -> RefusedError:
+def refused(error: HeadwaterError) -> RefusedError:
     """What the caller is told. Storage's own words are the operator's, so they stay here."""
     match error:
         case RefusedError():

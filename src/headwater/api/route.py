@@ -7,19 +7,27 @@ else before the handler runs, and the OpenAPI document is made from the same row
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
 import structlog
 from starlette.routing import Route
 
-from headwater.api.answer import Asgi, Receive, Scope, Send
+from headwater.api.answer import Answer, Asgi, Headers, Receive, Scope, Send
 from headwater.api.body import Disconnected, decode_body, read_body
-from headwater.api.problem import problem, problem_of
+from headwater.api.problem import problem_of
 from headwater.api.services import Services
 from headwater.domain.run import LOCAL_OWNER, Owner
-from headwater.errors import BadRequestError, CursorTrimmedError, ErrorCode, HeadwaterError, LogTrimmed, MethodError
+from headwater.errors import (
+    BadRequestError,
+    CursorTrimmedError,
+    ErrorCode,
+    HeadwaterError,
+    LogTrimmed,
+    MethodError,
+    UnavailableError,
+)
 from headwater.telemetry import frames
 
 QUERY_PARAMETERS_MAX = 32
@@ -75,6 +83,12 @@ class Call:
 Handler = Callable[[Call], Awaitable[Asgi]]
 
 
+class Refuse(Protocol):
+    """Makes the answer for an error: `problem_of`, or the shape of another API."""
+
+    def __call__(self, error: HeadwaterError, *, headers: Headers = ()) -> Answer: ...
+
+
 class Operation(NamedTuple):
     """What one method does with a resource. `takes` is the body's struct for methods that have one."""
 
@@ -92,8 +106,13 @@ class Operation(NamedTuple):
 class Resource:
     """An ASGI application for one path: finds the operation, checks what is asked, turns errors into problems."""
 
-    def __init__(self, path: str, *operations: Operation) -> None:
+    def __init__(
+        self, path: str, *operations: Operation, refuse: Refuse = problem_of, with_slashes: Sequence[str] = ()
+    ) -> None:
+        """`with_slashes` are the path's parameters that may hold slashes."""
         self.path = path
+        self._with_slashes = with_slashes
+        self._refusal = refuse
         self.operations = {operation.method: operation for operation in operations}
         self._parameters = {each.method: {p.name: p for p in each.query} for each in operations}
         self._decoders = {each.method: msgspec.json.Decoder(each.takes or Empty) for each in operations}
@@ -104,7 +123,10 @@ class Resource:
         self._allow = ", ".join(sorted(self._by_method)).encode("latin-1")
 
     def route(self, services: Services) -> Route:
-        return Route(self.path, _Endpoint(self, services), name=self.path)
+        pattern = self.path
+        for name in self._with_slashes:
+            pattern = pattern.replace(f"{{{name}}}", f"{{{name}:path}}")
+        return Route(pattern, _Endpoint(self, services), name=self.path)
 
     async def answer(self, scope: Scope, receive: Receive, services: Services) -> Asgi:
         """The answer of the handler. Raises what the handler raises."""
@@ -129,14 +151,14 @@ class Resource:
         except Disconnected:
             return
         except MethodError as error:
-            await problem_of(error, headers=[(b"allow", self._allow)])(scope, receive, send)
+            await self._refusal(error, headers=[(b"allow", self._allow)])(scope, receive, send)
         except HeadwaterError as error:
             await self._refuse(error, scope, receive, send)
         except Exception as error:
             _log.error("unforeseen error in an answer", error=type(error).__name__, where=frames(error))
             if answer is not None:
                 raise RuntimeError("an answer broke off") from None
-            await problem(ErrorCode.SERVER)(scope, receive, send)
+            await self._refusal(UnavailableError(code=ErrorCode.SERVER))(scope, receive, send)
 
     async def _refuse(self, error: HeadwaterError, scope: Scope, receive: Receive, send: Send) -> None:
         headers = []
@@ -148,9 +170,9 @@ class Resource:
                 "The records that follow this cursor are gone; the snapshot holds what they did.",
                 snapshot=f"/api/v1/runs/{scope['path_params']['run']}",
             )
-            await problem_of(refusal)(scope, receive, send)
+            await self._refusal(refusal)(scope, receive, send)
             return
-        await problem_of(error, headers=headers)(scope, receive, send)
+        await self._refusal(error, headers=headers)(scope, receive, send)
 
 
 class _Endpoint:

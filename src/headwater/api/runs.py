@@ -41,24 +41,24 @@ async def find_run(call: Call) -> Run:
 async def start(call: Call) -> Asgi:
     request: RunRequest = call.body
     check_bounds(request)
-    _check_model(call, request)
+    check_model(call, request)
     # What form the answer takes is settled before the run exists, so that a refusal leaves nothing behind.
     form = accept.choose(call.header("accept"), (accept.JSON, accept.EVENT_STREAM))
-    key = _idempotency_key(call, "POST /api/v1/runs", request)
+    key = idempotency_key(call, "POST /api/v1/runs", request)
     run, created = await call.services.supervisor.submit(request, call.owner, idempotency=key)
     return await _started(call, form, run, created)
 
 
-def _check_model(call: Call, request: RunRequest) -> None:
+def check_model(call: Call, request: RunRequest) -> None:
     """Refuses what the model can not do before there is a run that would only fail of it."""
     call.services.catalog.check(GenerationRequest(request.model, request.messages, request.settings))
 
 
 async def retry(call: Call) -> Asgi:
     run = await find_run(call)
-    _check_model(call, run.request)
+    check_model(call, run.request)
     form = accept.choose(call.header("accept"), (accept.JSON, accept.EVENT_STREAM))
-    key = _idempotency_key(call, f"POST /api/v1/runs/{run.id}/retry", run.request)
+    key = idempotency_key(call, f"POST /api/v1/runs/{run.id}/retry", run.request)
     again, created = await call.services.supervisor.submit(run.request, call.owner, idempotency=key, retry_of=run.id)
     return await _started(call, form, again, created)
 
@@ -82,7 +82,7 @@ def _run_header(run: Run) -> tuple[bytes, bytes]:
     return (b"x-run-id", run.id.encode())
 
 
-def _idempotency_key(call: Call, route: str, request: RunRequest) -> IdempotencyKey | None:
+def idempotency_key(call: Call, route: str, request: RunRequest) -> IdempotencyKey | None:
     """The key that the caller sent, with a digest of what was understood: how it was written does not matter."""
     key = call.header("idempotency-key")
     if key is None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from headwater.api.answer import Receive, Scope, Send
+from headwater.delivery.held import Face
 from headwater.domain.message import GenerationRequest
 from headwater.domain.run import Owner, Run, RunRequest
 from headwater.domain.snapshot import Snapshot
@@ -78,6 +79,17 @@ class Readers(Protocol):
         types: Collection[str] | None = None,
         from_snapshot: bool = False,
         status: int = 200,
+        extra_headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None: ...
+
+    async def serve_face(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        run_id: str,
+        face: Face,
+        *,
         extra_headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None: ...
 

@@ -10,6 +10,7 @@ from headwater.delivery.connection import Scope
 from headwater.delivery.cursor import ahead, trimmed
 from headwater.delivery.feed import Feed
 from headwater.delivery.heartbeat import Heartbeat, Watched
+from headwater.delivery.held import Face, respond_held
 from headwater.delivery.ndjson import NDJSON
 from headwater.delivery.polling import Polling
 from headwater.delivery.response import Answer, Receive, Send, respond
@@ -143,6 +144,17 @@ class Hub:
         await self._serve(
             scope, receive, send, run_id, after, _view(NDJSON, types), from_snapshot, status, extra_headers
         )
+
+    async def serve_face(
+        self, scope: Scope, receive: Receive, send: Send, run_id: str, face: Face, *, extra_headers: Headers = ()
+    ) -> None:
+        """Answers in the format of another API, from the run's first record to its last. `face` is this request's own.
+
+        Raises `RefusedError` before anything is sent, and nothing after.
+        """
+        start = await self.start(run_id, 0, View(face))
+        head = Answer(run_id, 200, face.media_type, tuple(extra_headers))
+        await respond_held(scope, receive, send, head, face, lambda sink: self.join(run_id, start, sink))
 
     async def page(self, run_id: str, after: int, wait_ms: int = 0, limit: int = 1000) -> Page:
         """One page of records; where there are none yet, waits for up to `wait_ms` (at most a minute).

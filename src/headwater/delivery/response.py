@@ -17,18 +17,18 @@ PROTOCOL = (b"headwater-protocol", b"1")
 
 
 class Answer(NamedTuple):
-    """The head of an answer that carries a run's records."""
+    """The head of an answer that carries a run's records. Without a media type `extra_headers` has it."""
 
     run: str
     status: int
-    media_type: bytes
+    media_type: bytes | None
     extra_headers: tuple[tuple[bytes, bytes], ...] = ()
 
     def start(self) -> Message:
         """Proxies must neither keep the answer nor hold it back until they have enough of it."""
         headers = [
             PROTOCOL,
-            (b"content-type", self.media_type),
+            *([] if self.media_type is None else [(b"content-type", self.media_type)]),
             (b"cache-control", b"no-cache, no-transform"),
             (b"x-accel-buffering", b"no"),
             (b"x-run-id", self.run.encode()),
@@ -56,7 +56,7 @@ class HttpSink:
 
     def write(self, data: bytes) -> bool:
         try:
-            _run_through(self._send({"type": "http.response.body", "body": data, "more_body": True}))
+            run_through(self._send({"type": "http.response.body", "body": data, "more_body": True}))
         except Exception:
             # The connection broke this very moment, or something between us and it waits: the reader must resume.
             self._connection.abort()
@@ -65,7 +65,7 @@ class HttpSink:
 
     def finish(self) -> None:
         try:
-            _run_through(self._send({"type": "http.response.body", "body": b"", "more_body": False}))
+            run_through(self._send({"type": "http.response.body", "body": b"", "more_body": False}))
         except Exception:
             self._connection.abort()
 
@@ -73,7 +73,8 @@ class HttpSink:
         self._connection.abort()
 
 
-def _run_through(sending: Awaitable[None]) -> None:
+def run_through(sending: Awaitable[None]) -> None:
+    """Runs a `send` that does not wait to its end. Raises what it raises, and RuntimeError where it would wait."""
     coroutine = cast("Coroutine[Any, Any, None]", sending)
     try:
         coroutine.send(None)

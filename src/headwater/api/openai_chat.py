@@ -1,0 +1,95 @@
+"""`POST /v1/chat/completions`: what OpenAI's SDKs call, with only their base URL changed.
+
+The run behind an answer is like any other: `X-Run-Id` leads to it in `/api/v1`. What differs is what happens when the
+caller leaves, who in this API has no way to come back: the run is stopped then, unless a header says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+
+from headwater.api import parameters
+from headwater.api.answer import GUARD_HEADERS, SAFETY_HEADERS, Asgi, Headers, Receive, Scope, Send
+from headwater.api.bounds import CANCEL_AFTER_S, check_bounds
+from headwater.api.openai_error import ModelNotFoundError, openai_error
+from headwater.api.openai_request import ChatCompletionRequest, run_request
+from headwater.api.route import Call, Operation, Reply, Resource
+from headwater.api.runs import check_model, idempotency_key
+from headwater.delivery.formats.openai_chat import OpenAIChatStream, identity
+from headwater.delivery.formats.openai_completion import OpenAIChatCompletion
+from headwater.delivery.held import Face
+from headwater.domain.run import CancelAfter, OnDisconnect, Run
+from headwater.errors import BadRequestError
+
+PATH = "/v1/chat/completions"
+#: What happens when the caller leaves: `continue`, `cancel`, or how many seconds to wait before the run is stopped.
+ON_DISCONNECT = "Headwater-On-Disconnect"
+ON_DISCONNECT_DEFAULT = CancelAfter(5)
+
+_SECONDS = re.compile(r"\d{1,6}(\.\d{1,3})?", re.ASCII)
+
+
+def on_disconnect(header: str | None) -> OnDisconnect:
+    """What the header asks for. Raises `BadRequestError`."""
+    match header:
+        case None:
+            return ON_DISCONNECT_DEFAULT
+        case "continue" | "cancel":
+            return header
+    if _SECONDS.fullmatch(header) is None or not CANCEL_AFTER_S.holds(seconds := float(header)):
+        expected = f"`continue`, `cancel`, or a number of seconds {CANCEL_AFTER_S}"
+        raise BadRequestError(f"{ON_DISCONNECT} must be {expected}.", parameter=ON_DISCONNECT)
+    return CancelAfter(seconds)
+
+
+def model_not_found(name: str) -> ModelNotFoundError:
+    return ModelNotFoundError(f"There is no model `{name[:100]}`; `GET /v1/models` lists them.", pointer="/model")
+
+
+async def complete(call: Call) -> Asgi:
+    body: ChatCompletionRequest = call.body
+    if all(model.name != body.model for model in call.services.catalog.models()):
+        raise model_not_found(body.model)
+    request = run_request(body, on_disconnect(call.header(ON_DISCONNECT)))
+    check_bounds(request)
+    check_model(call, request)
+    key = idempotency_key(call, f"POST {PATH}", request)
+    run, created = await call.services.supervisor.submit(request, call.owner, idempotency=key)
+    headers: Headers = [] if created else [(b"idempotency-replayed", b"true")]
+    named = identity(run.id, run.created_at_ms, body.model)
+    if body.stream:
+        return _face(call, run, OpenAIChatStream(named, include_usage=body.include_usage), headers)
+    return _face(call, run, OpenAIChatCompletion(named), headers)
+
+
+def _face(call: Call, run: Run, face: Face, headers: Headers) -> Asgi:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        extra = [*SAFETY_HEADERS, *headers, *scope.get(GUARD_HEADERS, ())]
+        await call.services.hub.serve_face(scope, receive, send, run.id, face, extra_headers=extra)
+
+    return answer
+
+
+CHAT_COMPLETIONS = Resource(
+    PATH,
+    Operation(
+        "POST",
+        complete,
+        "Complete a chat, as OpenAI's API does",
+        (Reply(200, "The completion; with `stream` its chunks", media=("application/json", "text/event-stream")),),
+        headers=(
+            parameters.header(
+                ON_DISCONNECT,
+                {"type": "string"},
+                "When the caller leaves: `continue`, `cancel`, or stop after so many seconds; 5 by default",
+            ),
+            parameters.header(
+                "Idempotency-Key",
+                {"type": "string", "minLength": 1, "maxLength": 255},
+                "Makes a repeat return the same run's answer",
+            ),
+        ),
+        takes=ChatCompletionRequest,
+    ),
+    refuse=openai_error,
+)

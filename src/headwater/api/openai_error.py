@@ -1,0 +1,46 @@
+"""Refusals in the shape of OpenAI's API, for the faces that its SDKs call."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from headwater.api.answer import Answer, Headers
+from headwater.api.problem import DETAIL_CHARS_MAX, RETRY_AFTER_S, refused
+from headwater.delivery.formats.openai_error import MODEL_NOT_FOUND, refusal
+from headwater.errors import CODES, HeadwaterError, NotFoundError
+
+#: Where a fault of the run that a body was turned into has another name in the body itself.
+_PARAMS = {"json_schema": "response_format", "logprobs": "top_logprobs"}
+
+
+class ModelNotFoundError(NotFoundError):
+    """No model of that name can be called."""
+
+
+def openai_error(error: HeadwaterError, *, headers: Headers = ()) -> Answer:
+    """The answer for an error that one of the rooms below raised."""
+    told = refused(error)
+    message = told.message
+    if len(message) > DETAIL_CHARS_MAX:
+        message = message[: DETAIL_CHARS_MAX - 1] + "…"
+    after_s = told.retry_after_s if told.retry_after_s is not None else RETRY_AFTER_S.get(told.code)
+    no = refusal(
+        told.code,
+        message,
+        param=_param(told.extra),
+        name=MODEL_NOT_FOUND if isinstance(error, ModelNotFoundError) else None,
+        retryable=CODES[told.code].retryable,
+        retry_after_s=after_s,
+    )
+    return Answer(no.status, no.body, [*no.headers, *headers])
+
+
+def _param(extra: dict[str, Any]) -> str | None:
+    """`messages[0].content` from the JSON pointer `/messages/0/content`; None for the whole body."""
+    if (parameter := extra.get("parameter")) is not None:
+        return str(parameter)
+    pointer = str(extra.get("pointer") or "").removeprefix("/settings").removeprefix("/")
+    first, _, rest = pointer.partition("/")
+    path = re.sub(r"/(\d+)(?=/|$)", r"[\1]", "/".join(filter(None, (_PARAMS.get(first, first), rest))))
+    return path.replace("/", ".") or None
