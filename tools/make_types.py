@@ -157,8 +157,8 @@ def _records(data_names: Mapping[str, str]) -> list[str]:
 def _shapes(data: Mapping[str, Schema]) -> str:
     comment = (
         "/**\n"
-        " * What a reader checks in the data of each type: s string, i integer, n number, b boolean, o object, a array, x\n"
-        " * anything; with ? it may be left out, with 0 it may be null.\n"
+        " * What a reader checks in the data of each type: s string, i integer, n number, b boolean, o object,\n"
+        " * a array, x anything; with ? it may be left out, with 0 it may be null.\n"
         " */\n"
     )
     lines = []

@@ -44,7 +44,7 @@ export class CursorStore {
     this.#charsMax = options.charsMax ?? 512 * 1024;
   }
 
-  /** Keeps a run's cursor, which is its snapshot's seq. It costs as much as the snapshot is long: not for each record. */
+  /** Keeps a run's cursor, its snapshot's seq. The work is that of writing the snapshot down: not for each record. */
   save(run: string, snapshot: Snapshot): void {
     const others = this.runs().filter((each) => each !== run);
     const text = JSON.stringify({ run, cursor: snapshot.seq, snapshot });

@@ -134,7 +134,8 @@ function applied(snapshot: Snapshot, history: History, record: ProtocolRecord): 
       const { finish_reason, usage, result } = record.data;
       const calls = snapshot.calls.map((call) => (call.role === "answer" ? { ...call, finish_reason } : call));
       const ended = derived({ ...snapshot, calls, finish_reason }, history);
-      return kept({ ...ended, usage: whole(usage), value: answerValue(ended, history)?.value ?? result ?? null }, history);
+      const value = answerValue(ended, history)?.value ?? result ?? null;
+      return kept({ ...ended, usage: whole(usage), value }, history);
     }
     case "error": {
       const { code, message, retryable } = record.data;
@@ -151,7 +152,7 @@ function resumed(snapshot: Snapshot): History {
   const newest = snapshot.calls.at(-1)?.call ?? 1;
   return {
     since: snapshot.seq,
-    parts: snapshot.parts.map(({ call, index, kind, text }) => ({ call: call ?? only, index, kind, text, newest: null })),
+    parts: snapshot.parts.map((part) => ({ ...part, call: part.call ?? only, newest: null })),
     tools: snapshot.tool_calls.map((tool) => ({
       call: tool.call ?? only,
       id: tool.id,
@@ -230,8 +231,9 @@ function answers(snapshot: Snapshot, call: number): boolean {
 }
 
 function shownPart({ call, index, kind, text }: Part, several: boolean, old: PartSnapshot | undefined): PartSnapshot {
-  const same = old?.index === index && old.kind === kind && old.text === text && (old.call ?? null) === (several ? call : null);
-  return same && old !== undefined ? old : { index, kind, text, ...(several ? { call } : {}) };
+  const shown = { index, kind, text, ...(several ? { call } : {}) };
+  const same = old?.index === index && old.kind === kind && old.text === text && old.call === shown.call;
+  return same && old !== undefined ? old : shown;
 }
 
 function shownTool(tool: Tool, several: boolean, old: ToolCallSnapshot | undefined): ToolCallSnapshot {

@@ -55,8 +55,13 @@ export class Http {
   }
 
   async #send(call: Call, accept: string, signal: AbortSignal): Promise<Response> {
-    const query = Object.entries(call.query ?? {}).filter(([, value]) => value !== undefined);
-    const search = query.length > 0 ? `?${new URLSearchParams(query.map(([name, value]) => [name, String(value)]))}` : "";
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(call.query ?? {})) {
+      if (value !== undefined) {
+        query.set(name, String(value));
+      }
+    }
+    const search = query.size > 0 ? `?${query}` : "";
     const headers: Record<string, string> = { ...this.#headers, Accept: accept, ...call.headers };
     // Changes are always application/json: a server refuses others, because a foreign page could send them.
     if (call.method !== "GET") {

@@ -421,8 +421,8 @@ export type FinalType = "complete" | "cancelled" | "error";
 export type FinalRecord = Extract<ProtocolRecord, { type: FinalType }>;
 
 /**
- * What a reader checks in the data of each type: s string, i integer, n number, b boolean, o object, a array, x
- * anything; with ? it may be left out, with 0 it may be null.
+ * What a reader checks in the data of each type: s string, i integer, n number, b boolean, o object,
+ * a array, x anything; with ? it may be left out, with 0 it may be null.
  */
 export const DATA_SHAPES: Record<string, Record<string, string>> = {
   status: { state: "s", message: "s?", progress: "n?0", position: "i?0" },
