@@ -155,6 +155,38 @@ def test_an_argument_is_checked_like_the_rest() -> None:
             load_settings(overrides=overrides)
 
 
+def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
+    config = tmp_path / "h.toml"
+    config.write_text('[server]\nport = -1\nports = 3\n[log]\ndurability = "none"\n')
+    with pytest.raises(ConfigError) as caught:
+        load_settings(config)
+    said = [caught.value.message, *caught.value.others]
+    assert len(said) == 3
+    for name in ("server.port", "server.ports", "log.durability"):
+        assert sum(f"`{name}`" in sentence for sentence in said) == 1
+
+
+@pytest.mark.parametrize("key", ["sk-canary-1", "gsk_canary1", "canary key"])
+def test_a_key_in_the_place_of_its_variables_name_is_refused_and_not_repeated(key: str) -> None:
+    row = {"name": "m", "provider": "groq", "api_key_env": key}
+    with pytest.raises(ConfigError, match=r"models\.0\.api_key_env") as caught:
+        load_settings(overrides={"models": [row]})
+    assert key not in caught.value.message
+
+
+def test_a_recordings_row() -> None:
+    rows = [{"name": "m", "provider": "replay", "file": "a.sse", "speed": speed} for speed in (4, 0.5, "instant")]
+    models = load_settings(overrides={"models": rows}).models
+    assert [(model.file, model.speed) for model in models] == [
+        (Path("a.sse"), 4),
+        (Path("a.sse"), 0.5),
+        (Path("a.sse"), "instant"),
+    ]
+    for speed in (0, 1001, "fast"):
+        with pytest.raises(ConfigError, match=r"models\.0\.speed"):
+            load_settings(overrides={"models": [{**rows[0], "speed": speed}]})
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "example.com"])
 def test_it_does_not_listen_where_others_can_reach_it(host: str) -> None:
     with pytest.raises(ConfigError, match=r"others can reach it"):

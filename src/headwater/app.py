@@ -13,7 +13,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -156,7 +157,11 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
     metrics = Metrics(live=lambda: live[0].live if live else 0, waiting=lambda: live[0].waiting if live else 0)
     observer = Observers(metrics, LogLines())
     storage = make(settings, observer)
-    catalog = Catalog.from_rows([_row(model) for model in settings.models], environ)
+    catalog = Catalog.from_rows(
+        [_row(model) for model in settings.models],
+        environ,
+        read_records=partial(_read_records, storage),
+    )
     supervisor = Supervisor(
         storage=storage,
         models=catalog,
@@ -178,6 +183,10 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
         stall_s=settings.server.stall_s,
     )
     return Parts(storage, tasks, catalog, supervisor, hub, metrics)
+
+
+async def _read_records(storage: Storage, run: str, after: int) -> Sequence[bytes]:
+    return (await storage.log.read(run, after)).payloads
 
 
 def _row(model: ModelSettings) -> ModelRow:

@@ -40,6 +40,7 @@ Each code has one row in `CODES`: who may try again, and the status where it is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -323,9 +324,16 @@ class StorageFailed(StorageError):
 
 
 class ConfigError(HeadwaterError):
-    """The configuration can not be used; the message names the setting and says what to do."""
+    """The configuration can not be used; the message names the setting and says what to do.
+
+    `others` are further faults that were found in the same reading, each a message of its own.
+    """
 
     code = ErrorCode.BAD_REQUEST
+
+    def __init__(self, message: str = "", *, others: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.others = tuple(others)
 
 
 class ClientError(HeadwaterError):

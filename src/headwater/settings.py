@@ -11,7 +11,7 @@ import ipaddress
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
@@ -62,11 +62,17 @@ class ModelSettings(_Section):
     provider: str
     base_url: str | None = None
     model: str | None = None
-    api_key_env: str | None = None
+    #: in capitals, as variables are: a key that is put here by mistake would be named in the log
+    api_key_env: str | None = Field(default=None, pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=200)
     allow_private: bool = False
     #: how long it may be silent, where a run does not say otherwise; off by default
     first_token_s: float | None = Field(default=None, gt=0, le=3600)
     idle_s: float | None = Field(default=None, gt=0, le=3600)
+    #: with `provider = "replay"`: the recorded stream, whose dialect it is in, and how fast it is played
+    file: Path | None = None
+    dialect: str | None = None
+    speed: Annotated[float, Field(ge=0.01, le=1000)] | Literal["instant"] | None = None
+    ms_per_event: float | None = Field(default=None, gt=0, le=60_000)
 
 
 class Settings(BaseSettings):
@@ -117,7 +123,7 @@ class _Final(Settings):
 def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
     """Reads the settings. `overrides` are the command line's: `{"server": {"port": 9000}, "data": …}`.
 
-    Raises `ConfigError` with the setting's name and what is wrong with it.
+    Raises `ConfigError` with the setting's name and what is wrong with it, and the same of `others`.
     """
     values: dict[str, Any] = {}
     if config is not None:
@@ -136,7 +142,8 @@ def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | Non
             f"The environment can not be read: {error}; sections and lists are written as JSON."
         ) from None
     except ValidationError as error:
-        raise ConfigError(_first_fault(error, config)) from None
+        first, *others = _faults(error, config)
+        raise ConfigError(first, others=others) from None
     _check_host(settings)
     return settings
 
@@ -174,13 +181,15 @@ def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _first_fault(error: ValidationError, config: Path | None) -> str:
-    fault = error.errors(include_input=False, include_url=False)[0]
-    name = ".".join(map(str, fault["loc"]))
-    where = (
-        f" ({config}, or {_variable(fault['loc'])} in the environment)" if config else f" ({_variable(fault['loc'])})"
-    )
-    return f"The setting `{name}` can not be used: {fault['msg']}{where}."
+def _faults(error: ValidationError, config: Path | None) -> list[str]:
+    """A sentence for each setting that can not be used. What was given is not repeated: it may be a secret."""
+    sentences = []
+    for fault in error.errors(include_input=False, include_url=False, include_context=False):
+        name = ".".join(map(str, fault["loc"]))
+        variable = _variable(fault["loc"])
+        where = f" ({config}, or {variable} in the environment)" if config else f" ({variable})"
+        sentences.append(f"The setting `{name}` can not be used: {fault['msg']}{where}.")
+    return sentences
 
 
 def _variable(place: tuple[int | str, ...]) -> str:

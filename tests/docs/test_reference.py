@@ -26,6 +26,7 @@ from headwater.domain.message import Settings as GenerationSettings
 from headwater.domain.run import RunRequest
 from headwater.errors import ErrorCode
 from headwater.metrics import Metrics
+from headwater.providers.replay import Playback
 from headwater.providers.simulated import Scenario
 from headwater.settings import Settings
 from headwater.storage.schema import FILE_NAME
@@ -142,6 +143,10 @@ def test_every_resource_is_described() -> None:
 
 def test_every_field_of_the_simulated_model_is_described() -> None:
     assert _CELL.findall(text("docs/reference/simulated.md")) == list(Scenario.__struct_fields__)
+
+
+def test_every_field_of_a_replay_is_described() -> None:
+    assert _CELL.findall(text("docs/reference/replay.md")) == list(Playback.__struct_fields__)
 
 
 def test_every_state_of_a_subscription_is_described() -> None:

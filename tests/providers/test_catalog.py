@@ -1,5 +1,8 @@
 """Which models can be called: rows to routes, keys from the environment, and words for what is wrong."""
 
+from pathlib import Path
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -8,6 +11,7 @@ from headwater.errors import BadRequestError, ConfigError, ErrorCode, ProviderEr
 from headwater.providers.catalog import SERVERS, Catalog, ModelRow
 from headwater.providers.contract import Finish, Silence
 from headwater.providers.egress import check_base_url
+from headwater.providers.replay import RecordingReplay, RunReplay
 from headwater.providers.simulated import Simulated
 from tests.kit.upstream import ScriptedUpstream, chat_stream
 
@@ -166,3 +170,44 @@ class TestServers:
         catalog.check(asked("m", max_tokens=5, seed=1, temperature=0.5, stop=["x"]))
         assert server.quirks.provider_name == name
         assert server.is_local or server.api_key_env or name == "openai_chat"
+
+
+class TestReplay:
+    PLAIN = Path(__file__).parent / "fixtures" / "chat_plain.sse"
+
+    def test_a_run_can_be_played_where_runs_can_be_read_and_is_nothing_to_choose(self) -> None:
+        async def read(run: str, after: int) -> list[bytes]:
+            return []
+
+        catalog = Catalog.from_rows([], {}, read_records=read)
+        assert isinstance(catalog.resolve("replay")[0], RunReplay)
+        assert [info.name for info in catalog.models()] == ["simulated"]
+        with pytest.raises(ConfigError, match="two models"):
+            Catalog.from_rows([row("replay")], {}, read_records=read)
+        with pytest.raises(BadRequestError):
+            Catalog.from_rows([], {}).resolve("replay")
+
+    def test_a_recording_is_a_model_like_others(self) -> None:
+        rows = [ModelRow(name="r", provider="replay", file=self.PLAIN, dialect="groq", speed="instant", idle_s=3)]
+        catalog = Catalog.from_rows(rows, {})
+        assert [(info.name, info.provider, info.model) for info in catalog.models()][1:] == [("r", "replay", "r")]
+        assert isinstance(catalog.resolve("r")[0], RecordingReplay)
+        assert catalog.silence("r").idle_s == 3
+        catalog.check(asked("r"))
+
+    @pytest.mark.parametrize(
+        ("fields", "said"),
+        [
+            ({"provider": "replay"}, "needs a `file`"),
+            ({"provider": "replay", "file": Path("none.sse")}, r"`m`: none\.sse can not be read"),
+            ({"provider": "replay", "file": PLAIN, "dialect": "groc"}, "dialect `groc`.*`groq`"),
+            ({"provider": "replay", "file": PLAIN, "base_url": "https://a.example"}, "`base_url`, which means nothing"),
+            ({"provider": "replay", "file": PLAIN, "api_key_env": "K"}, "`api_key_env`, which means nothing"),
+            ({"provider": "openai", "file": PLAIN}, "`file`, which means nothing to `openai`"),
+            ({"provider": "openai", "speed": 2.0}, "`speed`, which means nothing to `openai`"),
+            ({"provider": "repaly"}, "Did you mean `replay`"),
+        ],
+    )
+    def test_a_row_that_makes_no_sense_is_refused(self, fields: dict[str, Any], said: str) -> None:
+        with pytest.raises(ConfigError, match=said):
+            Catalog.from_rows([ModelRow(name="m", **fields)], {})

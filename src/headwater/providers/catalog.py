@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from headwater.domain.message import GenerationRequest
 from headwater.errors import BadRequestError, ConfigError
-from headwater.providers import simulated
+from headwater.providers import replay, simulated
 from headwater.providers.contract import ModelInfo, Provider, Silence
 from headwater.providers.egress import Egress, Resolve
 from headwater.providers.http import Auth, HttpProvider, Limits
 from headwater.providers.openai_chat import OpenAIChat, Quirks
+from headwater.providers.pace import Speed
+from headwater.providers.recording import load_recording
 from headwater.providers.redact import Secret
 
 
@@ -128,7 +131,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     #: what callers say
     name: str
-    #: a name in `SERVERS`
+    #: a name in `SERVERS`, or `replay`
     provider: str = "openai_chat"
     base_url: str | None = None
     #: what the provider calls it; default: `name`
@@ -138,6 +141,11 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     #: limits of a run that sets none of its own (PROTOCOL, `limits`)
     first_token_s: float | None = None
     idle_s: float | None = None
+    #: of `replay` only: the recorded body, the name in `SERVERS` whose dialect it is in, and how fast it is played
+    file: Path | None = None
+    dialect: str | None = None
+    speed: Speed | None = None
+    ms_per_event: float | None = None
 
 
 class CheckedProvider(Provider, Protocol):
@@ -157,11 +165,19 @@ class Route(NamedTuple):
 
 
 class Catalog:
-    """Models by the names that callers use. `simulated` is always there."""
+    """Models by the names that callers use. `simulated` is always there, and `replay` where there are runs to read."""
 
-    def __init__(self, routes: Iterable[Route] = (), *, warnings: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        routes: Iterable[Route] = (),
+        *,
+        warnings: Sequence[str] = (),
+        read_records: replay.ReadRecords | None = None,
+    ) -> None:
         """Raises `ConfigError` for a name that is given twice."""
         self._routes = {simulated.NAME: Route(simulated.MODEL, simulated.Simulated())}
+        if read_records is not None:
+            self._routes[replay.NAME] = Route(replay.MODEL, replay.RunReplay(read_records))
         #: what the operator should hear at the start: models that can not be called as things are
         self.warnings = list(warnings)
         for route in routes:
@@ -177,6 +193,7 @@ class Catalog:
         *,
         resolve: Resolve | None = None,
         limits: Limits | None = None,
+        read_records: replay.ReadRecords | None = None,
     ) -> Catalog:
         """The catalog of a configuration. Keys are read from `environ`, here and nowhere else.
 
@@ -184,11 +201,15 @@ class Catalog:
         a key that is missing is a warning, and an `AUTH` error of each call.
         """
         builder = _Builder(environ, resolve, limits)
-        return cls([builder.route(row) for row in rows], warnings=builder.warnings)
+        routes = [builder.route(row) for row in rows]
+        return cls(routes, warnings=builder.warnings, read_records=read_records)
 
     def models(self) -> list[ModelInfo]:
-        """Everything that can be called, `simulated` first, the rest in the order of the configuration."""
-        return [route.info for route in self._routes.values()]
+        """Everything that can be called, `simulated` first, the rest in the order of the configuration.
+
+        `replay` is left out: it is called with a run to play, and is nothing to choose for a conversation.
+        """
+        return [route.info for route in self._routes.values() if route.info is not replay.MODEL]
 
     def resolve(self, name: str) -> tuple[Provider, str]:
         """Who calls a model, and the name that they know it by. Raises `BadRequestError` for an unknown one."""
@@ -231,12 +252,10 @@ class _Builder:
         self.warnings: list[str] = []
 
     def route(self, row: ModelRow) -> Route:
-        server = SERVERS.get(row.provider)
-        if server is None:
-            raise ConfigError(
-                f"models: `{row.name}` has the provider `{row.provider}`, which is not known."
-                f"{_meant(row.provider, SERVERS)}"
-            )
+        _check_fields(row)
+        if row.provider == replay.NAME:
+            return _recording(row)
+        server = _server(row, "provider", row.provider)
         base_url = row.base_url or server.base_url
         if base_url is None:
             raise ConfigError(f"models: `{row.name}` needs a base_url, for `{row.provider}` has none of its own.")
@@ -269,6 +288,40 @@ class _Builder:
     def _key(self, key_env: str) -> str:
         # A key read from a file into the environment often brings the file's last line end.
         return self._environ.get(key_env, "").strip()
+
+
+#: Fields of a row that only `replay` has, and those that it has not.
+_REPLAY_FIELDS = ("file", "dialect", "speed", "ms_per_event")
+_SERVER_FIELDS = ("base_url", "model", "api_key_env", "allow_private")
+
+
+def _check_fields(row: ModelRow) -> None:
+    """Refuses what says nothing to this row's provider."""
+    foreign = _SERVER_FIELDS if row.provider == replay.NAME else _REPLAY_FIELDS
+    if given := [field for field in foreign if getattr(row, field)]:
+        raise ConfigError(f"models: `{row.name}` has `{given[0]}`, which means nothing to `{row.provider}`.")
+
+
+def _server(row: ModelRow, field: str, name: str) -> ServerRow:
+    server = SERVERS.get(name)
+    if server is None:
+        meant = _meant(name, [*SERVERS, replay.NAME] if field == "provider" else SERVERS)
+        raise ConfigError(f"models: `{row.name}` has the {field} `{name}`, which is not known.{meant}")
+    return server
+
+
+def _recording(row: ModelRow) -> Route:
+    """The route of a row that plays a file."""
+    if row.file is None:
+        raise ConfigError(f"models: `{row.name}` needs a `file` to play.")
+    quirks = _server(row, "dialect", row.dialect or "openai_chat").quirks
+    try:
+        recording = load_recording(row.file, row.ms_per_event)
+    except ConfigError as exc:
+        raise ConfigError(f"models: `{row.name}`: {exc.message}") from None
+    provider = replay.RecordingReplay(recording, OpenAIChat(quirks), 1.0 if row.speed is None else row.speed)
+    info = ModelInfo(row.name, replay.NAME, row.name, ("text", "reasoning", "tools"))
+    return Route(info, provider, Silence(row.first_token_s, row.idle_s))
 
 
 def _capabilities(quirks: Quirks) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ from headwater.runs.queue import RunQueue
 from headwater.runs.readership import Readers
 from headwater.runs.recovery import Recovered, recover
 from headwater.runs.runner import Runner
+from headwater.runs.source import check_source, source_of
 from headwater.storage.contract import IdempotencyKey, Storage
 from headwater.telemetry import Observer, frames
 from headwater.workflows.contract import Workflow
@@ -158,6 +159,8 @@ class Supervisor:
             return earlier, False
         workflow.check(request)
         self._models.resolve(request.model)
+        if (source := source_of(request)) is not None:
+            await check_source(source, owner, self._storage)
         self._admit()
         run = Run(new_run_id(), owner, request, self._clock.now_ms(), retry_of=retry_of, epoch=1)
         arrived = self._arriving[run.id] = asyncio.Event()
