@@ -15,11 +15,13 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import structlog
 
 from headwater.api.app import create_api
+from headwater.api.pages import Pages
 from headwater.api.server import HttpServer
 from headwater.api.services import Services
 from headwater.api.sockets import address_of, listen, raise_file_limit
@@ -43,6 +45,8 @@ EXIT_STORAGE = 74
 _CLOSING_SHARE = 0.2
 #: With a failed storage no run can be ended any more; only readers are still told.
 FAILED_DRAIN_S = 1.0
+#: Where the build puts the pages; a checkout may not have them.
+PAGES_DIR = Path(__file__).parent / "pages"
 
 MakeStorage = Callable[[Settings, Observer], Storage]
 
@@ -96,6 +100,7 @@ class App:
             hosts=settings.server.allowed_hosts,
             origins=settings.server.allowed_origins,
             body_bytes_max=settings.server.body_bytes_max,
+            pages=Pages.read(PAGES_DIR),
         )
         self._server = HttpServer(create_api(services))
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.api.accept import EVENT_STREAM, JSON, NDJSON, choose
+from headwater.api.accept import EVENT_STREAM, HTML, IDENTITY, JSON, NDJSON, choose, coding, names
 from headwater.errors import NotAcceptableError
 
 OFFERED = (EVENT_STREAM, NDJSON, JSON)
@@ -53,3 +53,46 @@ def test_any_header_chooses_or_is_refused(accept: str) -> None:
         assert choose(accept, OFFERED) in OFFERED
     except NotAcceptableError:
         pass
+
+
+@pytest.mark.parametrize(
+    ("accept", "named"),
+    [
+        ("text/html,application/xhtml+xml,*/*;q=0.8", True),
+        ("application/json, Text/HTML;q=0.1", True),
+        ("text/html;q=0", False),
+        ("*/*", False),
+        ("text/*", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_a_type_that_is_wanted_by_name(accept: str | None, named: bool) -> None:
+    assert names(accept, HTML) is named
+
+
+@pytest.mark.parametrize(
+    ("accepted", "chosen"),
+    [
+        (None, IDENTITY),
+        ("", IDENTITY),
+        ("gzip, deflate, br", "br"),
+        ("GZIP", "gzip"),
+        ("gzip;q=1.0, br;q=0.9", "gzip"),
+        ("*", "br"),
+        ("*;q=0.5, br;q=0", "gzip"),
+        ("br;q=0, gzip;q=0", IDENTITY),
+        ("*;q=0", IDENTITY),
+        ("identity;q=1, gzip;q=0.5", IDENTITY),
+        ("identity, gzip", "gzip"),
+        ("zstd", IDENTITY),
+    ],
+)
+def test_the_coding_that_is_liked_best(accepted: str | None, chosen: str) -> None:
+    assert coding(accepted, ("br", "gzip", IDENTITY)) == chosen
+
+
+@given(st.text(st.characters(codec="latin-1")))
+def test_any_header_chooses_a_coding_that_is_there(accepted: str) -> None:
+    assert coding(accepted, ("gzip", IDENTITY)) in ("gzip", IDENTITY)
+    assert coding(accepted, (IDENTITY,)) == IDENTITY

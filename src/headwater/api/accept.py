@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from headwater.errors import NotAcceptableError
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 NDJSON = "application/x-ndjson"
+HTML = "text/html"
+
+#: The content coding that changes nothing; always acceptable here, for there is nothing else to send.
+IDENTITY = "identity"
 
 
 def choose(accept: str | None, offered: Sequence[str]) -> str:
@@ -34,6 +38,24 @@ def choose(accept: str | None, offered: Sequence[str]) -> str:
     if best is None:
         raise NotAcceptableError("This resource comes as: " + ", ".join(offered) + ".")
     return chosen
+
+
+def names(accept: str | None, media: str) -> bool:
+    """Whether the header wants this type by name. `*/*` says nothing about who asks; browsers name HTML."""
+    return any(name == media and weight > 0 for name, weight in map(_range, (accept or "").split(",")))
+
+
+def coding(accept_encoding: str | None, offered: Iterable[str]) -> str:
+    """The offered content coding that the header likes best (RFC 9110, 12.5.3), `identity` where it likes none.
+
+    Between equal weights the order on offer decides.
+    """
+    weights = dict(map(_range, (accept_encoding or "").split(",")))
+    # `*` is for those that were not named; `identity` needs no naming, and is liked only where it was.
+    others = weights.get("*", 0.0)
+    liked = {each: weights.get(each, 0.0 if each == IDENTITY else others) for each in offered}
+    best = max(liked, key=lambda each: liked[each], default=IDENTITY)
+    return best if liked.get(best, 0.0) > 0 else IDENTITY
 
 
 def _range(part: str) -> tuple[str, float]:

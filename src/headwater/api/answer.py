@@ -37,15 +37,18 @@ _encoder = msgspec.json.Encoder()
 class Answer:
     """An ASGI application that sends one fixed answer."""
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("body", "headers", "safety", "status")
 
-    def __init__(self, status: int, body: bytes = b"", headers: Headers = ()) -> None:
+    def __init__(
+        self, status: int, body: bytes = b"", headers: Headers = (), *, safety: Headers = SAFETY_HEADERS
+    ) -> None:
         self.status = status
         self.body = body
         self.headers = headers
+        self.safety = safety
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [PROTOCOL, *SAFETY_HEADERS, *self.headers, *scope.get(GUARD_HEADERS, ())]
+        headers = [PROTOCOL, *self.safety, *self.headers, *scope.get(GUARD_HEADERS, ())]
         if not any(name == b"cache-control" for name, _ in self.headers):
             headers.append((b"cache-control", b"no-store"))
         if self.status not in (204, 304):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.routing import Router
 
 from headwater.api.answer import Asgi, Receive, Scope, Send
@@ -11,6 +13,7 @@ from headwater.api.models import MODELS
 from headwater.api.openai_chat import CHAT_COMPLETIONS
 from headwater.api.openai_models import OPENAI_MODEL, OPENAI_MODELS
 from headwater.api.operations import operations
+from headwater.api.pages import Pages
 from headwater.api.problem import problem
 from headwater.api.route import Resource
 from headwater.api.runs import CANCEL, RETRY, RUN, RUNS
@@ -26,13 +29,16 @@ RESOURCES: list[Resource] = [*_API, *operations(_API)]
 def create_api(services: Services) -> Asgi:
     """The server as one ASGI application. Needs Headwater's own HTTP server below it for event streams."""
     router = Router(
-        [resource.route(services) for resource in RESOURCES], redirect_slashes=False, default=_no_such_resource
+        [resource.route(services) for resource in RESOURCES],
+        redirect_slashes=False,
+        default=partial(_page_or_nothing, services.pages),
     )
     return Guard(router, hosts=services.hosts, origins=services.origins)
 
 
-async def _no_such_resource(scope: Scope, receive: Receive, send: Send) -> None:
+async def _page_or_nothing(pages: Pages, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1000})
         return
-    await problem(ErrorCode.NOT_FOUND, "There is no such resource.")(scope, receive, send)
+    answer = pages.answer(scope) or problem(ErrorCode.NOT_FOUND, "There is no such resource.")
+    await answer(scope, receive, send)

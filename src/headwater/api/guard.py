@@ -27,6 +27,8 @@ HEADERS_MAX = 100
 HEADER_BYTES_MAX = 32 * 1024
 TARGET_BYTES_MAX = 8 * 1024
 
+#: What is here is somebody's. The rest are the pages, and what operators and tools read.
+_RESOURCE_PATHS = ("/api/", "/v1/")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _ALLOWED_METHODS = b"GET, HEAD, POST, DELETE"
 _ALLOWED_HEADERS = b"accept, content-type, idempotency-key, last-event-id"
@@ -74,7 +76,8 @@ class Guard:
         _check_size(scope, headers)
         host = self._check_host(_values(headers, b"host"))
         origin = self._check_origin(scope, host, _values(headers, b"origin"))
-        self._check_site(scope, origin, _values(headers, b"sec-fetch-site"))
+        if origin is None:
+            _check_site(scope["path"], headers)
         if scope["method"] not in _SAFE_METHODS:
             _check_media_type(headers)
         return origin
@@ -103,13 +106,6 @@ class Guard:
             return values[0]
         raise ForbiddenError("Pages of that origin may not use this server; the operator can add it.")
 
-    def _check_site(self, scope: Scope, origin: str | None, values: list[str]) -> None:
-        """`same-site` is not ours either: every port of localhost is one site."""
-        if origin is not None or not scope["path"].startswith("/api/"):
-            return
-        if any(value.lower() not in ("same-origin", "none") for value in values):
-            raise ForbiddenError("Pages of another site may not use this server.")
-
 
 def _values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
     return [value.decode("latin-1").strip() for key, value in headers if key == name]
@@ -120,6 +116,24 @@ def _check_size(scope: Scope, headers: list[tuple[bytes, bytes]]) -> None:
         raise _HeadTooLarge("The request has too many headers, or too large ones.")
     if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > TARGET_BYTES_MAX:
         raise _HeadTooLarge("The address is too long.")
+
+
+def _check_site(path: str, headers: list[tuple[bytes, bytes]]) -> None:
+    """What another site's page may cause is a person's visit to a page of ours, and nothing else.
+
+    `same-site` is not ours either: every port of localhost is one site.
+    """
+    if all(site in ("same-origin", "none") for site in _lower(headers, b"sec-fetch-site")):
+        return
+    # Without these two it is no browser of today; a link to what is no resource of a user's is followed from anywhere.
+    visits = all(mode == "navigate" for mode in _lower(headers, b"sec-fetch-mode"))
+    alone = all(dest == "document" for dest in _lower(headers, b"sec-fetch-dest"))
+    if path.startswith(_RESOURCE_PATHS) or not (visits and alone):
+        raise ForbiddenError("Pages of another site may not use this server.")
+
+
+def _lower(headers: list[tuple[bytes, bytes]], name: bytes) -> list[str]:
+    return [value.lower() for value in _values(headers, name)]
 
 
 def _check_media_type(headers: list[tuple[bytes, bytes]]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from headwater.api.answer import Receive, Scope, Send
+from headwater.api.pages import NO_PAGES, Pages
 from headwater.delivery.held import Face
 from headwater.domain.message import GenerationRequest
 from headwater.domain.run import Owner, Run, RunRequest
@@ -124,3 +125,4 @@ class Services(NamedTuple):
     #: other origins whose pages may use this API, e.g. `https://app.example`
     origins: Collection[str] = ()
     body_bytes_max: int = BODY_BYTES_MAX
+    pages: Pages = NO_PAGES
