@@ -30,7 +30,13 @@ FINISH_REASONS: dict[ev.FinishReason, str] = {"refusal": "stop"}
 _MEMBERS: dict[str, str] = {"chunk": "content", "reasoning": "reasoning_content", "refusal": "refusal"}
 
 _TYPE = b',"type":"'
+_DATA = b'","data":{"content":'
 _INDEX = b',"index":'
+#: What nearly every record is: text of the first part.
+_CHUNK = _TYPE + b"chunk" + _DATA
+_CHUNK_BYTES = len(_CHUNK)
+_FIRST_PART = _INDEX + b"0}}"
+_FIRST_PART_BYTES = len(_FIRST_PART)
 _DONE = b"data: [DONE]\n\n"
 _ERROR = b'data: {"error":'
 _STOPPING = "The server is shutting down."
@@ -95,7 +101,7 @@ class OpenAIChatStream:
     heartbeat = encode_comment("heartbeat")
     head_within_s: float | None = HEAD_WITHIN_S
 
-    __slots__ = ("_chunk", "_end", "_failure", "_tail", "_text", "_tools", "_usage", "ended")
+    __slots__ = ("_chunk", "_content", "_end", "_failure", "_tail", "_text", "_tools", "_usage", "ended")
 
     def __init__(self, identity: Identity, *, include_usage: bool = False) -> None:
         self.ended = False
@@ -106,6 +112,7 @@ class OpenAIChatStream:
         delta = self._chunk + b'{"index":0,"delta":{"%b":'
         #: by the record's type: what stands before the text
         self._text = {kind.encode(): delta % member.encode() for kind, member in _MEMBERS.items()}
+        self._content = self._text[b"chunk"]
         self._tail = b'},"finish_reason":null}' + self._end
         #: the seq of each tool call's first piece
         self._tools: dict[str, int] = {}
@@ -113,15 +120,16 @@ class OpenAIChatStream:
 
     def record(self, seq: int, payload: bytes) -> bytes:
         """The chunks of a record; empty for what this format does not show."""
-        # The codec's order is fixed: type third, the text first in the data and its part's index last.
-        at = payload.index(_TYPE) + 9
-        kind = payload[at : payload.index(b'"', at)]
-        head = self._text.get(kind)
-        if head is not None:
+        # The codec's order is fixed: the type is third, in the data the text is first and its part's index last.
+        at = payload.index(_TYPE)
+        if payload.startswith(_CHUNK, at) and payload.endswith(_FIRST_PART):
+            return self._content + payload[at + _CHUNK_BYTES : -_FIRST_PART_BYTES] + self._tail
+        start = at + len(_TYPE)
+        kind = payload[start : payload.index(b'"', start)]
+        if (head := self._text.get(kind)) is not None:
             end = payload.rfind(_INDEX)
-            if payload[end + 9 : -2].isdigit():
-                # past the type: `","data":{"content":`
-                return head + payload[at + len(kind) + 20 : end] + self._tail
+            if payload[end + len(_INDEX) : -2].isdigit():
+                return head + payload[start + len(kind) + len(_DATA) : end] + self._tail
         return self._rare(seq, payload)
 
     def skip(self, seq: int) -> bytes:
