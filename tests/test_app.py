@@ -16,7 +16,8 @@ from headwater.app import EXIT_STORAGE, App
 from headwater.domain.run import LOCAL_OWNER, Run, RunRequest, RunState, new_run_id
 from headwater.errors import ConfigError, StorageFailed
 from headwater.settings import Settings, load_settings
-from headwater.storage.memory import MemoryMedium, MemoryStorage
+from headwater.storage.memory import MemoryStorage
+from headwater.storage.memory_medium import MemoryMedium
 from tests.kit.client import Reader, call, start_run
 from tests.kit.history import History
 from tests.kit.product import Product

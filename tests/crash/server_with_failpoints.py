@@ -22,7 +22,7 @@ from headwater.domain.run import Run, RunMetrics, RunState, is_ended
 from headwater.domain.snapshot import Snapshot
 from headwater.settings import Settings, load_settings
 from headwater.storage.commits import Group, Medium
-from headwater.storage.contract import Commit, EventLog, LogState, RunStore, Storage
+from headwater.storage.contract import Begun, Commit, EventLog, IdempotencyKey, LogState, RunStore, Storage
 from headwater.storage.sqlite import SqliteStorage
 from headwater.storage.sqlite_medium import SqliteMedium
 from headwater.telemetry import Observer
@@ -32,7 +32,7 @@ HISTORY, FAILPOINT, LIE = "HEADWATER_HISTORY", "HEADWATER_FAILPOINT", "HEADWATER
 
 #: Each place, and what the process leaves behind when it dies there.
 PLACES = {
-    "row-before-log": "a run's row is durable, its log is not there yet",
+    "begun-untold": "a run is stored, its caller was not told and its model not called",
     "mid-batch": "records of several runs are written, and their transaction is not committed",
     "committed": "records are durable, and nobody was told",
     "final-before-row": "a run's final record is durable, its row says that it goes on",
@@ -107,11 +107,14 @@ class WatchedLog:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
 
+    def begun(self, run: str) -> None:
+        self._failpoint.serving = True
+        self._failpoint.history.note(Claimed(run, 1, self._writer))
+        if self._failpoint.reached("begun-untold"):
+            strike()
+
     async def claim(self, run: str, epoch: int) -> LogState:
         failpoint = self._failpoint
-        failpoint.serving = failpoint.serving or epoch == 1
-        if epoch == 1 and failpoint.reached("row-before-log"):
-            strike()
         state = await self._log.claim(run, epoch)
         failpoint.history.note(Claimed(run, epoch, self._writer))
         if state.tail:
@@ -119,8 +122,10 @@ class WatchedLog:
             failpoint.history.note(Durable(run, state.tail, state.closed))
         return state
 
-    def append(self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False) -> Commit:
-        commit = self._log.append(run, after, payloads, epoch, final)
+    def append(
+        self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False, urgent: bool = False
+    ) -> Commit:
+        commit = self._log.append(run, after, payloads, epoch, final, urgent)
         self._failpoint.history.note(Appended(run, epoch, after + 1, len(payloads), self._writer))
         return commit
 
@@ -154,7 +159,16 @@ def watched(storage: Storage, failpoint: Failpoint, *, lies: bool) -> Storage:
     medium = storage._commits._medium
     assert isinstance(medium, SqliteMedium)
     storage._commits._medium = cast(Medium, WatchedMedium(medium, failpoint, lies=lies))
-    storage.log = cast(EventLog, WatchedLog(storage.log, failpoint))
+    log, begin = WatchedLog(storage.log, failpoint), storage.begin
+
+    async def begin_watched(run: Run, idempotency: IdempotencyKey | None = None) -> Begun:
+        begun = await begin(run, idempotency)
+        if begun.log is not None:
+            log.begun(run.id)
+        return begun
+
+    storage.log = cast(EventLog, log)
+    storage.begin = begin_watched  # type: ignore[method-assign]
     storage.runs = cast(RunStore, WatchedRuns(storage.runs, failpoint))
     return storage
 

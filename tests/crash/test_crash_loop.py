@@ -103,7 +103,7 @@ class Crashes:
     def _count(self, place: str) -> int:
         """How often the place is to be reached, so that it comes when the load is full."""
         at_least, at_most = {
-            "row-before-log": (USERS + 1, USERS + 15),
+            "begun-untold": (USERS + 1, USERS + 15),
             "mid-batch": (50, 200),
             "committed": (50, 200),
             "final-before-row": (1, 25),

@@ -74,7 +74,9 @@ class ColdLog:
     async def claim(self, run: str, epoch: int) -> LogState:
         return await self.warm_log.claim(run, epoch)
 
-    def append(self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False) -> Commit:
+    def append(
+        self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False, urgent: bool = False
+    ) -> Commit:
         return self.warm_log.append(run, after, payloads, epoch, final)
 
     async def read(self, run: str, after: int, *, records_max: int = 1000, bytes_max: int = 1 << 20) -> Page:

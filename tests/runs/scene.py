@@ -16,7 +16,8 @@ from headwater.errors import BadRequestError
 from headwater.providers.contract import Finish, Item, Provider, Silence
 from headwater.runs.supervisor import Supervisor, Tasks
 from headwater.storage.contract import IdempotencyKey, Storage, wait
-from headwater.storage.memory import MemoryMedium, MemoryStorage
+from headwater.storage.memory import MemoryStorage
+from headwater.storage.memory_medium import MemoryMedium
 from headwater.telemetry import ProviderCalled, RunEnded, SilentObserver
 from headwater.workflows.chat import Chat
 from headwater.workflows.contract import Workflow

@@ -16,7 +16,8 @@ from headwater.domain.snapshot import fold
 from headwater.errors import ErrorCode, Fenced, LogClosed, LogCorrupt, ProviderError, SeqConflict
 from headwater.runs.recorder import BEHIND_BYTES_MAX, LOG_BYTES_MAX, TEXT_CHARS_MAX, Recorder, shape
 from headwater.storage.contract import Commit, LogState
-from headwater.storage.memory import MemoryStorage, StoredLog
+from headwater.storage.memory import MemoryStorage
+from headwater.storage.memory_medium import StoredLog
 from tests.runs.scene import pause, virtual
 
 NEW = LogState(0, False, 1, 1)
@@ -105,7 +106,9 @@ class NullLog:
         self.receipt = Commit()
         self.receipt.resolve()
 
-    def append(self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False) -> Commit:
+    def append(
+        self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False, urgent: bool = False
+    ) -> Commit:
         assert after == len(self.payloads)
         self.payloads += payloads
         return self.receipt

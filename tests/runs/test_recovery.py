@@ -15,7 +15,7 @@ from headwater.domain.run import LOCAL_OWNER, Run, RunState
 from headwater.errors import Fenced, LogCorrupt, StorageError
 from headwater.runs.recorder import Recorder
 from headwater.runs.recovery import Recovered
-from headwater.storage.memory import MemoryMedium
+from headwater.storage.memory_medium import MemoryMedium
 from tests.runs.scene import Scene, pause, silent, turns, virtual, words
 
 

@@ -65,7 +65,7 @@ def full_for_final(scene: Scene, until_s: float) -> Any:
     """An append for which the reserve is used up too, for a while."""
     append, until = scene.storage.log.append, scene.clock.monotonic() + until_s
 
-    def refusing(run: str, after: int, payloads: Any, epoch: int, final: bool = False) -> Any:
+    def refusing(run: str, after: int, payloads: Any, epoch: int, final: bool = False, urgent: bool = False) -> Any:
         if final and scene.clock.monotonic() < until:
             raise StorageFull
         return append(run, after, payloads, epoch, final)

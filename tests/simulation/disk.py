@@ -10,9 +10,11 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from headwater.domain.run import Run
 from headwater.errors import LogCorrupt
-from headwater.storage.contract import Commit, LogState, Page
-from headwater.storage.memory import MemoryLog, MemoryMedium, MemoryStorage
+from headwater.storage.contract import Begun, Commit, IdempotencyKey, LogState, Page, begin_by_steps
+from headwater.storage.memory import MemoryLog, MemoryStorage
+from headwater.storage.memory_medium import MemoryMedium
 from tests.kit.history import Appended, Claimed, Durable, History, SpaceBack, SpaceGone
 from tests.simulation.virtual import pause
 
@@ -117,8 +119,10 @@ class WriterLog:
         self._history.note(Claimed(run, epoch, self._name))
         return state
 
-    def append(self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False) -> Commit:
-        receipt = self._log.append(run, after, payloads, epoch, final)
+    def append(
+        self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False, urgent: bool = False
+    ) -> Commit:
+        receipt = self._log.append(run, after, payloads, epoch, final, urgent)
         self._history.note(Appended(run, epoch, after + 1, len(payloads), self._name))
         return receipt
 
@@ -142,6 +146,9 @@ class WriterView:
         self._storage = storage
         self.log = WriterLog(storage.log, storage.disk.history, name)
         self.log_for_readers = ReaderLog(storage.log, storage.disk.history, name)
+
+    async def begin(self, run: Run, idempotency: IdempotencyKey | None = None) -> Begun:
+        return await begin_by_steps(self, run, idempotency)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)

@@ -52,7 +52,13 @@ def early_acknowledgement(patch: Patch) -> None:
     right = MemoryLog.append
 
     def append(
-        self: MemoryLog, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False
+        self: MemoryLog,
+        run: str,
+        after: int,
+        payloads: Sequence[bytes],
+        epoch: int,
+        final: bool = False,
+        urgent: bool = False,
     ) -> Commit:
         receipt = right(self, run, after, payloads, epoch, final)
         steps: list[Any] = self._storage._group.steps  # type: ignore[union-attr]
@@ -98,7 +104,7 @@ def double_final_record(patch: Patch) -> None:
     """The end is written twice."""
     right = Recorder.add
 
-    def add(self: Recorder, events: Sequence[ev.Event], *, final: bool = False) -> None:
+    def add(self: Recorder, events: Sequence[ev.Event], *, final: bool = False, urgent: bool = False) -> None:
         right(self, [*events, events[-1]] if final else events, final=final)
 
     patch(Recorder, "add", add)
@@ -130,7 +136,13 @@ def missing_fence(patch: Patch) -> None:
     right = MemoryLog.append
 
     def append(
-        self: MemoryLog, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False
+        self: MemoryLog,
+        run: str,
+        after: int,
+        payloads: Sequence[bytes],
+        epoch: int,
+        final: bool = False,
+        urgent: bool = False,
     ) -> Commit:
         known = self._accepted.get(run)
         return right(self, run, after, payloads, known.epoch if known else epoch, final)
@@ -199,7 +211,7 @@ def partial_dropped_at_the_end(patch: Patch) -> None:
     right = Recorder.add
     held: dict[Recorder, list[ev.Event]] = {}
 
-    def add(self: Recorder, events: Sequence[ev.Event], *, final: bool = False) -> None:
+    def add(self: Recorder, events: Sequence[ev.Event], *, final: bool = False, urgent: bool = False) -> None:
         before = held.pop(self, [])
         if final and not isinstance(events[-1], ev.Complete):
             before = []

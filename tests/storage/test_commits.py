@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from headwater.errors import StorageFailed, StorageFull
+from headwater.storage import commits as commits_module
 from headwater.storage.commits import Group, GroupCommit
 from headwater.storage.contract import LogState
 from headwater.storage.tail import Tail
@@ -146,6 +147,24 @@ async def test_the_interval_is_kept_between_two_commits_and_not_after_a_rest() -
     for _ in range(2):
         await commits.open_group().receipt
     assert all(later - earlier >= 0.05 - 1e-6 for earlier, later in pairwise(book.sent_at))
+    await commits.close(lambda: None)
+
+
+@pytest.mark.parametrize(("interval_s", "share"), [(3600.0, 0.0), (0.2, 0.25)])
+async def test_what_somebody_waits_for_goes_before_the_interval_is_over(
+    monkeypatch: pytest.MonkeyPatch, interval_s: float, share: float
+) -> None:
+    monkeypatch.setattr(commits_module, "URGENT_SHARE", share)
+    medium, book = Medium(), Book()
+    medium.go.release(1000)
+    commits = GroupCommit(medium, book, SilentObserver(), interval_s)
+    commits.start()
+    await commits.open_group().receipt
+    before = commits.open_group()
+    await commits.change(lambda db: None, urgent=True)
+    assert before.receipt.done, "what was gathered before goes with it"
+    first, second = book.sent_at
+    assert second - first >= share * interval_s - 1e-6, "many that are urgent share commits"
     await commits.close(lambda: None)
 
 

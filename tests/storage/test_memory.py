@@ -7,7 +7,8 @@ import pytest
 
 from headwater.errors import SeqConflict, StorageError, StorageFailed, StorageFull
 from headwater.storage.contract import Storage
-from headwater.storage.memory import MemoryMedium, MemoryStorage
+from headwater.storage.memory import MemoryStorage
+from headwater.storage.memory_medium import MemoryMedium
 from headwater.testing.run_contract import a_run
 from headwater.testing.storage import StorageContract
 

@@ -15,7 +15,9 @@ def early_acknowledgement(storage: MemoryStorage) -> None:
     """What was accepted is shown and acknowledged at once."""
     append = storage.log.append
 
-    def hasty(run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False) -> Commit:
+    def hasty(
+        run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False, urgent: bool = False
+    ) -> Commit:
         append(run, after, payloads, epoch, final)
         storage._commit()
         receipt = Commit()

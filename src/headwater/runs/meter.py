@@ -28,7 +28,7 @@ class Meter:
         self._started_at: float | None = None
         self._first_at: float | None = None
         #: no output of the call under way yet: the wait for a first token is no stall
-        self._awaiting_first = True
+        self.awaits_first = True
         self._outputs = 0
         self._stalls = 0
         self._longest_gap_s = 0.0
@@ -41,7 +41,7 @@ class Meter:
         self._started_at = self._clock.monotonic()
 
     def call_began(self) -> None:
-        self._awaiting_first = True
+        self.awaits_first = True
 
     def took(self, events: Sequence[ev.Event]) -> bool:
         """Takes note of what happened together; returns whether output of the model was in it."""
@@ -52,8 +52,8 @@ class Meter:
         if not outputs:
             return False
         now = self._clock.monotonic()
-        if self._awaiting_first:
-            self._awaiting_first = False
+        if self.awaits_first:
+            self.awaits_first = False
             if self._first_at is None:
                 self._first_at = now
         else:

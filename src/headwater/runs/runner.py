@@ -190,9 +190,10 @@ class Runner:
             async for events in stream:
                 if self._stop is not None:
                     return
+                first = meter.awaits_first
                 if meter.took(events):
                     self._heard()
-                recorder.add(events)
+                recorder.add(events, urgent=first and not meter.awaits_first)
                 if recorder.behind:
                     await recorder.settled()
         except Exception as error:

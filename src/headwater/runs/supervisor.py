@@ -34,7 +34,7 @@ from headwater.runs.readership import Readers
 from headwater.runs.recovery import Recovered, recover
 from headwater.runs.runner import Runner
 from headwater.runs.source import check_source, source_of
-from headwater.storage.contract import IdempotencyKey, Storage
+from headwater.storage.contract import IdempotencyKey, LogState, Storage
 from headwater.telemetry import Observer, frames
 from headwater.workflows.contract import Workflow
 
@@ -197,29 +197,22 @@ class Supervisor:
         born = self._clock.monotonic()
         try:
             try:
-                run = await self._storage.runs.create(wanted, idempotency)
+                run, log_state = await self._storage.begin(wanted, idempotency)
             except StorageFull:
                 raise StorageFullError("The disk is full: the run was not started.") from None
             except StorageError as error:
                 raise UnavailableError("The run could not be stored.", code=ErrorCode.STORAGE) from error
-            created = run.id == wanted.id
-            if created:
-                await self._set_going(run, workflow, born)
-            return run, created
+            if log_state is None:
+                return run, False
+            self._set_going(run, log_state, workflow, born)
+            return run, True
         finally:
             self._arriving.pop(wanted.id).set()
             if idempotency is not None:
                 del self._arriving_keys[_name(idempotency)]
             self._note_idle()
 
-    async def _set_going(self, run: Run, workflow: Workflow, born: float) -> None:
-        try:
-            log_state = await self._storage.log.claim(run.id, run.epoch)
-        except StorageFull:
-            await self._storage.runs.delete(run.id)
-            raise StorageFullError("The disk is full: the run was not started.") from None
-        except StorageError as error:
-            raise UnavailableError("The run could not be stored.", code=ErrorCode.STORAGE) from error
+    def _set_going(self, run: Run, log_state: LogState, workflow: Workflow, born: float) -> None:
         runner = Runner(
             run,
             log_state,

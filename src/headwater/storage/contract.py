@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from headwater.domain.run import Owner, Run, RunMetrics, RunState
 from headwater.domain.snapshot import Snapshot
-from headwater.errors import LogMissing
+from headwater.errors import LogMissing, StorageFull
 
 
 class LogState(NamedTuple):
@@ -105,7 +105,9 @@ class EventLog(Protocol):
         """
         ...
 
-    def append(self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False) -> Commit:
+    def append(
+        self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False, urgent: bool = False
+    ) -> Commit:
         """Adds records `after + 1 …` in one piece: all of them or none, in the order of the calls.
 
         The caller must have claimed the log in this process. Checked at once, against all that was
@@ -113,7 +115,8 @@ class EventLog(Protocol):
         force, `LogClosed` after a final record, `SeqConflict` where `after` is not the tail,
         `StorageFull` for anything but a final record while there is no space, `StorageFailed` after
         a failed sync, `LogMissing` for a log that was never claimed here or was deleted.
-        With `final` the last of the payloads closes the log.
+        With `final` the last of the payloads closes the log. `urgent` says that somebody waits for just
+        these records: an engine that gathers appends does not wait for more, and no other effect.
         The receipt raises `StorageFull` or `StorageFailed`; the log then stands as before.
         """
         ...
@@ -202,6 +205,13 @@ class RunPage(NamedTuple):
     cursor: str | None
 
 
+class Begun(NamedTuple):
+    """A run that is stored, and its log; None where the idempotency key had made the run before."""
+
+    run: Run
+    log: LogState | None
+
+
 class RunStore(Protocol):
     """Each run's row. What it returns is durable."""
 
@@ -266,6 +276,14 @@ class Storage(Protocol):
     @property
     def runs(self) -> RunStore: ...
 
+    async def begin(self, run: Run, idempotency: IdempotencyKey | None = None) -> Begun:
+        """`runs.create` and, for a run that is new, `log.claim` under its epoch: both durable on return.
+
+        Every first token waits for this, so an engine that can makes it one commit; `begin_by_steps`
+        does for the others. Raises what `runs.create` raises, and then has stored nothing.
+        """
+        ...
+
     async def open(self) -> None:
         """Takes exclusive hold of the medium. Raises `ConfigError` where another server has it, `StorageError`."""
         ...
@@ -287,3 +305,18 @@ class Storage(Protocol):
     def on_failure(self, callback: Callable[[BaseException], None]) -> None:
         """Calls back once, in the loop's thread, when the engine stops itself."""
         ...
+
+
+async def begin_by_steps(storage: Storage, run: Run, idempotency: IdempotencyKey | None = None) -> Begun:
+    """`Storage.begin`, the row first and then the log.
+
+    A crash between the two leaves a row without a log, which the next start ends as interrupted.
+    """
+    made = await storage.runs.create(run, idempotency)
+    if made.id != run.id:
+        return Begun(made, None)
+    try:
+        return Begun(made, await storage.log.claim(run.id, run.epoch))
+    except StorageFull:
+        await storage.runs.delete(run.id)
+        raise

@@ -23,63 +23,25 @@ from headwater.errors import (
     Fenced,
     LogClosed,
     LogMissing,
-    LogTrimmed,
     SeqConflict,
     StorageError,
     StorageFailed,
     StorageFull,
 )
-from headwater.storage.contract import Commit, IdempotencyKey, LogState, Page, RunFilter, RunPage
+from headwater.storage.contract import (
+    Begun,
+    Commit,
+    IdempotencyKey,
+    LogState,
+    Page,
+    RunFilter,
+    RunPage,
+    begin_by_steps,
+)
 from headwater.storage.cursor import decode_cursor, encode_cursor
+from headwater.storage.memory_medium import MemoryMedium, StoredKey, StoredLog
 
 T = TypeVar("T")
-
-
-class StoredLog:
-    """A log as the medium has it. `records[0]` is record `first`."""
-
-    def __init__(self) -> None:
-        self.epoch = 0
-        self.first = 1
-        self.records: list[bytes] = []
-        self.closed = False
-
-    @property
-    def tail(self) -> int:
-        return self.first - 1 + len(self.records)
-
-    def state(self) -> LogState:
-        return LogState(self.tail, self.closed, self.epoch, self.first)
-
-    def page(self, after: int, records_max: int, bytes_max: int) -> Page:
-        """Raises `LogTrimmed`. At least one record if there is one."""
-        if after + 1 < self.first:
-            raise LogTrimmed(first=self.first)
-        payloads = self.records[after + 1 - self.first :][:records_max]
-        size = 0
-        for number, payload in enumerate(payloads):
-            size += len(payload)
-            if number and size > bytes_max:
-                del payloads[number:]
-                break
-        return Page(after, payloads, self.tail, self.closed)
-
-
-class StoredKey(NamedTuple):
-    """What an idempotency key made; `run` is None once that run was deleted."""
-
-    run: str | None
-    digest: bytes
-
-
-class MemoryMedium:
-    """What is durable: the stand-in for a disk."""
-
-    def __init__(self) -> None:
-        self.logs: dict[str, StoredLog] = {}
-        self.runs: dict[str, Run] = {}
-        self.keys: dict[tuple[Any, str, str], StoredKey] = {}
-        self.held_by: MemoryStorage | None = None
 
 
 class _Accepted:
@@ -138,6 +100,9 @@ class MemoryStorage:
 
     def on_failure(self, callback: Callable[[BaseException], None]) -> None:
         self._callbacks.append(callback)
+
+    async def begin(self, run: Run, idempotency: IdempotencyKey | None = None) -> Begun:
+        return await begin_by_steps(self, run, idempotency)
 
     async def open(self) -> None:
         """Raises `StorageError` where another engine that has not crashed or closed holds the medium."""
@@ -278,7 +243,9 @@ class MemoryLog:
 
         return await storage.change(apply)
 
-    def append(self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False) -> Commit:
+    def append(
+        self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False, urgent: bool = False
+    ) -> Commit:
         storage = self._storage
         if storage.failed is not None:
             raise StorageFailed(str(storage.failed)) from storage.failed

@@ -22,12 +22,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from headwater.domain.run import Run
 from headwater.errors import StorageError
 from headwater.storage.backlog import Backlog
 from headwater.storage.commits import GroupCommit
-from headwater.storage.contract import EventLog, RunStore
+from headwater.storage.contract import Begun, EventLog, IdempotencyKey, RunStore
 from headwater.storage.directory import DataDirectory
-from headwater.storage.sqlite_log import SqliteLog
+from headwater.storage.sqlite_log import Claimed, SqliteLog
 from headwater.storage.sqlite_medium import SqliteMedium
 from headwater.storage.sqlite_readers import SqliteReaders
 from headwater.storage.sqlite_runs import SqliteRuns
@@ -67,7 +68,7 @@ class SqliteStorage:
         self._commits = GroupCommit(self._medium, self._log, observer or SilentObserver(), commit_interval_ms / 1000)
         self._log.attach(self._commits, self._readers, self._medium.truncate_wal)
         self.log = self._log
-        self.runs = SqliteRuns(self._commits, self._readers)
+        self.runs = self._rows = SqliteRuns(self._commits, self._readers)
         self._opened = False
 
     @property
@@ -85,6 +86,20 @@ class SqliteStorage:
 
     def on_failure(self, callback: Callable[[BaseException], None]) -> None:
         self._commits.on_failure(callback)
+
+    async def begin(self, run: Run, idempotency: IdempotencyKey | None = None) -> Begun:
+        create = self._rows.creation(run, idempotency)
+        claim, claimed = self._log.claiming(run.id, run.epoch)
+
+        def apply(db: sqlite3.Connection) -> tuple[Run, Claimed | None]:
+            made = create(db)
+            return made, claim(db) if made is run else None
+
+        def landed(result: tuple[Run, Claimed | None]) -> Begun:
+            made, claim_of = result
+            return Begun(made, None if claim_of is None else claimed(claim_of))
+
+        return await self._commits.change(apply, landed=landed, essential=False, urgent=True)
 
     async def open(self) -> None:
         """Raises `ConfigError` where the directory is held by another server or its file is not for this version."""

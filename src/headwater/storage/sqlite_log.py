@@ -28,6 +28,8 @@ from headwater.storage.tail import Tail
 
 #: How often there is a look at what may leave memory.
 TICK_S = 1.0
+#: A log that was claimed: its key, and how it stands.
+Claimed = tuple[int, LogState]
 #: So many ended logs are remembered, without their records, to say `LogClosed` at once.
 ENDED_MAX = 1024
 
@@ -57,6 +59,13 @@ class SqliteLog:
     # --- the contract ------------------------------------------------------------------------------------------------
 
     async def claim(self, run: str, epoch: int) -> LogState:
+        apply, landed = self.claiming(run, epoch)
+        return await self._commits.change(apply, landed=landed, urgent=True)
+
+    def claiming(
+        self, run: str, epoch: int
+    ) -> tuple[Callable[[sqlite3.Connection], Claimed], Callable[[Claimed], LogState]]:
+        """The change that `claim` makes, and what follows once it is durable. Raises `Fenced`."""
         known = self._tails.get(run)
         if known is not None and not known.deleted and self._commits.failed is None:
             if epoch <= known.epoch:
@@ -64,7 +73,7 @@ class SqliteLog:
             # From here on the older epoch adds nothing, though the new one is not durable yet.
             known.epoch = epoch
 
-        def apply(db: sqlite3.Connection) -> tuple[int, LogState]:
+        def apply(db: sqlite3.Connection) -> Claimed:
             row = db.execute("SELECT key, epoch, first, tail, closed FROM logs WHERE run = ?", (run,)).fetchone()
             if row is None:
                 cursor = db.execute(
@@ -79,7 +88,7 @@ class SqliteLog:
             db.execute("UPDATE logs SET epoch = ? WHERE key = ?", (epoch, key))
             return key, LogState(tail, bool(closed), epoch, first)
 
-        def landed(result: tuple[int, LogState]) -> LogState:
+        def landed(result: Claimed) -> LogState:
             key, state = result
             tail = self._tails.get(run)
             if tail is None or tail.key != key:
@@ -90,9 +99,11 @@ class SqliteLog:
             tail.durable_epoch = max(tail.durable_epoch, epoch)
             return tail.state()._replace(epoch=epoch)
 
-        return await self._commits.change(apply, landed=landed)
+        return apply, landed
 
-    def append(self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False) -> Commit:
+    def append(
+        self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False, urgent: bool = False
+    ) -> Commit:
         tail, commits = self._tails.get(run), self._commits
         if (
             tail is None
@@ -107,6 +118,8 @@ class SqliteLog:
         tail.tail = after + len(payloads)
         group = commits.gathering or commits.open_group()
         group.appends.append((tail, after, payloads, final))
+        if urgent:
+            commits.hurry()
         return group.receipt
 
     def _checked(self, tail: Tail | None, after: int, payloads: Sequence[bytes], epoch: int, final: bool) -> Tail:
@@ -203,7 +216,7 @@ class SqliteLog:
             self._wake(run)
 
         try:
-            await self._commits.change(lambda db: delete_log(db, run), landed=landed)
+            await self._commits.change(lambda db: delete_log(db, run), landed=landed, urgent=True)
         except StorageError:
             if known is not None:
                 known.deleted = False

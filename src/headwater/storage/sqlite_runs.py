@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -66,6 +66,11 @@ class SqliteRuns:
         self._readers = readers
 
     async def create(self, run: Run, idempotency: IdempotencyKey | None = None) -> Run:
+        return await self._commits.change(self.creation(run, idempotency), essential=False, urgent=True)
+
+    def creation(self, run: Run, idempotency: IdempotencyKey | None) -> Callable[[sqlite3.Connection], Run]:
+        """The change that `create` makes."""
+
         def apply(db: sqlite3.Connection) -> Run:
             if idempotency is not None:
                 made = _made_before(db, idempotency)
@@ -77,7 +82,7 @@ class SqliteRuns:
                 db.execute("INSERT INTO idempotency VALUES (?, ?, ?, ?, ?, ?)", (org, user, route, key, digest, run.id))
             return run
 
-        return await self._commits.change(apply, essential=False)
+        return apply
 
     async def find(self, idempotency: IdempotencyKey) -> Run | None:
         def query(db: sqlite3.Connection) -> Run | None:
@@ -118,7 +123,7 @@ class SqliteRuns:
                 raise StorageError(f"there is no run {run}")
             return int(row[0][0])
 
-        return await self._commits.change(apply)
+        return await self._commits.change(apply, urgent=True)
 
     async def start(self, run: str) -> None:
         def apply(db: sqlite3.Connection) -> None:
@@ -138,7 +143,7 @@ class SqliteRuns:
             )
             return _find(db, run)
 
-        return await self._commits.change(apply)
+        return await self._commits.change(apply, urgent=True)
 
     async def finish(
         self, run: str, state: RunState, snapshot: Snapshot, ended_at_ms: int, metrics: RunMetrics | None
@@ -174,7 +179,7 @@ class SqliteRuns:
             db.execute("DELETE FROM runs WHERE id = ?", (run,))
             db.execute("UPDATE idempotency SET run = NULL WHERE run = ?", (run,))
 
-        await self._commits.change(apply)
+        await self._commits.change(apply, urgent=True)
 
 
 def _place(key: IdempotencyKey) -> tuple[tuple[str, str], str, str, bytes]:

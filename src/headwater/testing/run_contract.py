@@ -27,9 +27,16 @@ SNAPSHOT = Snapshot(
 )
 
 
-def a_run(created_at_ms: int = 1000, *, owner: Owner = LOCAL_OWNER, model: str = "m", workflow: str = "chat") -> Run:
+def a_run(
+    created_at_ms: int = 1000,
+    *,
+    owner: Owner = LOCAL_OWNER,
+    model: str = "m",
+    workflow: str = "chat",
+    epoch: int = 0,
+) -> Run:
     """A new run as an API would make it."""
-    return Run(new_run_id(), owner, RunRequest(model=model, workflow=workflow), created_at_ms)
+    return Run(new_run_id(), owner, RunRequest(model=model, workflow=workflow), created_at_ms, epoch=epoch)
 
 
 def a_key(key: str = "k", digest: bytes = b"digest", owner: Owner = LOCAL_OWNER) -> IdempotencyKey:

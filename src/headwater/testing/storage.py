@@ -19,9 +19,12 @@ It needs pytest-asyncio in auto mode, and `close` to bear being called twice.
 
 from __future__ import annotations
 
-from headwater.storage.contract import Storage
-from headwater.testing.log_contract import LogContract
-from headwater.testing.run_contract import RunContract
+import asyncio
+
+from headwater.errors import ConflictError, Fenced, LogMissing
+from headwater.storage.contract import Begun, LogState, Storage
+from headwater.testing.log_contract import LogContract, refuses
+from headwater.testing.run_contract import RunContract, a_key, a_run
 
 
 class StorageContract(LogContract, RunContract):
@@ -33,6 +36,30 @@ class StorageContract(LogContract, RunContract):
     async def test_an_engine_that_is_well_says_so(self, storage: Storage) -> None:
         assert storage.failed is None
         assert not storage.full
+
+    async def test_a_run_begins_with_its_log(self, storage: Storage) -> None:
+        run = a_run(epoch=1)
+        assert await storage.begin(run, a_key()) == Begun(run, LogState(0, False, 1, 1))
+        assert await storage.runs.get(run.id) == run
+        await storage.log.append(run.id, 0, [b"first"], 1)
+        with refuses(Fenced):
+            await storage.log.claim(run.id, 1)
+        storage = await self.reopen(storage)
+        assert await storage.runs.get(run.id) == run
+        assert (await storage.log.state(run.id)).tail == 1
+        await storage.close()
+
+    async def test_a_key_that_made_a_run_begins_no_other(self, storage: Storage) -> None:
+        begun = await asyncio.gather(*(storage.begin(a_run(epoch=1), a_key()) for _ in range(20)))
+        (first,) = {each.run.id for each in begun}
+        assert [each.log for each in begun if each.log is not None] == [LogState(0, False, 1, 1)]
+        other = a_run(epoch=1)
+        with refuses(ConflictError):
+            await storage.begin(other, a_key(digest=b"another body"))
+        assert await storage.runs.get(other.id) is None
+        with refuses(LogMissing):
+            await storage.log.state(other.id)
+        assert (await storage.log.state(first)).epoch == 1
 
     async def test_closing_sees_through_what_was_appended(self, storage: Storage) -> None:
         await storage.log.claim("r", 1)
