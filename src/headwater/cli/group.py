@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -21,6 +21,10 @@ class Exit(IntEnum):
     FAILED = 1
     #: by Ctrl-C or by a cancel: 128 + SIGINT, as shells have it
     CANCELLED = 130
+
+
+#: How a command that showed a run to its end exits.
+EXIT_BY_FINAL_TYPE: Final = {"complete": Exit.OK, "error": Exit.FAILED, "cancelled": Exit.CANCELLED}
 
 
 class Commands(TyperGroup):

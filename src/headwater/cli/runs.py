@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headwater.cli.group import Exit, complain
+from headwater.cli.group import EXIT_BY_FINAL_TYPE, Exit, complain
 from headwater.cli.interrupt import Interrupts
 from headwater.cli.options import DEFAULT_URL, Json, RunId, Url, connect
+from headwater.cli.replay import replay
 from headwater.cli.text import one_line, printable
 from headwater.domain.run import RunState
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Look at runs, follow them, stop them.", rich_markup_mode=None)
 
-_EXIT = {"complete": Exit.OK, "error": Exit.FAILED, "cancelled": Exit.CANCELLED}
 _SUMMARY_CHARS = 100
 
 State = Annotated[RunState | None, typer.Option(help="Only runs in this state.")]
@@ -80,7 +80,10 @@ def tail(run: RunId, after: After = 0, json: Json = False, url: Url = DEFAULT_UR
         if end is None:
             # The cursor was at the end already: how it ended is in the run.
             end = {RunState.FAILED: "error", RunState.CANCELLED: "cancelled"}.get(client.get(run).state, "complete")
-    raise typer.Exit(_EXIT[end])
+    raise typer.Exit(EXIT_BY_FINAL_TYPE[end])
+
+
+app.command("replay")(replay)
 
 
 @app.command("cancel")
