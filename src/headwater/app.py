@@ -28,6 +28,7 @@ from headwater.api.sockets import address_of, listen, raise_file_limit
 from headwater.clock import Clock, SystemClock
 from headwater.delivery.hub import Hub
 from headwater.errors import ErrorCode, UnavailableError
+from headwater.local.provider import LocalModel
 from headwater.metrics import LogLines, Metrics
 from headwater.providers.catalog import Catalog, ModelRow
 from headwater.runs.supervisor import Supervisor, Tasks
@@ -70,6 +71,8 @@ class Parts(NamedTuple):
     supervisor: Supervisor
     hub: Hub
     metrics: Metrics
+    #: the model on this machine, where the settings want it
+    local: LocalModel | None
 
 
 class App:
@@ -133,6 +136,8 @@ class App:
         host, port = address_of(sockets)
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._serving = True
+        if parts.local is not None:
+            parts.local.start()
 
     def _storage_failed(self, error: BaseException) -> None:
         """Nothing that happens from now on can be kept, so nothing more is to happen."""
@@ -162,10 +167,12 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
     metrics = Metrics(live=lambda: live[0].live if live else 0, waiting=lambda: live[0].waiting if live else 0)
     observer = Observers(metrics, LogLines())
     storage = make(settings, observer)
+    local = LocalModel(spawn=tasks.spawn, clock=clock) if settings.local else None
     catalog = Catalog.from_rows(
         [_row(model) for model in settings.models],
         environ,
         read_records=partial(_read_records, storage),
+        more=[] if local is None else [local.route],
     )
     supervisor = Supervisor(
         storage=storage,
@@ -187,7 +194,7 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
         heartbeat_s=settings.server.heartbeat_s,
         stall_s=settings.server.stall_s,
     )
-    return Parts(storage, tasks, catalog, supervisor, hub, metrics)
+    return Parts(storage, tasks, catalog, supervisor, hub, metrics, local)
 
 
 async def _read_records(storage: Storage, run: str, after: int) -> Sequence[bytes]:

@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     runs: RunSettings = RunSettings()
     models: tuple[ModelSettings, ...] = ()
+    #: whether a small real model on this machine is served too (`headwater local install`)
+    local: bool = False
 
     @classmethod
     def settings_customise_sources(

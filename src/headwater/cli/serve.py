@@ -13,10 +13,15 @@ Data = Annotated[Path | None, typer.Option(file_okay=False, help="The data direc
 Config = Annotated[Path | None, typer.Option(dir_okay=False, help="A TOML file.")]
 
 
-def serve(host: Host = None, port: Port = None, data: Data = None, config: Config = None) -> None:
+Local = Annotated[bool, typer.Option("--local", help="Offer `smollm2` too, a small real model on this machine.")]
+
+
+def serve(
+    host: Host = None, port: Port = None, data: Data = None, config: Config = None, local: Local = False
+) -> None:
     """Start the server. Without any configuration it offers the model `simulated`."""
     from headwater.app import serve as run_server
     from headwater.settings import load_settings
 
-    settings = load_settings(config, {"server": {"host": host, "port": port}, "data": data})
+    settings = load_settings(config, {"server": {"host": host, "port": port}, "data": data, "local": local or None})
     raise typer.Exit(run_server(settings))

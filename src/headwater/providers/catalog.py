@@ -194,14 +194,16 @@ class Catalog:
         resolve: Resolve | None = None,
         limits: Limits | None = None,
         read_records: replay.ReadRecords | None = None,
+        more: Iterable[Route] = (),
     ) -> Catalog:
         """The catalog of a configuration. Keys are read from `environ`, here and nowhere else.
 
-        Models of one server and one key share its connections. Raises `ConfigError` for a row that can not be used;
-        a key that is missing is a warning, and an `AUTH` error of each call.
+        Models of one server and one key share its connections; `more` are routes that no row makes. Raises
+        `ConfigError` for a row that can not be used; a key that is missing is a warning, and an `AUTH` error of each
+        call.
         """
         builder = _Builder(environ, resolve, limits)
-        routes = [builder.route(row) for row in rows]
+        routes = [*(builder.route(row) for row in rows), *more]
         return cls(routes, warnings=builder.warnings, read_records=read_records)
 
     def models(self) -> list[ModelInfo]:

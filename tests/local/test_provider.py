@@ -1,0 +1,131 @@
+"""The model as a provider, with the real weights: it waits, streams, stops when it is left, and refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+import pytest_asyncio
+
+from headwater.clock import SystemClock
+from headwater.domain.event import Chunk
+from headwater.domain.message import GenerationRequest, ImagePart, Message, Settings
+from headwater.errors import ErrorCode, ProviderError, UnsupportedError
+from headwater.local.provider import MODEL, LocalModel
+from headwater.providers.contract import Finish, Item
+from headwater.runs.supervisor import Tasks
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("local model"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+#: More than a test waits for, and never ended by the model itself.
+ENDLESS = Settings(max_tokens=1_900, extra={"local": {"ignore_eos": True}})
+
+
+def asked(settings: Settings) -> GenerationRequest:
+    return GenerationRequest(MODEL, [Message("user", "Hello")], settings)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def model() -> AsyncIterator[LocalModel]:
+    tasks = Tasks()
+    model = LocalModel(spawn=tasks.spawn, clock=SystemClock())
+    model.start()
+    yield model
+    await model.route.provider.close()
+    assert await tasks.close()
+
+
+async def slots(model: LocalModel) -> list[dict[str, Any]]:
+    """What llama.cpp itself says of its slots."""
+    address = await model.process.address(None)
+    headers = {"authorization": f"Bearer {address.key.reveal()}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        async with session.get(address.base_url.removesuffix("/v1") + "/slots") as answer:
+            return list(json.loads(await answer.read()))
+
+
+async def until_idle(model: LocalModel) -> None:
+    async with asyncio.timeout(60):
+        while any(slot["is_processing"] for slot in await slots(model)):  # noqa: ASYNC110  # it tells nobody of it
+            await asyncio.sleep(0.01)  # paces: asks again over a socket
+
+
+async def test_the_first_call_waits_for_the_model(model: LocalModel) -> None:
+    batches = [batch async for batch in model.route.provider.stream(asked(Settings(max_tokens=3)), connect_s=None)]
+    items: list[Item] = [item for batch in batches for item in batch]
+    assert batches[0] == []
+    assert isinstance(items[-1], Finish)
+    assert items[-1].reason == "length"
+    assert any(isinstance(item, Chunk) and item.content for item in items)
+
+
+async def test_who_leaves_frees_the_slot(model: LocalModel) -> None:
+    stream = model.route.provider.stream(asked(ENDLESS), connect_s=None)
+    async with aclosing(stream) as batches:  # type: ignore[type-var]  # it is a generator, which the contract leaves open
+        async for batch in batches:
+            if any(isinstance(item, Chunk) for item in batch):
+                break
+        assert any(slot["is_processing"] for slot in await slots(model))
+    # Had it gone on, it would have been at work for all of 1,900 tokens; the slot says how many it has made.
+    await until_idle(model)
+    made = [slot["next_token"][0]["n_decoded"] for slot in await slots(model) if "next_token" in slot]
+    assert max(made, default=0) < 1_000
+
+
+async def test_more_calls_than_slots_are_all_answered(model: LocalModel) -> None:
+    async def answer() -> Item:
+        items: list[Item] = []
+        async for batch in model.route.provider.stream(asked(Settings(max_tokens=2)), connect_s=None):
+            items += batch
+        return items[-1]
+
+    assert all(isinstance(end, Finish) for end in await asyncio.gather(*[answer() for _ in range(4)]))
+
+
+async def test_a_prompt_that_is_too_long_is_told_as_such(model: LocalModel) -> None:
+    request = GenerationRequest(MODEL, [Message("user", "word " * 3_000)])
+    with pytest.raises(ProviderError) as caught:
+        async for _ in model.route.provider.stream(request, connect_s=None):
+            pass
+    assert caught.value.code is ErrorCode.CONTEXT_LENGTH
+    assert caught.value.provider == "local"
+
+
+async def test_an_image_is_refused_beforehand(model: LocalModel) -> None:
+    image = ImagePart(data="iVBORw0KGgo=", media_type="image/png")
+    with pytest.raises(UnsupportedError):
+        model.route.provider.check(GenerationRequest(MODEL, [Message("user", [image])]))
+
+
+async def test_a_model_that_dies_in_mid_answer_is_no_end(model: LocalModel) -> None:
+    heard = 0
+    with pytest.raises(ProviderError) as caught:
+        async for batch in model.route.provider.stream(asked(ENDLESS), connect_s=None):
+            heard += len(batch)
+            if heard == len(batch) > 0:
+                assert model.process.pid is not None
+                psutil.Process(model.process.pid).kill()
+    assert caught.value.retryable
+    assert 0 < heard < 1_000
+    # The next call waits for the one that is started in its place.
+    again = [batch async for batch in model.route.provider.stream(asked(Settings(max_tokens=2)), connect_s=None)]
+    assert isinstance(again[-1][-1], Finish)
+
+
+async def test_a_caller_in_a_hurry_is_refused_honestly() -> None:
+    # A model whose process has not been told to start: nothing else is known to take longer than any limit.
+    waits = LocalModel(spawn=Tasks().spawn, clock=SystemClock())
+    with pytest.raises(ProviderError) as caught:
+        async for _ in waits.route.provider.stream(asked(Settings()), connect_s=0.01):
+            pass
+    assert (caught.value.code, caught.value.provider) == (ErrorCode.OVERLOADED, "local")
