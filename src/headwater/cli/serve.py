@@ -16,9 +16,7 @@ Config = Annotated[Path | None, typer.Option(dir_okay=False, help="A TOML file."
 Local = Annotated[bool, typer.Option("--local", help="Offer `smollm2` too, a small real model on this machine.")]
 
 
-def serve(
-    host: Host = None, port: Port = None, data: Data = None, config: Config = None, local: Local = False
-) -> None:
+def serve(host: Host = None, port: Port = None, data: Data = None, config: Config = None, local: Local = False) -> None:
     """Start the server. Without any configuration it offers the model `simulated`."""
     from headwater.app import serve as run_server
     from headwater.settings import load_settings
