@@ -31,9 +31,11 @@ export class SseDecoder {
   /** The comment lines so far: heartbeats. */
   comments = 0;
   #fault: ParseError | null = null;
-  readonly #utf8 = new TextDecoder();
+  // Not all platforms drop exactly one byte order mark when it comes in pieces, so that is done here.
+  readonly #utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
   readonly #lineCharsMax: number;
   readonly #eventCharsMax: number;
+  #atBeginning = true;
   #afterCr = false;
   /** A line whose end has not arrived. Never searched again, so that the work stays linear. */
   #line = "";
@@ -88,6 +90,10 @@ export class SseDecoder {
     let text = decoded;
     if (text === "") {
       return;
+    }
+    if (this.#atBeginning) {
+      this.#atBeginning = false;
+      text = text.startsWith("\ufeff") ? text.slice(1) : text;
     }
     // A CR ends its line at once, so that an event is never held back for an LF that may not come.
     if (this.#afterCr && text.startsWith("\n")) {
