@@ -60,7 +60,13 @@ def delta_of(event: ev.Event) -> dict[str, Any]:
 
 
 def test_an_answer_from_the_role_to_the_end() -> None:
-    events = [ev.Status("streaming"), ev.Chunk("Hel", 0), ev.Chunk("lo", 0), ev.UsageReport(USAGE), complete()]
+    events: list[ev.Event] = [
+        ev.Status("streaming"),
+        ev.Chunk("Hel", 0),
+        ev.Chunk("lo", 0),
+        ev.UsageReport(USAGE),
+        complete(),
+    ]
     stream = face()
     data = stream.greeting(1000) + rendered(stream, encoded(events))
     assert [chunk["choices"] for chunk in chunks(data)] == [
@@ -165,7 +171,7 @@ def test_citations_are_annotations() -> None:
 
 
 def test_a_tool_call_is_named_once() -> None:
-    events = [
+    events: list[ev.Event] = [
         ev.ToolCall("call_a", "add", "", index=0),
         ev.ToolCall("call_a", "add", '{"x":', index=0),
         ev.ToolCall("call_b", "sub", "{", index=1),

@@ -26,7 +26,13 @@ def completion(*events: ev.Event) -> dict[str, Any]:
 
 
 def test_text_is_put_together() -> None:
-    events = [ev.Status("streaming"), ev.Reasoning("Hm", 0), ev.Chunk("Hel", 1), ev.Chunk("lo", 1), complete("length")]
+    events: list[ev.Event] = [
+        ev.Status("streaming"),
+        ev.Reasoning("Hm", 0),
+        ev.Chunk("Hel", 1),
+        ev.Chunk("lo", 1),
+        complete("length"),
+    ]
     assert completion(*events) == {
         "id": ID,
         "object": "chat.completion",
@@ -75,7 +81,9 @@ def test_an_empty_answer_is_empty_text() -> None:
 
 
 def test_logprobs_and_citations_are_gathered() -> None:
-    tops = [{"token": token, "logprob": -1.0, "bytes": None, "top_logprobs": []} for token in ("a", "b")]
+    tops: list[dict[str, Any]] = [
+        {"token": token, "logprob": -1.0, "bytes": None, "top_logprobs": []} for token in ("a", "b")
+    ]
     citation = {
         "type": "url_citation",
         "url_citation": {"url": "https://example.com", "title": "t", "start_index": 0, "end_index": 1},
@@ -94,10 +102,11 @@ def test_logprobs_and_citations_are_gathered() -> None:
 
 
 def test_a_bad_end_is_a_refusal_whatever_was_said_before() -> None:
-    for end, code, status in [
+    ends: list[tuple[ev.Event, str, int]] = [
         (ev.Error("TRUNCATED", "Cut.", True), "truncated", 502),
         (ev.Cancelled("disconnect", 2), "cancelled", 499),
-    ]:
+    ]
+    for end, code, status in ends:
         whole = face()
         data = rendered(whole, encoded([ev.Chunk("Hi", 0), end]))
         refusal = whole.refusal(data)
