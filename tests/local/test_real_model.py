@@ -7,10 +7,12 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import jsonschema
+import openai
 import psutil
+import pydantic
 import pytest
 import pytest_asyncio
 
@@ -42,6 +44,13 @@ SCHEMA = {
     "additionalProperties": False,
 }
 CANARY = "heron-on-the-weir"
+
+
+class River(pydantic.BaseModel):
+    """A schema that even a very small model can fill."""
+
+    name: Annotated[str, pydantic.Field(max_length=20)]
+    is_long: bool
 
 
 def local_product(data: Path) -> Product:
@@ -94,6 +103,38 @@ async def test_the_python_client_streams(product: Product) -> None:
     assert text == end.final_response
 
 
+async def test_openais_python_sdk_streams(product: Product) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{product.url}/v1", api_key="any", max_retries=0) as client:
+        stream = await client.chat.completions.create(
+            model="smollm2",
+            messages=[{"role": "user", "content": "Hello"}],
+            max_tokens=12,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        run = stream.response.headers["x-run-id"]
+        chunks = [chunk async for chunk in stream]
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    (reason,) = [choice.finish_reason for chunk in chunks for choice in chunk.choices if choice.finish_reason]
+    assert reason in ("stop", "length")
+    assert chunks[-1].usage is not None
+    assert 0 < chunks[-1].usage.completion_tokens <= 12
+    # The same run is there for everyone else.
+    assert (await Scene(product).show(run))["snapshot"]["text"] == text != ""
+
+
+async def test_openais_python_sdk_parses_what_keeps_to_a_schema(product: Product) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{product.url}/v1", api_key="any", max_retries=0) as client:
+        answer = await client.chat.completions.parse(
+            model="smollm2",
+            messages=[{"role": "user", "content": "Name a river."}],
+            max_tokens=200,
+            response_format=River,
+        )
+    (choice,) = answer.choices
+    assert isinstance(choice.message.parsed, River)
+
+
 async def test_the_command_line_streams(product: Product) -> None:
     command = [sys.executable, "-m", "headwater", "chat", "--model", "smollm2", "--url", product.url]
     assert (await output_of(*command, "Say hello.")).strip()
@@ -117,7 +158,8 @@ async def test_a_cancel_makes_room(product: Product) -> None:
     reading = [asyncio.create_task(reader.read_on(scene.port)) for reader in readers]
     for run in busy:
         await until_streaming(scene, run)
-    third = await scene.start("Hello", **SHORT)
+    # Its own limit is far below what the two would take for all of their tokens.
+    third = await scene.start("Hello", **{**SHORT, "limits": {**PATIENT, "total_s": 30}})
     for run in busy:
         assert await scene.cancel(run) == 202
     assert (await scene.end(third)).type == "complete"
