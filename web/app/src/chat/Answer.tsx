@@ -1,0 +1,107 @@
+import { useState } from "react";
+import { CopyButton } from "../shell/CopyButton.tsx";
+import { Icon } from "../shell/Icon.tsx";
+import { FiguresLine } from "./FiguresLine.tsx";
+import type { LiveRun, RunView } from "./liveRun.ts";
+import { ReasoningPanel } from "./ReasoningPanel.tsx";
+import { isEnd, type RunStatus } from "./status.ts";
+import { StatusBadge } from "./StatusBadge.tsx";
+import { TextView } from "./TextView.tsx";
+import { ToolCalls } from "./ToolCalls.tsx";
+import type { Asking } from "./useAsk.ts";
+import { usePreference } from "../browser/preference.ts";
+import { view as viewPreference } from "./view.ts";
+
+const CONNECTING: RunStatus = { kind: "connecting" };
+
+/** What is said beneath an answer that did not come to its end, or of a page that can not read on. */
+function explain(status: RunStatus, error: string | null): string | null {
+  if (error !== null) return error;
+  switch (status.kind) {
+    case "stopped":
+      return status.by === "disconnect" ? "Stopped because nobody was reading. What came is kept." : "Stopped. What came is kept.";
+    case "partial":
+      return `${status.failure.message} What came before is kept.`;
+    case "failed":
+      return status.failure.message;
+    case "reconnecting":
+      return navigator.onLine
+        ? "The connection to the server is lost. The answer goes on there, and here as soon as it is back."
+        : "This device is offline. The answer goes on at the server, and here as soon as there is a network.";
+    case "complete":
+      return status.reason === "refusal" ? "The model declined to answer." : null;
+    default:
+      return null;
+  }
+}
+
+interface ActionsProps {
+  readonly text: string;
+  readonly retry: (() => void) | null;
+  readonly retryable: boolean;
+}
+
+function Actions({ text, retry, retryable }: ActionsProps) {
+  return (
+    <>
+      {text !== "" && <CopyButton text={text} label="Copy answer" />}
+      {retry !== null && (
+        <button type="button" className={retryable ? "button" : "quiet"} data-testid="retry" onClick={retry}>
+          <Icon name="retry" />
+          Retry
+        </button>
+      )}
+    </>
+  );
+}
+
+/** An answer that is awaited, arrives, or has ended. Without a view it is still being asked for. */
+export function Answer({ view, asking, live }: { view: RunView | null; asking: Asking; live: LiveRun | null }) {
+  const [shown] = usePreference(viewPreference);
+  const [stopFailed] = useState<string | null>(null);
+  const error = view === null ? asking.error : (view.trouble ?? stopFailed);
+  const failure = { code: "NETWORK", message: error ?? "", retryable: true };
+  const status = error !== null ? ({ kind: "failed", failure } as const) : (view?.status ?? CONNECTING);
+  const snapshot = view?.snapshot;
+  const ended = isEnd(status.kind);
+  const retry = view === null ? asking.again : live === null ? null : (): void => asking.retry(live.id);
+  const explanation = explain(status, error);
+  const failed = status.kind === "failed" || status.kind === "partial" || status.kind === "stopped";
+  return (
+    <article
+      className="turn assistant"
+      aria-label="Answer"
+      aria-busy={!ended}
+      data-testid="answer"
+      data-run={live?.id}
+      data-cursor={snapshot?.seq ?? 0}
+      data-state={status.kind}
+    >
+      {snapshot !== undefined && snapshot.reasoning !== "" && (
+        <ReasoningPanel text={snapshot.reasoning} answering={snapshot.text !== "" || ended} />
+      )}
+      <div data-testid="answer-text" data-view={shown} className="answer-text">
+        {snapshot !== undefined && <TextView text={snapshot.text} growing={!ended} />}
+      </div>
+      {snapshot !== undefined && snapshot.refusal !== "" && (
+        <section className="refusal" data-testid="refusal" aria-label="Refusal">
+          <h2>The model declined</h2>
+          <p>{snapshot.refusal}</p>
+        </section>
+      )}
+      {snapshot !== undefined && <ToolCalls calls={snapshot.tool_calls} />}
+      {explanation !== null && (
+        <p className="explanation" data-state={status.kind}>
+          {explanation}
+        </p>
+      )}
+      <footer>
+        <StatusBadge status={status} />
+        {view?.figures != null && <FiguresLine figures={view.figures} ended={ended} />}
+        <span className="actions">
+          {ended && <Actions text={snapshot?.text ?? ""} retry={retry} retryable={failed} />}
+        </span>
+      </footer>
+    </article>
+  );
+}

@@ -1,0 +1,112 @@
+import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
+import { useQueryClient } from "@tanstack/react-query";
+import { useStickToEnd } from "../browser/stickToEnd.ts";
+import { useServer } from "../server.ts";
+import { RUNS_KEY } from "../shell/Conversations.tsx";
+import { Icon } from "../shell/Icon.tsx";
+import { Answer } from "./Answer.tsx";
+import { Composer } from "./Composer.tsx";
+import { turnsOf } from "./conversation.ts";
+import { EmptyState } from "./EmptyState.tsx";
+import type { LiveRun, RunView } from "./liveRun.ts";
+import { isEnd } from "./status.ts";
+import { Transcript } from "./Transcript.tsx";
+import { type Asking, useAsk } from "./useAsk.ts";
+import { ViewSwitch } from "./ViewSwitch.tsx";
+
+const NOTHING = (): null => null;
+const NEVER = () => () => {};
+
+function useRun(id: string | null): [LiveRun | null, RunView | null] {
+  const { runs } = useServer();
+  const run = useMemo(() => (id === null ? null : runs.get(id)), [runs, id]);
+  return [run, useSyncExternalStore(run?.subscribe ?? NEVER, run?.view ?? NOTHING)];
+}
+
+/** The list beside the page shows the state of this run, which has just changed. */
+function useListRefresh(ended: boolean, id: string | null): void {
+  const queries = useQueryClient();
+  useEffect(() => void queries.invalidateQueries({ queryKey: RUNS_KEY }), [queries, ended, id]);
+}
+
+function useKeys(stop: (() => void) | null): void {
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+      const target = event.target as HTMLElement;
+      const writing = target.matches("input, textarea, select, [contenteditable]");
+      if (event.key === "Escape" && stop !== null && document.querySelector("dialog[open]") === null) stop();
+      if (event.key === "/" && !writing) {
+        event.preventDefault();
+        document.getElementById("composer")?.focus();
+      }
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, [stop]);
+}
+
+function Conversation({ view, ask, live }: { view: RunView | null; ask: Asking; live: LiveRun | null }) {
+  const { asked } = ask;
+  if (view?.missing) {
+    return (
+      <div className="notice">
+        <h1>This conversation is not here</h1>
+        <p>It was deleted, or its address is not whole.</p>
+      </div>
+    );
+  }
+  const turns = turnsOf(asked?.request ?? view?.run?.request ?? { model: "" });
+  return (
+    <>
+      <Transcript turns={turns} />
+      {asked !== null && <Answer view={null} asking={ask} live={null} />}
+      {asked === null && view !== null && <Answer view={view} asking={ask} live={live} />}
+    </>
+  );
+}
+
+export function ChatPage({ id }: { id: string | null }) {
+  const [live, view] = useRun(id);
+  const ask = useAsk(view?.run ?? null);
+  const { scroller, content, stuck, jump } = useStickToEnd();
+  const ended = view === null || isEnd(view.status.kind) || view.trouble !== null;
+  const busy = ask.asked !== null ? ask.error === null : !ended;
+  const stopping = useRef<(() => void) | null>(null);
+  stopping.current = ask.asked !== null ? ask.abandon : (): void => void live?.cancel().catch(() => {});
+  const stop = useMemo(() => (): void => stopping.current?.(), []);
+  useKeys(busy ? stop : null);
+  useListRefresh(ended, id);
+  useEffect(jump, [jump, id, ask.asked]);
+  const title = view?.run?.metadata.title;
+  useEffect(() => {
+    document.title = title === undefined ? "Headwater" : `${title} · Headwater`;
+  }, [title]);
+  const empty = id === null && ask.asked === null;
+  return (
+    <main className={empty ? "chat empty" : "chat"}>
+      <h1 className="for-readers">{title ?? "New chat"}</h1>
+      <div className="scroller" ref={scroller}>
+        <div className="column" ref={content}>
+          {empty ? <EmptyState ask={ask} /> : <Conversation view={view} ask={ask} live={live} />}
+        </div>
+      </div>
+      <div className="dock">
+        {!stuck && (
+          <button type="button" className="jump" data-testid="jump" onClick={jump}>
+            <Icon name="down" />
+            Jump to latest
+          </button>
+        )}
+        <Composer key={id ?? "new"} busy={busy} ask={ask} stop={stop} />
+        <p className="under">
+          <span>
+            <kbd>Enter</kbd> sends · <kbd>Shift</kbd>+<kbd>Enter</kbd> new line · <kbd>Esc</kbd> stops · <kbd>/</kbd>{" "}
+            writes
+          </span>
+          <ViewSwitch />
+        </p>
+      </div>
+    </main>
+  );
+}

@@ -1,0 +1,72 @@
+import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { Icon } from "../shell/Icon.tsx";
+import { ModelSelect, useModel } from "./ModelSelect.tsx";
+import type { Asking } from "./useAsk.ts";
+
+// A keyboard on the screen would cover what was just opened.
+const hasKeyboard = (): boolean => matchMedia("(hover: hover) and (pointer: fine)").matches;
+
+interface ComposerProps {
+  /** An answer is on its way: it can be stopped, and nothing new can be sent. */
+  readonly busy: boolean;
+  readonly ask: Asking;
+  readonly stop: () => void;
+}
+
+/** Where questions are written. */
+export function Composer({ busy, ask, stop }: ComposerProps) {
+  const [text, setText] = useState("");
+  const box = useRef<HTMLTextAreaElement>(null);
+  const { model, models, choose } = useModel();
+  useEffect(() => {
+    if (hasKeyboard()) box.current?.focus({ preventScroll: true });
+  }, []);
+  const blank = text.trim() === "";
+  const send = (): void => {
+    if (busy || blank) return;
+    ask.ask(model, text);
+    setText("");
+  };
+  const pressed = (event: KeyboardEvent): void => {
+    // Enter that ends the input of a character (an input method) is not meant for the page.
+    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    send();
+  };
+  return (
+    <form
+      className="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+    >
+      <textarea
+        ref={box}
+        id="composer"
+        data-testid="composer"
+        aria-label="Message"
+        placeholder="Ask something"
+        rows={1}
+        maxLength={1_000_000}
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+        onKeyDown={pressed}
+      />
+      <div className="composer-foot">
+        <ModelSelect model={model} models={models} choose={choose} />
+        {busy ? (
+          <button type="button" className="send" data-testid="stop" aria-label="Stop" onClick={stop}>
+            <Icon name="stop" />
+            <span>Stop</span>
+          </button>
+        ) : (
+          <button type="submit" className="send" data-testid="send" aria-label="Send" disabled={blank}>
+            <Icon name="send" />
+            <span>Send</span>
+          </button>
+        )}
+      </div>
+    </form>
+  );
+}

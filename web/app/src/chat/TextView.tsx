@@ -1,0 +1,17 @@
+import { lazy, Suspense } from "react";
+import { usePreference } from "../browser/preference.ts";
+import { PlainText } from "./PlainText.tsx";
+import { view } from "./view.ts";
+
+const Markdown = lazy(() => import("../markdown/Markdown.tsx"));
+
+/** A text of a model, as Markdown or as it is. While Markdown is still loading, as it is. */
+export function TextView({ text, growing }: { text: string; growing: boolean }) {
+  const [shown] = usePreference(view);
+  if (shown === "plain") return <PlainText text={text} growing={growing} />;
+  return (
+    <Suspense fallback={<PlainText text={text} growing={growing} />}>
+      <Markdown text={text} growing={growing} />
+    </Suspense>
+  );
+}

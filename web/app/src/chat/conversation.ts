@@ -1,0 +1,69 @@
+/** Conversations are made of runs: each holds the whole history, and its metadata says what it belongs to. */
+
+import { newIdempotencyKey, type Message, type RunRequest, type RunResource, type RunSummary } from "@headwater/client";
+
+const TITLE_CHARACTERS_MAX = 80;
+
+export interface Turn {
+  readonly role: Message["role"];
+  readonly text: string;
+}
+
+/** The text of a message; what is not text is named. */
+export function textOf(message: Message): string {
+  const { content } = message;
+  if (content === undefined || typeof content === "string") return content ?? "";
+  return content
+    .map((part) => ("text" in part ? part.text : part.type === "image" ? "[picture]" : String(part.content ?? "")))
+    .join("\n");
+}
+
+export function turnsOf(request: RunRequest): Turn[] {
+  return (request.messages ?? []).map((message) => ({ role: message.role, text: textOf(message) }));
+}
+
+export function titleOf(text: string): string {
+  const line = text.trim().split("\n", 1)[0] ?? "";
+  return line.length <= TITLE_CHARACTERS_MAX ? line : `${line.slice(0, TITLE_CHARACTERS_MAX - 1).trimEnd()}…`;
+}
+
+/** What asks a model the next question of a conversation, or the first one. */
+export function nextRequest(model: string, text: string, last: RunResource | null): RunRequest {
+  const question: Message = { role: "user", content: text };
+  if (last === null) {
+    const metadata = { conversation: newIdempotencyKey(), title: titleOf(text) };
+    return { model, messages: [question], metadata };
+  }
+  const answered = last.snapshot.text;
+  const answer: Message[] = answered === "" ? [] : [{ role: "assistant", content: answered }];
+  const metadata = {
+    conversation: last.metadata.conversation ?? last.id,
+    title: last.metadata.title ?? titleOf(text),
+    previous: last.id,
+  };
+  return { model, messages: [...(last.request.messages ?? []), ...answer, question], metadata };
+}
+
+export interface ConversationSummary {
+  readonly id: string;
+  readonly title: string;
+  /** The newest run, which holds the whole conversation. */
+  readonly run: RunSummary;
+  readonly runs: readonly string[];
+}
+
+/** Groups runs, which come newest first, into conversations in the same order. */
+export function groupRuns(runs: readonly RunSummary[]): ConversationSummary[] {
+  const groups = new Map<string, { id: string; title: string; run: RunSummary; runs: string[] }>();
+  for (const run of runs) {
+    // A run that was started elsewhere and is gone on with here is the first of its own conversation.
+    const id = run.metadata.conversation ?? run.id;
+    const group = groups.get(id);
+    if (group === undefined) {
+      groups.set(id, { id, title: run.metadata.title ?? `${run.workflow} · ${run.model}`, run, runs: [run.id] });
+    } else if (!group.runs.includes(run.id)) {
+      group.runs.push(run.id);
+    }
+  }
+  return [...groups.values()];
+}

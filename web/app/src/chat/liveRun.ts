@@ -1,0 +1,188 @@
+/** One run as the page follows it: read from the server, folded, and told to whoever listens once a frame. */
+
+import {
+  ClientError,
+  emptySnapshot,
+  fold,
+  type Headwater,
+  NotFound,
+  type ProtocolRecord,
+  type RunResource,
+  type Snapshot,
+} from "@headwater/client";
+import { FrameGate } from "../browser/frame.ts";
+import { type Figures, figuresOf, Meter } from "./figures.ts";
+import { type End, endOf, type Link, linkOf, type Phase, type RunStatus, statusOf } from "./status.ts";
+
+/** What is shown of a run. It never changes; a new one comes with every frame in which something did. */
+export interface RunView {
+  readonly run: RunResource | null;
+  readonly snapshot: Snapshot;
+  readonly status: RunStatus;
+  readonly figures: Figures | null;
+  /** The run does not exist, or not for this reader. */
+  readonly missing: boolean;
+  /** Why this page can not go on reading; the run itself may be well. */
+  readonly trouble: string | null;
+}
+
+// Below this a run is read again from its first record, whose times say how long the first token took.
+const REPLAY_RECORDS_MAX = 5000;
+const RELOAD_MS = 3000;
+
+export class LiveRun {
+  readonly id: string;
+  readonly #client: Headwater;
+  readonly #listeners = new Set<() => void>();
+  readonly #gate = new FrameGate(() => this.#publish());
+  readonly #stop = new AbortController();
+  #run: RunResource | null;
+  #snapshot = emptySnapshot();
+  #meter = new Meter();
+  #link: Link = { state: "connecting" };
+  #phase: Phase = { state: "connecting" };
+  #end: End | null = null;
+  #missing = false;
+  #trouble: string | null = null;
+  #begun = false;
+  #view: RunView;
+
+  /** `run` is what is known of it already, from the answer that started it. */
+  constructor(client: Headwater, id: string, run: RunResource | null = null) {
+    this.#client = client;
+    this.id = id;
+    this.#run = run;
+    this.#view = this.#look();
+  }
+
+  readonly view = (): RunView => this.#view;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    if (!this.#begun) {
+      this.#begun = true;
+      void this.#live();
+    }
+    return () => this.#listeners.delete(listener);
+  };
+
+  get ended(): boolean {
+    return this.#end !== null;
+  }
+
+  get watched(): boolean {
+    return this.#listeners.size > 0;
+  }
+
+  /** Asks the server to stop the run. What has come is kept, and the end comes as a record like any other. */
+  async cancel(): Promise<void> {
+    await this.#client.cancel(this.id);
+  }
+
+  close(): void {
+    this.#stop.abort();
+    this.#gate.close();
+  }
+
+  async #live(): Promise<void> {
+    const { signal } = this.#stop;
+    try {
+      const run = this.#run ?? (await this.#load(signal));
+      this.#run = run;
+      this.#end = endOf(run.state, run.snapshot);
+      if (this.#end === null) await this.#follow(run, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#missing = error instanceof NotFound;
+      this.#trouble = error instanceof Error ? error.message : String(error);
+    }
+    this.#gate.flush();
+  }
+
+  async #load(signal: AbortSignal): Promise<RunResource> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#client.get(this.id, { signal });
+      } catch (error) {
+        if (!(error instanceof ClientError) || error instanceof NotFound || signal.aborted) throw error;
+        this.#link = { state: "reconnecting", attempt, at: Date.now() + RELOAD_MS };
+        this.#gate.request();
+        await new Promise((resolve) => setTimeout(resolve, RELOAD_MS));
+        this.#link = { state: "reconnecting", attempt, at: null };
+        this.#gate.request();
+      }
+    }
+  }
+
+  async #follow(run: RunResource, signal: AbortSignal): Promise<void> {
+    if (run.tail > REPLAY_RECORDS_MAX) {
+      this.#snapshot = run.snapshot;
+      this.#meter.skip(run.snapshot.text + run.snapshot.reasoning);
+    }
+    if (run.state === "queued") this.#phase = { state: "queued", position: null };
+    this.#gate.request();
+    const onStatus = (status: Parameters<typeof linkOf>[0]): void => {
+      this.#link = linkOf(status, Date.now());
+      this.#gate.request();
+    };
+    const records = this.#client.follow(this.id, { after: this.#snapshot.seq, onStatus, signal });
+    for await (const record of records) {
+      this.#take(record);
+      this.#gate.request();
+    }
+  }
+
+  #take(record: ProtocolRecord): void {
+    this.#snapshot = fold(this.#snapshot, record);
+    this.#meter.take(record);
+    switch (record.type) {
+      case "status":
+        this.#phase = phaseOf(record.data, this.#phase);
+        break;
+      case "complete":
+        this.#end = { type: "complete", reason: record.data.finish_reason };
+        break;
+      case "cancelled":
+        this.#end = { type: "cancelled", by: record.data.by };
+        break;
+      case "error":
+        this.#end = { type: "error", failure: record.data };
+        break;
+      default:
+        break;
+    }
+  }
+
+  #publish(): void {
+    this.#view = this.#look();
+    for (const listener of this.#listeners) listener();
+  }
+
+  #look(): RunView {
+    const known = this.#run?.snapshot;
+    // While the past is read again, what the server said it amounts to is shown: text never goes back.
+    const caught = known === undefined || this.#snapshot.seq >= known.seq;
+    const snapshot = caught ? this.#snapshot : known;
+    const hasText = snapshot.text !== "";
+    const status = statusOf(caught || this.#replayless ? this.#end : null, this.#link, this.#phase, hasText);
+    const run = this.#run === null ? null : { ...this.#run, snapshot };
+    const figures = this.#figures(run);
+    return { run, snapshot, status, figures, missing: this.#missing, trouble: this.#trouble };
+  }
+
+  /** The run had ended before the page came, and no record of it is read. */
+  get #replayless(): boolean {
+    return this.#end !== null && this.#snapshot.seq === 0;
+  }
+
+  #figures(run: RunResource | null): Figures | null {
+    if (run === null) return null;
+    return this.#replayless ? figuresOf(run) : this.#meter.figures(this.#snapshot.usage);
+  }
+}
+
+function phaseOf(data: { state: string; position?: number | null }, before: Phase): Phase {
+  if (data.state === "queued") return { state: "queued", position: data.position ?? null };
+  if (data.state === "connecting" || data.state === "streaming") return { state: data.state };
+  return before;
+}

@@ -1,0 +1,111 @@
+/** Where a run stands, as the page tells it: from what its records say and what its connection does. */
+
+import type { FollowStatus, RunState, Snapshot } from "@headwater/client";
+
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+}
+
+export type RunStatus =
+  | { readonly kind: "connecting" }
+  | { readonly kind: "queued"; readonly position: number | null }
+  | { readonly kind: "streaming" }
+  /** `at` is when the next try begins (milliseconds since 1970), null while it is under way. */
+  | { readonly kind: "reconnecting"; readonly attempt: number; readonly at: number | null }
+  | { readonly kind: "complete"; readonly reason: string }
+  | { readonly kind: "stopped"; readonly by: string }
+  | { readonly kind: "partial"; readonly failure: Failure }
+  | { readonly kind: "failed"; readonly failure: Failure };
+
+export type StatusKind = RunStatus["kind"];
+
+/** How a run ended. */
+export type End =
+  | { readonly type: "complete"; readonly reason: string }
+  | { readonly type: "cancelled"; readonly by: string }
+  | { readonly type: "error"; readonly failure: Failure };
+
+/** What a running run says of itself. */
+export type Phase = { readonly state: "connecting" | "streaming" } | { readonly state: "queued"; readonly position: number | null };
+
+/** What the connection to the server does. */
+export type Link =
+  | { readonly state: "connecting" | "streaming" }
+  | { readonly state: "reconnecting"; readonly attempt: number; readonly at: number | null };
+
+export function linkOf(status: FollowStatus, now: number): Link {
+  if (status.state === "reconnecting") {
+    return { state: "reconnecting", attempt: status.attempt, at: now + (status.delayMs ?? 0) };
+  }
+  if (status.state === "connecting" && status.attempt > 0) {
+    return { state: "reconnecting", attempt: status.attempt, at: null };
+  }
+  return { state: status.state === "connecting" ? "connecting" : "streaming" };
+}
+
+/** The end of a run that had ended before the page came, or null if it has not. */
+export function endOf(state: RunState, snapshot: Snapshot): End | null {
+  switch (state) {
+    case "completed":
+      return { type: "complete", reason: snapshot.finish_reason ?? "stop" };
+    case "cancelled":
+      return { type: "cancelled", by: "" };
+    case "failed":
+      return {
+        type: "error",
+        failure: snapshot.error ?? { code: "SERVER", message: "The run failed.", retryable: true },
+      };
+    default:
+      return null;
+  }
+}
+
+export function statusOf(end: End | null, link: Link, phase: Phase, hasText: boolean): RunStatus {
+  if (end !== null) {
+    if (end.type === "complete") return { kind: "complete", reason: end.reason };
+    if (end.type === "cancelled") return { kind: "stopped", by: end.by };
+    return { kind: hasText ? "partial" : "failed", failure: end.failure };
+  }
+  if (link.state === "reconnecting") return { kind: "reconnecting", attempt: link.attempt, at: link.at };
+  if (link.state === "connecting" && !hasText) return { kind: "connecting" };
+  if (phase.state === "queued") return { kind: "queued", position: phase.position };
+  return { kind: phase.state };
+}
+
+export function isEnd(kind: StatusKind): boolean {
+  return kind === "complete" || kind === "stopped" || kind === "partial" || kind === "failed";
+}
+
+/** Why an answer that ended well may not be the whole of what was to be said. */
+const REASONS: Readonly<Record<string, string>> = {
+  length: "Complete · length limit reached",
+  content_filter: "Complete · cut by the provider’s filter",
+  tool_calls: "Complete · asks for a tool",
+  refusal: "Complete · the model declined",
+};
+
+/** The badge's words. Without `seconds`, as a screen reader is told: no countdown. */
+export function wordsOf(status: RunStatus, seconds?: number): string {
+  switch (status.kind) {
+    case "connecting":
+      return "Connecting";
+    case "queued":
+      return status.position === null ? "Queued" : `Queued · position ${status.position}`;
+    case "streaming":
+      return "Streaming";
+    case "reconnecting": {
+      const attempt = `Reconnecting · attempt ${Math.max(1, status.attempt)}`;
+      return seconds === undefined || status.at === null ? attempt : `${attempt} · in ${seconds} s`;
+    }
+    case "complete":
+      return REASONS[status.reason] ?? "Complete";
+    case "stopped":
+      return "Stopped";
+    case "partial":
+      return "Partial";
+    case "failed":
+      return "Failed";
+  }
+}

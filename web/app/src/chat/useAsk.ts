@@ -1,0 +1,79 @@
+import { newIdempotencyKey, type RunRequest, type RunResource } from "@headwater/client";
+import { useNavigate } from "@tanstack/react-router";
+import { useCallback, useRef, useState } from "react";
+import { useServer } from "../server.ts";
+import { nextRequest } from "./conversation.ts";
+
+/** A question on its way to the server. One key for all tries: however often it is asked, one run comes of it. */
+export interface Asked {
+  readonly request: RunRequest;
+  readonly key: string;
+}
+
+export interface Asking {
+  readonly asked: Asked | null;
+  /** Why the question did not become a run. */
+  readonly error: string | null;
+  readonly ask: (model: string, text: string, settings?: RunRequest["settings"]) => void;
+  /** Asks the question that failed again. */
+  readonly again: () => void;
+  /** Gives the question up. A run that should come of it all the same is stopped. */
+  readonly abandon: () => void;
+  /** Makes a new run with the input of an old one. */
+  readonly retry: (run: string) => void;
+}
+
+const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Starts runs, and moves the page to each that was started. `last` is the run that a question goes on from. */
+export function useAsk(last: RunResource | null): Asking {
+  const { client, runs } = useServer();
+  const navigate = useNavigate();
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const current = useRef<Asked | null>(null);
+
+  const begin = useCallback(
+    (next: Asked, start: () => Promise<RunResource>): void => {
+      current.current = next;
+      setAsked(next);
+      setError(null);
+      start().then(
+        (run) => {
+          if (current.current !== next) return void client.cancel(run.id).catch(() => {});
+          runs.adopt(run);
+          current.current = null;
+          void navigate({ to: "/c/$run", params: { run: run.id } }).then(() => setAsked(null));
+        },
+        (failure: unknown) => {
+          if (current.current === next) setError(reason(failure));
+        },
+      );
+    },
+    [client, navigate, runs],
+  );
+  const start = useCallback(
+    (next: Asked) => begin(next, () => client.start(next.request, { idempotencyKey: next.key })),
+    [begin, client],
+  );
+  return {
+    asked,
+    error,
+    ask: (model, text, settings) => {
+      const request = nextRequest(model, text, last);
+      start({ request: settings === undefined ? request : { ...request, settings }, key: newIdempotencyKey() });
+    },
+    again: () => {
+      if (asked !== null) start(asked);
+    },
+    abandon: () => {
+      current.current = null;
+      setAsked(null);
+    },
+    retry: (run) => {
+      const key = newIdempotencyKey();
+      const request = last?.request ?? { model: "" };
+      begin({ request, key }, () => client.retry(run, { idempotencyKey: key }));
+    },
+  };
+}

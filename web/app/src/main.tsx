@@ -1,0 +1,25 @@
+import { Headwater } from "@headwater/client";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { makeRouter } from "./router.tsx";
+import { RunStore, ServerContext } from "./server.ts";
+import "./styles.css";
+
+const client = new Headwater();
+const queries = new QueryClient({ defaultOptions: { queries: { retry: false, refetchOnReconnect: true } } });
+const server = { client, runs: new RunStore(client) };
+const router = makeRouter();
+
+const root = document.getElementById("root");
+if (root === null) throw new Error("index.html has no element for the page");
+createRoot(root).render(
+  <StrictMode>
+    <ServerContext value={server}>
+      <QueryClientProvider client={queries}>
+        <RouterProvider router={router} />
+      </QueryClientProvider>
+    </ServerContext>
+  </StrictMode>,
+);

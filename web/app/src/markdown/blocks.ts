@@ -1,0 +1,129 @@
+/**
+ * Cuts a growing Markdown text into blocks that can be rendered one by one, so that what is settled is parsed once.
+ *
+ * A block is a run of lines that no later line can change. The last block is open: what comes may still belong to it.
+ * The sources of the blocks, joined, are the text. A fence that is not indented is a block of its own; other blocks end
+ * at a blank line, at a heading or at such a fence (CommonMark 0.31.2, sections 4.2, 4.5 and 5.3).
+ */
+
+export interface Block {
+  readonly kind: "fence" | "markup";
+  readonly source: string;
+}
+
+const FENCE = /^(`{3,}|~{3,})([^\n]*)/;
+const NESTED_FENCE = /^\s+(?:(?:[-*+]|\d{1,9}[.)])\s+)?(`{3,}|~{3,})([^\n]*)/;
+const ITEM_FENCE = /^(?:[-*+]|\d{1,9}[.)])\s+(`{3,}|~{3,})([^\n]*)/;
+const HEADING = /^#{1,6}(?:[ \t]|$)/;
+const ITEM = /^ {0,3}(?:[-*+]|\d{1,9}[.)])(?:[ \t]|$)/;
+const INDENTED = /^(?: {2}|\t)/;
+
+/** The fence that a line opens, or null. A line of backticks with a backtick behind them is code within a line. */
+function fenceOf(line: string, pattern: RegExp): string | null {
+  const [, marker = "", info = ""] = pattern.exec(line) ?? [];
+  if (marker === "" || (marker.startsWith("`") && info.includes("`"))) return null;
+  return marker;
+}
+
+function closes(line: string, marker: string): boolean {
+  const trimmed = line.trim();
+  return trimmed.length >= marker.length && trimmed === marker.charAt(0).repeat(trimmed.length);
+}
+
+export class BlockSplitter {
+  #text = "";
+  #settled: Block[] = [];
+  #open = 0; // where the open block begins
+  #scanned = 0; // where the first line begins that has not been looked at
+  #fence: string | null = null;
+  #kind: Block["kind"] = "markup";
+  #inList = false;
+  #afterBlank = false;
+
+  /** The blocks of `text`. It should begin with the text of the call before; if it does not, all is cut anew. */
+  split(text: string): { settled: readonly Block[]; open: Block | null } {
+    if (!text.startsWith(this.#text)) this.#reset();
+    this.#text = text;
+    for (let end = text.indexOf("\n", this.#scanned); end >= 0; end = text.indexOf("\n", this.#scanned)) {
+      this.#take(text.slice(this.#scanned, end), this.#scanned, end + 1);
+      this.#scanned = end + 1;
+    }
+    const source = text.slice(this.#open);
+    if (source === "") return { settled: this.#settled, open: null };
+    const begins = this.#open === this.#scanned && fenceOf(source, FENCE) !== null;
+    return { settled: this.#settled, open: { kind: begins ? "fence" : this.#kind, source } };
+  }
+
+  #reset(): void {
+    this.#settled = [];
+    this.#open = this.#scanned = 0;
+    this.#fence = null;
+    this.#kind = "markup";
+    this.#inList = this.#afterBlank = false;
+  }
+
+  #take(line: string, start: number, next: number): void {
+    if (this.#fence !== null) {
+      if (!closes(line, this.#fence)) return;
+      this.#fence = null;
+      if (this.#kind === "fence") this.#settle(next);
+      return;
+    }
+    const fence = fenceOf(line, FENCE);
+    if (fence !== null) {
+      this.#settle(start);
+      this.#kind = "fence";
+      this.#fence = fence;
+      return;
+    }
+    if (HEADING.test(line)) {
+      this.#settle(start);
+      this.#settle(next);
+      return;
+    }
+    const blank = line.trim() === "";
+    const item = ITEM.test(line);
+    if (!blank && this.#afterBlank && !INDENTED.test(line) && !(this.#inList && item)) this.#settle(start);
+    if (!blank && this.#open === start) this.#inList = item;
+    else if (item && !this.#afterBlank) this.#inList = true;
+    this.#afterBlank = blank;
+    this.#fence = fenceOf(line, NESTED_FENCE) ?? fenceOf(line, ITEM_FENCE);
+  }
+
+  #settle(end: number): void {
+    if (end > this.#open) {
+      // A new array, so that whoever memoises on it sees the change.
+      this.#settled = [...this.#settled, { kind: this.#kind, source: this.#text.slice(this.#open, end) }];
+    }
+    this.#open = end;
+    this.#kind = "markup";
+    this.#inList = this.#afterBlank = false;
+  }
+}
+
+export interface Fence {
+  readonly language: string;
+  readonly code: string;
+}
+
+/** What a block of the kind `fence` holds. The fence may still be open. */
+export function parseFence(source: string): Fence {
+  const [, marker = "", info = ""] = FENCE.exec(source) ?? [];
+  const lines = source.split("\n").slice(1);
+  if (lines.at(-1) === "") lines.pop();
+  if (lines.length > 0 && closes(lines.at(-1) ?? "", marker)) lines.pop();
+  return { language: info.trim().split(/\s+/)[0] ?? "", code: lines.join("\n") };
+}
+
+const DEFINITION = /^ {0,3}\[[^\]\n]+\]:[ \t]*\S.*$/gm;
+const REFERENCE = /\[[^\]\n]+\]/;
+
+/** The definitions of links and notes in these blocks, for blocks that may refer to them. */
+export function definitionsIn(blocks: readonly Block[]): string {
+  return blocks.flatMap((block) => (block.kind === "markup" ? (block.source.match(DEFINITION) ?? []) : [])).join("\n");
+}
+
+/** Whether a block may need the definitions of other blocks. */
+export function refers(block: Block): boolean {
+  return block.kind === "markup" && REFERENCE.test(block.source);
+}

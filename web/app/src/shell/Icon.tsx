@@ -1,0 +1,21 @@
+/** The few pictograms of the pages: strokes on a grid of 16. They always stand beside words or within a labelled button. */
+const PATHS = {
+  check: "M3 8.5 6.5 12 13 4.5",
+  chevron: "m6 4 4 4-4 4",
+  copy: "M5.5 5.5V3h7.5v7.5h-2.5M3 5.5h7.5V13H3z",
+  down: "M8 3v10M4 9l4 4 4-4",
+  menu: "M2.5 4.5h11M2.5 8h11M2.5 11.5h11",
+  plus: "M8 3v10M3 8h10",
+  retry: "M13 8a5 5 0 1 1-1.6-3.7M13 2.5v3h-3",
+  send: "M8 13V3M4 7l4-4 4 4",
+  stop: "M4.5 4.5h7v7h-7z",
+  close: "m4 4 8 8M12 4l-8 8",
+} as const;
+
+export function Icon({ name }: { name: keyof typeof PATHS }) {
+  return (
+    <svg className="icon" viewBox="0 0 16 16" aria-hidden="true">
+      <path d={PATHS[name]} />
+    </svg>
+  );
+}
