@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -17,9 +19,11 @@ from headwater.clock import SystemClock
 from headwater.domain.event import Chunk
 from headwater.domain.message import GenerationRequest, ImagePart, Message, Settings
 from headwater.errors import ErrorCode, ProviderError, UnsupportedError
-from headwater.local.provider import MODEL, LocalModel
+from headwater.local.process import LocalProcess, Plan
+from headwater.local.provider import MODEL, LocalModel, LocalProvider
 from headwater.providers.contract import Finish, Item
 from headwater.runs.supervisor import Tasks
+from tests.kit.upstream import ScriptedUpstream, chat_stream
 
 pytestmark = [
     pytest.mark.slow,
@@ -29,6 +33,23 @@ pytestmark = [
 
 #: More than a test waits for, and never ended by the model itself.
 ENDLESS = Settings(max_tokens=1_900, extra={"local": {"ignore_eos": True}})
+
+
+# The first of these dies of the first call; the one that is started in its place is the scripted upstream.
+DIES_ONCE = """
+import json, pathlib, socket, sys
+sys.stdin.readline()
+mark = pathlib.Path({mark!r})
+first = not mark.exists()
+mark.touch()
+listener = socket.create_server(("127.0.0.1", 0))
+port = listener.getsockname()[1] if first else {port}
+print(json.dumps({{"url": f"http://127.0.0.1:{{port}}"}}), flush=True)
+if first:
+    listener.accept()
+else:
+    sys.stdin.read()
+"""
 
 
 def asked(settings: Settings) -> GenerationRequest:
@@ -120,6 +141,21 @@ async def test_a_model_that_dies_in_mid_answer_is_no_end(model: LocalModel) -> N
     # The next call waits for the one that is started in its place.
     again = [batch async for batch in model.route.provider.stream(asked(Settings(max_tokens=2)), connect_s=None)]
     assert isinstance(again[-1][-1], Finish)
+
+
+async def test_a_call_that_found_nobody_is_made_once_more(tmp_path: Path) -> None:
+    async with ScriptedUpstream(chat_stream("Hello")) as upstream:
+        tasks = Tasks()
+        program = DIES_ONCE.format(mark=str(tmp_path / "mark"), port=upstream.port)
+        plan = Plan(tmp_path, MODEL)
+        process = LocalProcess(plan, spawn=tasks.spawn, clock=SystemClock(), command=[sys.executable, "-c", program])
+        process.start()
+        provider = LocalProvider(process)
+        batches = [batch async for batch in provider.stream(asked(Settings()), connect_s=30)]
+        assert isinstance(batches[-1][-1], Finish)
+        assert len(upstream.requests) == 1
+        await provider.close()
+        assert await tasks.close()
 
 
 async def test_a_caller_in_a_hurry_is_refused_honestly() -> None:
