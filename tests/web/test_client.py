@@ -1,0 +1,50 @@
+"""The TypeScript client: its own tests, its types, and its size are part of this project's."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.web.node import CLIENT, installed, run_node
+
+GZIPPED_BYTES_MAX = 8 * 1024
+
+
+@pytest.mark.slow
+def test_its_own_tests_pass() -> None:
+    tests = sorted(path.relative_to(CLIENT) for path in (CLIENT / "test").glob("*.test.ts"))
+    assert tests
+    done = run_node("--test", *tests)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    assert "fail 0" in done.stdout
+
+
+@pytest.mark.parametrize("project", [".", "test"])
+def test_its_types_are_right(project: str) -> None:
+    done = run_node(installed() / "typescript" / "bin" / "tsc", "-p", project)
+    assert done.returncode == 0, done.stdout[-8000:]
+
+
+def test_a_wrong_type_would_be_found(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.ts"
+    wrong.write_text(
+        f'import {{ Headwater }} from "{CLIENT}/src/index.ts";\n'
+        "for await (const record of new Headwater().follow('run_1')) {\n"
+        "  if (record.type === 'chunk') { const text: number = record.data.content; }\n"
+        "}\n"
+    )
+    (tmp_path / "tsconfig.json").write_text(f'{{"extends": "{CLIENT}/tsconfig.json", "include": ["wrong.ts"]}}')
+    done = run_node(installed() / "typescript" / "bin" / "tsc", "-p", tmp_path)
+    assert "error TS2322: Type 'string' is not assignable to type 'number'" in done.stdout, done.stdout
+
+
+def test_it_is_small_and_needs_nothing_else(tmp_path: Path) -> None:
+    bundle = tmp_path / "client.js"
+    rolldown = installed() / "rolldown" / "bin" / "cli.mjs"
+    done = run_node(rolldown, "src/index.ts", "--file", bundle, "--format", "esm", "--minify")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "dependencies" not in json.loads((CLIENT / "package.json").read_text())
+    assert len(gzip.compress(bundle.read_bytes(), 9)) <= GZIPPED_BYTES_MAX

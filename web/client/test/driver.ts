@@ -1,0 +1,65 @@
+/**
+ * The client as a program that a test of another language drives: commands as lines of JSON on standard input,
+ * everything that a caller would see as lines of JSON on standard output.
+ *
+ *     {"name", "baseUrl", "run" | "request", "fromSnapshot"?}     follows; several go side by side
+ *     {"name", "cancel": true}                                    cancels the run that this name follows
+ *
+ * Out: {"name", "record"}, {"name", "status"}, and last {"name", "ended": the fold's snapshot} or {"name", "error"}.
+ */
+
+import { createInterface } from "node:readline";
+
+import { ClientError, emptySnapshot, fold, Headwater, type RunRequest, type Subscription } from "../src/index.ts";
+
+interface Command {
+  readonly name: string;
+  readonly baseUrl: string;
+  readonly run?: string;
+  readonly request?: RunRequest;
+  readonly fromSnapshot?: boolean;
+  readonly cancel?: boolean;
+}
+
+const subscriptions = new Map<string, Subscription>();
+
+function say(line: object): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+function subscribed({ name, baseUrl, run, request, fromSnapshot }: Command): Subscription {
+  // Short waits: what is tried is that the client comes back, not when.
+  const retry = { baseMs: 20, capMs: 200 };
+  const headwater = new Headwater({ baseUrl, followRetry: retry, callRetry: { ...retry, triesMax: 1000 } });
+  const onStatus = ({ state, cursor, attempt }: { state: string; cursor: number; attempt: number }): void =>
+    say({ name, status: state, cursor, attempt });
+  return run === undefined
+    ? headwater.startAndFollow(request ?? { model: "simulated" }, { onStatus })
+    : headwater.follow(run, { onStatus, fromSnapshot: fromSnapshot ?? false });
+}
+
+async function follow(command: Command): Promise<void> {
+  const { name } = command;
+  const subscription = subscribed(command);
+  subscriptions.set(name, subscription);
+  let snapshot = emptySnapshot();
+  try {
+    for await (const record of subscription) {
+      snapshot = fold(snapshot, record);
+      say({ name, record });
+    }
+    say({ name, ended: snapshot, run: subscription.run });
+  } catch (error) {
+    say({ name, error: error instanceof ClientError ? error.code : String(error) });
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line) as Command;
+  if (command.cancel) {
+    const run = await subscriptions.get(command.name)?.cancel();
+    say({ name: command.name, cancelled: run?.state });
+  } else {
+    void follow(command);
+  }
+}
