@@ -179,16 +179,25 @@ def our_caddy(directory: Path, backend: int) -> Door:
     options = "local_certs\nskip_install_trust\nauto_https disable_redirects\n"
     sites = f"import {DEPLOY / 'caddy' / 'Caddyfile'}"
     # Its root is made at its start, so until it answers there is nothing to check against: see `trust`.
-    unchecked = ssl.create_default_context()
-    unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
-    way = Way({"authorization": _BASIC}, HOST, unchecked)
+    way = Way({"authorization": _BASIC}, HOST, unchecked())
     return caddy("our Caddy", directory, sites, port=port, way=way, options=options, environ=environ)
+
+
+def unchecked() -> ssl.SSLContext:
+    """Takes any certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def root_of(authority: Path) -> Path:
+    """The certificate that the Caddy with this directory signs with; there once it answers."""
+    return authority / "pki" / "authorities" / "local" / "root.crt"
 
 
 def trust(door: Door, authority: Path) -> None:
     """From now on the door's certificate is checked, against the root that our Caddy has in its directory."""
-    root = authority / "pki" / "authorities" / "local" / "root.crt"
-    door.way = door.way._replace(tls=ssl.create_default_context(cafile=root))
+    door.way = door.way._replace(tls=ssl.create_default_context(cafile=root_of(authority)))
 
 
 def our_nginx(directory: Path, backend: int, authority: Path) -> Door:

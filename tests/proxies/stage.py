@@ -15,7 +15,7 @@ from tests.kit.client import STUCK_S, Http
 from tests.kit.product import Product, compatible_model
 from tests.kit.script import Pause, Send, Step, chat_chunk, chat_stream
 from tests.kit.upstream import Received, ScriptedUpstream
-from tests.proxies.servers import HOST, Door, our_caddy, our_nginx, plain_caddy, plain_nginx, trust
+from tests.proxies.servers import HOST, Door, our_caddy, our_nginx, plain_caddy, plain_nginx, root_of, trust
 
 #: What nginx did with what is behind it, unless told otherwise, before 1.29.7 (Debian 12 and 13 have such a one).
 NGINX_OF_OLD = ("proxy_http_version 1.0;", "proxy_set_header Connection close;")
@@ -53,15 +53,16 @@ class Talk:
 class Stream:
     """One answer's body as it comes, decompressed where it was compressed."""
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: Http, limit_s: float) -> None:
         self.http = http
+        self._limit_s = limit_s
         self.seen = b""
         self._body = http.body()
         self._unpack = zlib.decompressobj(wbits=31) if http.headers.get("content-encoding") == "gzip" else None
 
     async def until(self, text: str) -> None:
         """Reads on until this has come. EOFError where the body ends before, TimeoutError where nothing comes."""
-        async with asyncio.timeout(STUCK_S):
+        async with asyncio.timeout(self._limit_s):
             while text.encode() not in self.seen:
                 try:
                     data = await anext(self._body)
@@ -70,9 +71,13 @@ class Stream:
                 self.seen += self._unpack.decompress(data) if self._unpack else data
 
     async def rest(self) -> None:
-        async with asyncio.timeout(STUCK_S):
-            async for data in self._body:
-                self.seen += self._unpack.decompress(data) if self._unpack else data
+        """To the body's end, or to where it is cut: `http.whole` says which."""
+        async with asyncio.timeout(self._limit_s):
+            try:
+                async for data in self._body:
+                    self.seen += self._unpack.decompress(data) if self._unpack else data
+            except EOFError:
+                return
 
 
 class Stage:
@@ -83,6 +88,8 @@ class Stage:
         self.upstream = upstream
         self.scene = Scene(product)
         self.doors: list[Door] = []
+        #: what signs the certificates of the doors that have one
+        self.authority = Path()
         self._talks = talks
 
     def talk(self, prompt: str, words: int = 5) -> Talk:
@@ -93,14 +100,21 @@ class Stage:
 
     @asynccontextmanager
     async def stream(
-        self, door: Door, method: str, path: str, headers: Mapping[str, str] | None = None, body: Any = None
+        self,
+        door: Door,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        *,
+        limit_s: float = STUCK_S,
     ) -> AsyncIterator[Stream]:
-        """An answer through that door, its head read."""
+        """An answer through that door, its head read. No wait for it is longer than `limit_s`."""
         http = Http(door.port, door.way)
         try:
-            async with asyncio.timeout(STUCK_S):
+            async with asyncio.timeout(limit_s):
                 await http.send(method, path, headers, b"" if body is None else json.dumps(body).encode())
-            yield Stream(http)
+            yield Stream(http, limit_s)
         finally:
             http.close()
 
@@ -147,6 +161,7 @@ async def full_stage(directory: Path) -> AsyncIterator[Stage]:
         authority = directory / "our-caddy"
         await put(our_caddy(authority, backend))
         trust(stage.doors[0], authority)
+        stage.authority = root_of(authority)
         await put(our_nginx(directory / "our-nginx", backend, authority))
         await put(plain_nginx("nginx", directory / "nginx", backend))
         await put(plain_nginx("nginx of old", directory / "nginx-of-old", backend, *NGINX_OF_OLD))

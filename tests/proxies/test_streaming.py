@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from tests.acceptance.scene import received_for
-from tests.proxies.servers import Door
+from tests.acceptance.scene import SCRIPTED, received_for
+from tests.kit.client import call
+from tests.proxies.servers import HOST, PASSWORD, USER, Door
 from tests.proxies.stage import Stage, request_of
 
 pytestmark = [pytest.mark.heavy, pytest.mark.slow]
 
+CHAT = "/v1/chat/completions"
 Note = Callable[[str, object], None]
 
 
@@ -22,7 +27,7 @@ async def test_the_first_byte_comes_while_the_model_is_silent(stage: Stage, reco
     async def check(door: Door) -> None:
         prompt = f"Silence at {door.name}"
         talk = stage.talk(prompt)
-        run = await stage.scene.start(prompt, model="scripted", answer=talk.text)
+        run = await stage.scene.start(prompt, model=SCRIPTED, answer=talk.text)
         received = await received_for(stage.upstream, prompt)
         asked = time.perf_counter()
         async with stage.stream(door, "GET", f"/api/v1/runs/{run}/events") as stream:
@@ -47,7 +52,7 @@ async def test_every_token_comes_as_it_is_sent(stage: Stage, accept: str) -> Non
     async def check(door: Door) -> None:
         prompt = f"Tell {door.name}"
         talk = stage.talk(prompt)
-        run = await stage.scene.start(prompt, model="scripted", answer=talk.text)
+        run = await stage.scene.start(prompt, model=SCRIPTED, answer=talk.text)
         async with stage.stream(door, "GET", f"/api/v1/runs/{run}/events", {"accept": accept}) as stream:
             assert stream.http.status == 200
             assert stream.http.headers["content-type"].startswith(accept)
@@ -77,3 +82,80 @@ async def test_the_answer_to_a_start_streams(stage: Stage) -> None:
             assert stream.http.whole
 
     await stage.everywhere(check)
+
+
+def chat_of(prompt: str, **more: Any) -> dict[str, Any]:
+    return {"model": SCRIPTED, "messages": [{"role": "user", "content": prompt}], **more}
+
+
+async def test_a_chat_completion_streams(stage: Stage) -> None:
+    """What OpenAI's SDKs call: a sign of life while the model is silent, then each chunk as it is sent."""
+
+    async def check(door: Door) -> None:
+        prompt = f"Chat at {door.name}"
+        talk = stage.talk(prompt)
+        async with stage.stream(door, "POST", CHAT, body=chat_of(prompt, stream=True)) as stream:
+            assert stream.http.status == 200
+            await stream.until("\n\n")
+            assert (await received_for(stage.upstream, prompt)).bytes_sent == 0
+            for number in range(len(talk.words)):
+                await stream.until(talk.say(number))
+            talk.finish()
+            await stream.rest()
+            assert stream.http.whole
+            assert stream.seen.endswith(b"data: [DONE]\n\n")
+
+    await stage.everywhere(check)
+
+
+async def test_a_chat_completion_comes_whole(stage: Stage) -> None:
+    async def check(door: Door) -> None:
+        prompt = f"All at {door.name}"
+        talk = stage.talk(prompt)
+        talk.finish()
+        answer = await call(door.port, "POST", CHAT, chat_of(prompt), way=door.way)
+        assert answer.status == 200
+        assert answer.json()["choices"][0]["message"]["content"] == talk.text
+
+    await stage.everywhere(check)
+
+
+async def test_who_leaves_a_chat_completion_stops_the_model(stage: Stage) -> None:
+    async def check(door: Door) -> None:
+        prompt = f"Leave {door.name}"
+        talk = stage.talk(prompt)
+        headers = {"headwater-on-disconnect": "cancel"}
+        async with stage.stream(door, "POST", CHAT, headers, chat_of(prompt, stream=True)) as stream:
+            await stream.until(talk.say(0))
+        await (await received_for(stage.upstream, prompt)).closed.wait()
+
+    await stage.everywhere(check)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is the client that speaks HTTP/2")
+@pytest.mark.parametrize("name", ["our nginx", "our Caddy"])
+async def test_every_token_comes_over_http2(stage: Stage, name: str) -> None:
+    """What browsers speak to both: all tabs share one connection, and a stream that is left is reset, not closed."""
+    door = next(door for door in stage.doors if door.name == name)
+    talk = stage.talk(name)
+    run = await stage.scene.start(name, model=SCRIPTED, on_disconnect="cancel")
+    curl = await asyncio.create_subprocess_exec(
+        *("curl", "--silent", "--no-buffer", "--http2", "--include", "--cacert", str(stage.authority)),
+        *("--resolve", f"{HOST}:{door.port}:127.0.0.1", "--user", f"{USER}:{PASSWORD}"),
+        f"{door.url}/api/v1/runs/{run}/events",
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert curl.stdout is not None
+    seen = b""
+    try:
+        for number in range(len(talk.words)):
+            word = talk.say(number).encode()
+            while word not in seen:
+                data = await curl.stdout.read(4096)
+                assert data, seen
+                seen += data
+        assert seen.startswith(b"HTTP/2 200")
+    finally:
+        curl.kill()
+        await curl.wait()
+    await (await received_for(stage.upstream, name)).closed.wait()
