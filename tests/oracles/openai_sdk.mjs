@@ -1,0 +1,64 @@
+// Calls a server with OpenAI's own Node SDK. Standard input: {baseURL, tasks}; standard output: an outcome a task.
+// An outcome is what the SDK gave back, or `error` with the class of the exception and what it carries.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const require = createRequire(join(process.argv[2], "package.json"));
+const OpenAI = require("openai").default;
+const { baseURL, tasks } = JSON.parse(readFileSync(0, "utf8"));
+
+function clientFor(task) {
+  return new OpenAI({ baseURL, apiKey: "sk-any", maxRetries: 0, ...task.client });
+}
+
+const kinds = {
+  async stream(client, { params, options }) {
+    const { data, response } = await client.chat.completions.create({ ...params, stream: true }, options).withResponse();
+    const chunks = [];
+    try {
+      for await (const chunk of data) chunks.push(chunk);
+    } catch (error) {
+      return { chunks, run: response.headers.get("x-run-id"), error: described(error) };
+    }
+    return { chunks, run: response.headers.get("x-run-id") };
+  },
+  async whole(client, { params, options }) {
+    const { data, response } = await client.chat.completions.create(params, options).withResponse();
+    return { completion: data, run: response.headers.get("x-run-id") };
+  },
+  // The SDK's accumulator, which has its own ideas of what a delta may look like.
+  async accumulate(client, { params, options }) {
+    return { completion: await client.chat.completions.stream(params, options).finalChatCompletion() };
+  },
+  async parse(client, { params, options }) {
+    return { completion: await client.chat.completions.parse(params, options) };
+  },
+  async models(client, { name }) {
+    const listed = [];
+    for await (const model of client.models.list()) listed.push(model.id);
+    return { listed, model: await client.models.retrieve(name) };
+  },
+  async abort(client, { params, options }) {
+    const { data, response } = await client.chat.completions.create({ ...params, stream: true }, options).withResponse();
+    for await (const chunk of data) {
+      if (chunk.choices[0]?.delta?.content) data.controller.abort();
+    }
+    return { run: response.headers.get("x-run-id") };
+  },
+};
+
+function described(error) {
+  const { status, code, type, param, message } = error;
+  return { class: error.constructor.name, status, code, type, param, message };
+}
+
+const outcomes = [];
+for (const task of tasks) {
+  try {
+    outcomes.push(await kinds[task.kind](clientFor(task), task));
+  } catch (error) {
+    outcomes.push({ error: described(error) });
+  }
+}
+process.stdout.write(JSON.stringify(outcomes));
