@@ -112,7 +112,7 @@ def test_laws(recording: Recording, seeded: random.Random) -> None:
 
 def test_golden(recording: Recording) -> None:
     decoded = decode_pieces(DIALECT, [recording.read()], clean=True)
-    ours, golden = _ours(decoded), _golden(RECORDINGS[GOLDEN_OF.get(recording.name, recording.name)].golden())
+    ours, golden = _ours(decoded), golden_summary(RECORDINGS[GOLDEN_OF.get(recording.name, recording.name)].golden())
     if recording.name in DEVIATIONS:
         changed = DEVIATIONS[recording.name].fields
         assert all(golden[name] != value for name, value in changed.items()), "no deviation any more"
@@ -218,7 +218,7 @@ def _counts(usage: Usage) -> tuple[int, int, int, int]:
     return usage.input_tokens, usage.cached_input_tokens, usage.output_tokens, usage.reasoning_tokens
 
 
-def _golden(golden: dict[str, Any]) -> dict[str, Any]:
+def golden_summary(golden: dict[str, Any]) -> dict[str, Any]:
     """The golden's summary of choice 0, in the same form."""
     summary = golden["summary"]
     (choice,) = [choice for choice in summary["choices"] if choice["index"] == 0]
