@@ -1,4 +1,3 @@
-import { useState } from "react";
 import { CopyButton } from "../shell/CopyButton.tsx";
 import { Icon } from "../shell/Icon.tsx";
 import { FiguresLine } from "./FiguresLine.tsx";
@@ -55,17 +54,24 @@ function Actions({ text, retry, retryable }: ActionsProps) {
   );
 }
 
+interface AnswerProps {
+  readonly view: RunView | null;
+  readonly asking: Asking;
+  readonly live: LiveRun | null;
+  /** What else there is to say of it. */
+  readonly note: string | null;
+}
+
 /** An answer that is awaited, arrives, or has ended. Without a view it is still being asked for. */
-export function Answer({ view, asking, live }: { view: RunView | null; asking: Asking; live: LiveRun | null }) {
+export function Answer({ view, asking, live, note }: AnswerProps) {
   const [shown] = usePreference(viewPreference);
-  const [stopFailed] = useState<string | null>(null);
-  const error = view === null ? asking.error : (view.trouble ?? stopFailed);
+  const error = view === null ? asking.error : view.trouble;
   const failure = { code: "NETWORK", message: error ?? "", retryable: true };
   const status = error !== null ? ({ kind: "failed", failure } as const) : (view?.status ?? CONNECTING);
   const snapshot = view?.snapshot;
   const ended = isEnd(status.kind);
   const retry = view === null ? asking.again : live === null ? null : (): void => asking.retry(live.id);
-  const explanation = explain(status, error);
+  const explanation = note ?? explain(status, error);
   const failed = status.kind === "failed" || status.kind === "partial" || status.kind === "stopped";
   return (
     <article

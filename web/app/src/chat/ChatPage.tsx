@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
+import { useEffect, useMemo, useSyncExternalStore } from "react";
 import { useQueryClient } from "@tanstack/react-query";
 import { useStickToEnd } from "../browser/stickToEnd.ts";
 import { useServer } from "../server.ts";
@@ -12,6 +12,7 @@ import type { LiveRun, RunView } from "./liveRun.ts";
 import { isEnd } from "./status.ts";
 import { Transcript } from "./Transcript.tsx";
 import { type Asking, useAsk } from "./useAsk.ts";
+import { type Stopping, useStop } from "./useStop.ts";
 import { ViewSwitch } from "./ViewSwitch.tsx";
 
 const NOTHING = (): null => null;
@@ -46,7 +47,14 @@ function useKeys(stop: (() => void) | null): void {
   }, [stop]);
 }
 
-function Conversation({ view, ask, live }: { view: RunView | null; ask: Asking; live: LiveRun | null }) {
+interface ConversationProps {
+  readonly view: RunView | null;
+  readonly ask: Asking;
+  readonly live: LiveRun | null;
+  readonly stopping: Stopping;
+}
+
+function Conversation({ view, ask, live, stopping }: ConversationProps) {
   const { asked } = ask;
   if (view?.missing) {
     return (
@@ -60,8 +68,8 @@ function Conversation({ view, ask, live }: { view: RunView | null; ask: Asking; 
   return (
     <>
       <Transcript turns={turns} />
-      {asked !== null && <Answer view={null} asking={ask} live={null} />}
-      {asked === null && view !== null && <Answer view={view} asking={ask} live={live} />}
+      {asked !== null && <Answer view={null} asking={ask} live={null} note={null} />}
+      {asked === null && view !== null && <Answer view={view} asking={ask} live={live} note={stopping.error} />}
     </>
   );
 }
@@ -72,10 +80,8 @@ export function ChatPage({ id }: { id: string | null }) {
   const { scroller, content, stuck, jump } = useStickToEnd();
   const ended = view === null || isEnd(view.status.kind) || view.trouble !== null;
   const busy = ask.asked !== null ? ask.error === null : !ended;
-  const stopping = useRef<(() => void) | null>(null);
-  stopping.current = ask.asked !== null ? ask.abandon : (): void => void live?.cancel().catch(() => {});
-  const stop = useMemo(() => (): void => stopping.current?.(), []);
-  useKeys(busy ? stop : null);
+  const stopping = useStop(live, ask, busy);
+  useKeys(busy ? stopping.stop : null);
   useListRefresh(ended, id);
   useEffect(jump, [jump, id, ask.asked]);
   const title = view?.run?.metadata.title;
@@ -88,7 +94,7 @@ export function ChatPage({ id }: { id: string | null }) {
       <h1 className="for-readers">{title ?? "New chat"}</h1>
       <div className="scroller" ref={scroller}>
         <div className="column" ref={content}>
-          {empty ? <EmptyState ask={ask} /> : <Conversation view={view} ask={ask} live={live} />}
+          {empty ? <EmptyState ask={ask} /> : <Conversation view={view} ask={ask} live={live} stopping={stopping} />}
         </div>
       </div>
       <div className="dock">
@@ -98,7 +104,7 @@ export function ChatPage({ id }: { id: string | null }) {
             Jump to latest
           </button>
         )}
-        <Composer key={id ?? "new"} busy={busy} ask={ask} stop={stop} />
+        <Composer key={id ?? "new"} busy={busy} ask={ask} stopping={stopping} />
         <p className="under">
           <span>
             <kbd>Enter</kbd> sends · <kbd>Shift</kbd>+<kbd>Enter</kbd> new line · <kbd>Esc</kbd> stops · <kbd>/</kbd>{" "}

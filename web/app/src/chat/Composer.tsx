@@ -2,6 +2,7 @@ import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { Icon } from "../shell/Icon.tsx";
 import { ModelSelect, useModel } from "./ModelSelect.tsx";
 import type { Asking } from "./useAsk.ts";
+import type { Stopping } from "./useStop.ts";
 
 // A keyboard on the screen would cover what was just opened.
 const hasKeyboard = (): boolean => matchMedia("(hover: hover) and (pointer: fine)").matches;
@@ -10,11 +11,11 @@ interface ComposerProps {
   /** An answer is on its way: it can be stopped, and nothing new can be sent. */
   readonly busy: boolean;
   readonly ask: Asking;
-  readonly stop: () => void;
+  readonly stopping: Stopping;
 }
 
 /** Where questions are written. */
-export function Composer({ busy, ask, stop }: ComposerProps) {
+export function Composer({ busy, ask, stopping }: ComposerProps) {
   const [text, setText] = useState("");
   const box = useRef<HTMLTextAreaElement>(null);
   const { model, models, choose } = useModel();
@@ -56,14 +57,14 @@ export function Composer({ busy, ask, stop }: ComposerProps) {
       <div className="composer-foot">
         <ModelSelect model={model} models={models} choose={choose} />
         {busy ? (
-          <button type="button" className="send" data-testid="stop" aria-label="Stop" onClick={stop}>
+          <button type="button" className="send" data-testid="stop" disabled={stopping.under} onClick={stopping.stop}>
             <Icon name="stop" />
-            <span>Stop</span>
+            {stopping.under ? "Stopping" : "Stop"}
           </button>
         ) : (
-          <button type="submit" className="send" data-testid="send" aria-label="Send" disabled={blank}>
+          <button type="submit" className="send" data-testid="send" disabled={blank}>
             <Icon name="send" />
-            <span>Send</span>
+            Send
           </button>
         )}
       </div>

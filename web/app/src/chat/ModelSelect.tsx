@@ -11,7 +11,7 @@ export function useModel(): { model: string; models: readonly string[]; choose: 
   const [model, choose] = usePreference(chosen);
   const query = useQuery({
     queryKey: ["models"],
-    queryFn: ({ signal }) => client.models({ signal }),
+    queryFn: () => client.models(),
     staleTime: 60_000,
   });
   const models = query.data?.map(({ name }) => name) ?? [model];

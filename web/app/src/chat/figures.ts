@@ -13,9 +13,16 @@ export interface Figures {
 
 // The server's own rule where a provider reports no count (PROTOCOL, "Events").
 const BYTES_PER_TOKEN = 4;
+// Providers send a token at a time, or several at once; a piece of up to so many bytes is taken for one.
+const PIECE_BYTES_MAX = 16;
 // A rate over a shorter time than this says nothing.
 const RATE_MS_MIN = 200;
 const OUTPUT = new Set(["chunk", "reasoning", "refusal", "tool_call"]);
+
+export function tokensOf(piece: string): number {
+  const bytes = utf8Bytes(piece);
+  return bytes <= PIECE_BYTES_MAX ? Math.min(bytes, 1) : Math.ceil(bytes / BYTES_PER_TOKEN);
+}
 
 /** Bytes of UTF-8, without making them. */
 export function utf8Bytes(text: string): number {
@@ -29,14 +36,14 @@ export function utf8Bytes(text: string): number {
 }
 
 export class Meter {
-  #bytes = 0;
+  #tokens = 0;
   #firstMs: number | null = null;
   #lastMs: number | null = null;
   #complete = true;
 
   /** Goes on from a snapshot, where the records before it are not read. Their times are then not known. */
   skip(text: string): void {
-    this.#bytes = utf8Bytes(text);
+    this.#tokens = tokensOf(text);
     this.#complete = false;
   }
 
@@ -45,11 +52,11 @@ export class Meter {
     if (!OUTPUT.has(record.type)) return;
     this.#firstMs ??= record.t;
     const { data } = record as { data: { content?: string; arguments?: string } };
-    this.#bytes += utf8Bytes(data.content ?? data.arguments ?? "");
+    this.#tokens += tokensOf(data.content ?? data.arguments ?? "");
   }
 
   figures(usage: Usage | null): Figures {
-    const tokens = usage?.output_tokens ?? Math.ceil(this.#bytes / BYTES_PER_TOKEN);
+    const tokens = usage?.output_tokens ?? this.#tokens;
     const span = this.#complete && this.#firstMs !== null && this.#lastMs !== null ? this.#lastMs - this.#firstMs : 0;
     return {
       tokens,
@@ -68,7 +75,7 @@ export function figuresOf(run: RunResource): Figures {
   const { metrics } = run;
   const lived = run.ended_at === null ? null : Date.parse(run.ended_at) - Date.parse(run.created_at);
   return {
-    tokens: usage?.output_tokens ?? Math.ceil(utf8Bytes(text + reasoning) / BYTES_PER_TOKEN),
+    tokens: usage?.output_tokens ?? tokensOf(text + reasoning),
     estimated: usage?.source !== "provider",
     firstTokenMs: metrics?.first_token_ms ?? null,
     tokensPerS: metrics?.tokens_per_s ?? null,

@@ -29,13 +29,15 @@ export interface RunView {
 // Below this a run is read again from its first record, whose times say how long the first token took.
 const REPLAY_RECORDS_MAX = 5000;
 const RELOAD_MS = 3000;
+const LEAVE_MS = 1000;
 
 export class LiveRun {
   readonly id: string;
   readonly #client: Headwater;
   readonly #listeners = new Set<() => void>();
   readonly #gate = new FrameGate(() => this.#publish());
-  readonly #stop = new AbortController();
+  #reading: AbortController | null = null;
+  #leaving: ReturnType<typeof setTimeout> | null = null;
   #run: RunResource | null;
   #snapshot = emptySnapshot();
   #meter = new Meter();
@@ -44,7 +46,6 @@ export class LiveRun {
   #end: End | null = null;
   #missing = false;
   #trouble: string | null = null;
-  #begun = false;
   #view: RunView;
 
   /** `run` is what is known of it already, from the answer that started it. */
@@ -59,16 +60,17 @@ export class LiveRun {
 
   readonly subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
-    if (!this.#begun) {
-      this.#begun = true;
-      void this.#live();
+    if (this.#leaving !== null) clearTimeout(this.#leaving);
+    this.#leaving = null;
+    if (this.#reading === null) {
+      this.#reading = new AbortController();
+      void this.#live(this.#reading.signal);
     }
-    return () => this.#listeners.delete(listener);
+    return () => {
+      this.#listeners.delete(listener);
+      if (!this.watched) this.#leaving = setTimeout(() => this.#rest(), LEAVE_MS);
+    };
   };
-
-  get ended(): boolean {
-    return this.#end !== null;
-  }
 
   get watched(): boolean {
     return this.#listeners.size > 0;
@@ -80,16 +82,23 @@ export class LiveRun {
   }
 
   close(): void {
-    this.#stop.abort();
+    this.#reading?.abort();
     this.#gate.close();
   }
 
-  async #live(): Promise<void> {
-    const { signal } = this.#stop;
+  /** A browser has few connections to a server: a run that nobody looks at is read on when somebody does. */
+  #rest(): void {
+    this.#leaving = null;
+    if (this.#end !== null) return;
+    this.#reading?.abort();
+    this.#reading = null;
+  }
+
+  async #live(signal: AbortSignal): Promise<void> {
     try {
       const run = this.#run ?? (await this.#load(signal));
       this.#run = run;
-      this.#end = endOf(run.state, run.snapshot);
+      this.#end ??= endOf(run.state, run.snapshot);
       if (this.#end === null) await this.#follow(run, signal);
     } catch (error) {
       if (signal.aborted) return;
@@ -115,7 +124,7 @@ export class LiveRun {
   }
 
   async #follow(run: RunResource, signal: AbortSignal): Promise<void> {
-    if (run.tail > REPLAY_RECORDS_MAX) {
+    if (run.tail > REPLAY_RECORDS_MAX && this.#snapshot.seq === 0) {
       this.#snapshot = run.snapshot;
       this.#meter.skip(run.snapshot.text + run.snapshot.reasoning);
     }
@@ -127,6 +136,7 @@ export class LiveRun {
     };
     const records = this.#client.follow(this.id, { after: this.#snapshot.seq, onStatus, signal });
     for await (const record of records) {
+      if (signal.aborted) return;
       this.#take(record);
       this.#gate.request();
     }

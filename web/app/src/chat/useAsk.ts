@@ -4,10 +4,10 @@ import { useCallback, useRef, useState } from "react";
 import { useServer } from "../server.ts";
 import { nextRequest } from "./conversation.ts";
 
-/** A question on its way to the server. One key for all tries: however often it is asked, one run comes of it. */
+/** A question on its way to the server. `start` has one key for all tries: however often, one run comes of it. */
 export interface Asked {
   readonly request: RunRequest;
-  readonly key: string;
+  readonly start: () => Promise<RunResource>;
 }
 
 export interface Asking {
@@ -34,11 +34,11 @@ export function useAsk(last: RunResource | null): Asking {
   const current = useRef<Asked | null>(null);
 
   const begin = useCallback(
-    (next: Asked, start: () => Promise<RunResource>): void => {
+    (next: Asked): void => {
       current.current = next;
       setAsked(next);
       setError(null);
-      start().then(
+      next.start().then(
         (run) => {
           if (current.current !== next) return void client.cancel(run.id).catch(() => {});
           runs.adopt(run);
@@ -52,28 +52,25 @@ export function useAsk(last: RunResource | null): Asking {
     },
     [client, navigate, runs],
   );
-  const start = useCallback(
-    (next: Asked) => begin(next, () => client.start(next.request, { idempotencyKey: next.key })),
-    [begin, client],
-  );
   return {
     asked,
     error,
     ask: (model, text, settings) => {
-      const request = nextRequest(model, text, last);
-      start({ request: settings === undefined ? request : { ...request, settings }, key: newIdempotencyKey() });
+      const next = nextRequest(model, text, last);
+      const request = settings === undefined ? next : { ...next, settings };
+      const idempotencyKey = newIdempotencyKey();
+      begin({ request, start: () => client.start(request, { idempotencyKey }) });
     },
     again: () => {
-      if (asked !== null) start(asked);
+      if (asked !== null) begin(asked);
     },
     abandon: () => {
       current.current = null;
       setAsked(null);
     },
     retry: (run) => {
-      const key = newIdempotencyKey();
-      const request = last?.request ?? { model: "" };
-      begin({ request, key }, () => client.retry(run, { idempotencyKey: key }));
+      const idempotencyKey = newIdempotencyKey();
+      begin({ request: last?.request ?? { model: "" }, start: () => client.retry(run, { idempotencyKey }) });
     },
   };
 }

@@ -15,7 +15,7 @@ const PATHS = {
 export function Icon({ name }: { name: keyof typeof PATHS }) {
   return (
     <svg className="icon" viewBox="0 0 16 16" aria-hidden="true">
-      <path d={PATHS[name]} />
+      <path d={PATHS[name]} fill={name === "stop" ? "currentColor" : "none"} />
     </svg>
   );
 }
