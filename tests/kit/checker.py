@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from tests.kit.answer import STATES, answer_text
+from tests.kit.answer import STATES, Record, answer_text
 from tests.kit.facts import Facts, Run, Upstream
 from tests.kit.history import Claimed, Entry
 from tests.kit.reading import Read
@@ -217,8 +217,14 @@ def in_time(facts: Facts) -> Found:
             cancelled_at = run.cancelled_at[0]
             if run.final_at > max([cancelled_at + LIMIT_SLACK_S, *freed]):
                 yield run.id, f"ended {run.final_at - cancelled_at:.3f} s after a cancel was accepted"
-            elif run.final is not None and run.final.type != "cancelled" and _lost(facts, cancelled_at, run.final_at):
-                yield run.id, f"a cancel was accepted before the crash, and the run ended as {run.final.type}"
+            elif _is_interruption(run.final) and _lost(facts, cancelled_at, run.final_at):
+                yield run.id, "a cancel was accepted before the crash, and the run ended as interrupted"
+
+
+def _is_interruption(final: Record | None) -> bool:
+    """Whether the end was written by the server that came after: any other may have won the race with the cancel,
+    and become durable in the moment of the crash, before anyone noted it."""
+    return final is not None and final.type == "error" and final.data.get("code") == "INTERRUPTED"
 
 
 def _lost(facts: Facts, asked_at: float, final_at: float) -> bool:

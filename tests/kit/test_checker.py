@@ -287,6 +287,7 @@ def cancel_lost_in_a_crash(entries: Entries) -> None:
     at = entries[place].at
     for before_s, what in ((0.01, seen.Up()), (0.02, seen.Down()), (0.03, seen.Cancelled(RUN))):
         insert(entries, place, what, at - before_s)
+    replace(entries, index(entries, seen.LogFound), log_of([*EVENTS[:4], ev.Error("INTERRUPTED", "m", True)]))
 
 
 def _look(entries: Entries, state: str, seq: int, text: str) -> None:
@@ -427,6 +428,15 @@ def test_a_filter_leaves_out_only_what_was_not_asked_for() -> None:
     for each in reversed(what):
         insert(entries, place, each)
     assert check(entries) == []
+
+
+def test_an_end_that_became_durable_as_the_server_died_won_the_race_with_the_cancel() -> None:
+    entries = good().entries
+    place = index(entries, seen.Durable, tail=5)
+    for before_s, what in ((0.01, seen.Up()), (0.02, seen.Down()), (0.03, seen.Cancelled(RUN))):
+        insert(entries, place, what, entries[place].at - before_s)
+    violations = check(entries)
+    assert not violations, report(violations)
 
 
 def test_a_full_disk_delays_an_end_and_may_lose_what_was_heard() -> None:
