@@ -29,6 +29,10 @@ EXIT_BAD_LAUNCH: Final = 64
 _VERBOSITY: Final = 2
 #: Bounds the memory that llama.cpp keeps earlier prompts in; its default is 8 GiB.
 _PROMPT_CACHE_MIB: Final = 64
+#: What a request that says nothing gets: the model card's values, and a little against a small model's loops.
+_TEMPERATURE: Final = 0.2
+_TOP_P: Final = 0.9
+_REPEAT_PENALTY: Final = 1.1
 #: prctl(2), linux/prctl.h
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -115,6 +119,9 @@ def _serve(launch: Launch) -> Any:
     params.n_ctx = launch.context_tokens * launch.slots
     params.cpuparams.n_threads = launch.threads
     params.cpuparams_batch.n_threads = launch.threads
+    params.sampling.temp = _TEMPERATURE
+    params.sampling.top_p = _TOP_P
+    params.sampling.penalty_repeat = _REPEAT_PENALTY
     params.use_jinja = True
     params.offline = True
     params.ui = False
