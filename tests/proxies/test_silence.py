@@ -14,7 +14,8 @@ from tests.acceptance.scene import SCRIPTED, received_for, until
 from tests.proxies.servers import Door, plain_nginx
 from tests.proxies.stage import Stage, product_stage
 
-pytestmark = [pytest.mark.heavy, pytest.mark.slow, pytest.mark.timeout(300)]
+# Not heavy: it does next to nothing, for a minute and a half, and others need not wait for it.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 #: nginx gives up after 60 s, unless it is told otherwise.
 SILENCE_S = 90.0
