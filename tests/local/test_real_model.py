@@ -22,6 +22,7 @@ from headwater.domain.message import Settings
 from tests.acceptance.scene import Scene, error_of, until
 from tests.kit.client import call
 from tests.kit.product import Product
+from tests.wire.oracles import NODE, ORACLES, installed_packages
 
 pytestmark = [
     pytest.mark.slow,
@@ -62,9 +63,11 @@ def child_of(product: Product) -> psutil.Process:
     return child
 
 
-async def output_of(*command: str) -> str:
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    out, _ = await process.communicate()
+async def output_of(*command: str | Path, stdin: str = "") -> str:
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate(stdin.encode())
     assert process.returncode == 0, out
     return out.decode()
 
@@ -133,6 +136,22 @@ async def test_openais_python_sdk_parses_what_keeps_to_a_schema(product: Product
         )
     (choice,) = answer.choices
     assert isinstance(choice.message.parsed, River)
+
+
+async def test_openais_node_sdk_streams(product: Product) -> None:
+    packages = await asyncio.to_thread(installed_packages)
+    params = {"model": "smollm2", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 12}
+    tasks = [
+        {"kind": "stream", "params": {**params, "stream_options": {"include_usage": True}}},
+        {"kind": "whole", "params": params},
+    ]
+    asked = json.dumps({"baseURL": f"{product.url}/v1", "tasks": tasks})
+    streamed, whole = json.loads(await output_of(NODE, ORACLES / "openai_sdk.mjs", packages, stdin=asked))
+    deltas = [choice["delta"] for chunk in streamed["chunks"] for choice in chunk["choices"]]
+    text = "".join(delta.get("content") or "" for delta in deltas)
+    assert (await Scene(product).show(streamed["run"]))["snapshot"]["text"] == text != ""
+    assert 0 < streamed["chunks"][-1]["usage"]["completion_tokens"] <= 12
+    assert whole["completion"]["choices"][0]["finish_reason"] in ("stop", "length")
 
 
 async def test_the_command_line_streams(product: Product) -> None:
