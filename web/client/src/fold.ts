@@ -150,6 +150,7 @@ function applied(snapshot: Snapshot, history: History, record: ProtocolRecord): 
 function resumed(snapshot: Snapshot): History {
   const only = snapshot.calls[0]?.call ?? 1;
   const newest = snapshot.calls.at(-1)?.call ?? 1;
+  const answer = snapshot.calls.findLast((call) => call.role === "answer")?.call ?? 1;
   return {
     since: snapshot.seq,
     parts: snapshot.parts.map((part) => ({ ...part, call: part.call ?? only, newest: null })),
@@ -163,7 +164,7 @@ function resumed(snapshot: Snapshot): History {
     })),
     // Of several calls only the sum is known; the newest is the one that may report again.
     usage: new Map(snapshot.usage === null ? [] : [[newest, snapshot.usage]]),
-    values: snapshot.value === null ? [] : [{ seq: 0, call: newest, value: snapshot.value }],
+    values: snapshot.value === null ? [] : [{ seq: 0, call: answer, value: snapshot.value }],
   };
 }
 

@@ -75,6 +75,8 @@ export class Subscription implements AsyncIterable<ProtocolRecord> {
   #connection: Connection | null = null;
   #nap: AbortController | null = null;
   #closed = false;
+  readonly #aborted = (): void => this.close();
+  /** The connection was given up because the world changed. */
   #woken = false;
 
   constructor(parts: SubscriptionParts) {
@@ -86,7 +88,7 @@ export class Subscription implements AsyncIterable<ProtocolRecord> {
     if (parts.run !== null) {
       this.#known.resolve(parts.run);
     }
-    parts.signal?.addEventListener("abort", () => this.close(), { once: true });
+    parts.signal?.addEventListener("abort", this.#aborted);
     if (parts.signal?.aborted) {
       this.close();
     }
@@ -99,6 +101,7 @@ export class Subscription implements AsyncIterable<ProtocolRecord> {
   /** Closes the connection, and the iteration ends without an error. The run goes on. */
   close(): void {
     this.#closed = true;
+    this.#parts.signal?.removeEventListener("abort", this.#aborted);
     const reason = new Cancelled("Reading was stopped");
     this.#known.reject(reason);
     this.#connection?.controller.abort(reason);
@@ -207,7 +210,7 @@ export class Subscription implements AsyncIterable<ProtocolRecord> {
     }
     const backoff = this.#backoff;
     let delayMs = 0;
-    // A connection that was given up because the world changed is no failure of the server's.
+    // That is no failure of the server's.
     if (!this.#woken) {
       try {
         delayMs = backoff.delayMs(error);

@@ -19,7 +19,11 @@ export interface Answer {
   readonly framing?: "length" | "chunked";
   /** `clean`: as HTTP ends a body. `cut`: FIN without that. `reset`: RST. `open`: nothing more comes. */
   readonly end?: "clean" | "cut" | "reset" | "open";
-  /** Not a byte of an answer. */
+  /** Then one more chunk when its time has come, and the connection is cut. */
+  readonly later?: Promise<string>;
+  /** Not a byte of an answer, and nothing says so. */
+  readonly silent?: boolean;
+  /** Not a byte of an answer, and the connection is closed. */
   readonly lost?: boolean;
 }
 
@@ -102,6 +106,8 @@ function takeRequest(buffer: Buffer, number: number): { asked: Asked; length: nu
 function write(socket: Socket, answer: Answer): void {
   if (answer.lost) {
     socket.end();
+  }
+  if (answer.lost || answer.silent) {
     return;
   }
   const body = Buffer.from(answer.body ?? "");
@@ -119,7 +125,9 @@ function write(socket: Socket, answer: Answer): void {
   const parts = [`HTTP/1.1 ${answer.status ?? 200} X\r\n${head.join("")}\r\n`, ...chunk, last];
   // An RST may overtake what the peer has not read: it goes once the bytes have been handed over.
   socket.write(Buffer.concat(parts.map((part) => Buffer.from(part))), () => {
-    if (end === "cut") {
+    if (answer.later !== undefined) {
+      answer.later.then((text) => socket.end(`${text.length.toString(16)}\r\n${text}\r\n`));
+    } else if (end === "cut") {
       socket.end();
     } else if (end === "reset") {
       socket.resetAndDestroy();

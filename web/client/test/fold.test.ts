@@ -1,0 +1,98 @@
+/** The fold beside its cases: what is shared, what it costs, and where it may begin. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { emptySnapshot, fold, type ProtocolRecord, type Snapshot } from "../src/index.ts";
+import { FOLD } from "./cases.ts";
+
+function chunk(seq: number, content: string, index = 0): ProtocolRecord {
+  return { seq, t: seq, type: "chunk", data: { content, index } };
+}
+
+test("a snapshot that went through JSON at any record is folded on to the same end", () => {
+  const takesBack = (record: ProtocolRecord): boolean => record.type === "attempt" && !!record.data.supersedes_from;
+  for (const { name, records, snapshot } of FOLD) {
+    // What a snapshot does not tell: which piece came when, and which call had which part of the usage.
+    const reporting = records.map((record) => (record.type === "usage" ? (record.data.call ?? 1) : 0));
+    if (records.some(takesBack) || new Set(reporting).size > 2) {
+      continue;
+    }
+    for (let at = 0; at <= records.length; at += 1) {
+      const half: Snapshot = JSON.parse(JSON.stringify(records.slice(0, at).reduce(fold, emptySnapshot())));
+      assert.deepEqual(records.slice(at).reduce(fold, half), snapshot, `${name}, from record ${at}`);
+    }
+  }
+});
+
+test("what a record takes back from before the beginning is refused", () => {
+  const attempt: ProtocolRecord = {
+    seq: 3,
+    t: 3,
+    type: "attempt",
+    data: { call: 1, number: 2, reason: "TIMEOUT", provider: "p", model: "m", supersedes_from: 2 },
+  };
+  const whole = [chunk(1, "a"), chunk(2, "b")].reduce(fold, emptySnapshot());
+  assert.equal(fold(whole, attempt).text, "a");
+  const stored: Snapshot = JSON.parse(JSON.stringify(whole));
+  assert.throws(() => fold(stored, attempt), RangeError);
+});
+
+test("no snapshot ever changes", () => {
+  for (const { records } of FOLD) {
+    let before = emptySnapshot();
+    for (const record of records) {
+      const copy = structuredClone(before);
+      const next = fold(before, record);
+      assert.deepEqual(before, copy);
+      before = next;
+    }
+  }
+});
+
+test("from one snapshot two folds may go on", () => {
+  const common = fold(emptySnapshot(), chunk(1, "a"));
+  assert.equal(fold(common, chunk(2, "b")).text, "ab");
+  assert.equal(fold(common, chunk(2, "c")).text, "ac");
+});
+
+test("what a record leaves alone keeps its identity", () => {
+  const first = [chunk(1, "a"), chunk(2, "b", 1)].reduce(fold, emptySnapshot());
+  const second = fold(first, chunk(3, "B", 1));
+  assert.equal(second.parts[0], first.parts[0]);
+  assert.notEqual(second.parts[1], first.parts[1]);
+  assert.equal(second.calls, first.calls);
+  assert.equal(second.tool_calls, first.tool_calls);
+  const data = { call: 1, role: "answer", provider: "p", model: "m" } as const;
+  assert.equal(fold(second, { seq: 4, t: 4, type: "call", data }).parts[1], second.parts[1]);
+});
+
+test("a record that does not come after is refused; seqs may jump, as they do in a joined replay", () => {
+  const snapshot = fold(emptySnapshot(), chunk(5, "joined"));
+  assert.equal(snapshot.seq, 5);
+  assert.throws(() => fold(snapshot, chunk(5, "again")), RangeError);
+  assert.throws(() => fold(snapshot, chunk(4, "earlier")), RangeError);
+});
+
+test("a snapshot record takes the place of all before", () => {
+  const late = [chunk(1, "a"), chunk(2, "b")].reduce(fold, emptySnapshot());
+  const record: ProtocolRecord = { seq: 2, t: 2, type: "snapshot", data: { snapshot: late } };
+  const begun = fold(emptySnapshot(), record);
+  assert.deepEqual(begun, late);
+  assert.equal(fold(begun, chunk(3, "c")).text, "abc");
+});
+
+test("a long answer is folded without a stack that grows with it", () => {
+  let snapshot = emptySnapshot();
+  for (let seq = 1; seq <= 50_000; seq += 1) {
+    snapshot = fold(snapshot, chunk(seq, "word "));
+  }
+  assert.equal(snapshot.text, "word ".repeat(50_000));
+  const attempt: ProtocolRecord = {
+    seq: 50_001,
+    t: 0,
+    type: "attempt",
+    data: { call: 1, number: 2, reason: "TIMEOUT", provider: "p", model: "m", supersedes_from: 3 },
+  };
+  assert.equal(fold(snapshot, attempt).text, "word word ");
+});
