@@ -32,7 +32,7 @@ from headwater.local.provider import LocalModel
 from headwater.metrics import LogLines, Metrics
 from headwater.providers.catalog import Catalog, ModelRow
 from headwater.runs.supervisor import Supervisor, Tasks
-from headwater.settings import ModelSettings, Settings, misnamed
+from headwater.settings import Settings, misnamed
 from headwater.storage.contract import Storage
 from headwater.storage.sqlite import SqliteStorage
 from headwater.telemetry import Observer, Observers
@@ -169,7 +169,7 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
     storage = make(settings, observer)
     local = LocalModel(spawn=tasks.spawn, clock=clock) if settings.local else None
     catalog = Catalog.from_rows(
-        [_row(model) for model in settings.models],
+        model_rows(settings),
         environ,
         read_records=partial(_read_records, storage),
         more=[] if local is None else [local.route],
@@ -201,8 +201,9 @@ async def _read_records(storage: Storage, run: str, after: int) -> Sequence[byte
     return (await storage.log.read(run, after)).payloads
 
 
-def _row(model: ModelSettings) -> ModelRow:
-    return ModelRow(**model.model_dump())
+def model_rows(settings: Settings) -> list[ModelRow]:
+    """The catalog's rows of a configuration."""
+    return [ModelRow(**model.model_dump()) for model in settings.models]
 
 
 def configure_logging() -> None:

@@ -190,7 +190,10 @@ def _faults(error: ValidationError, config: Path | None) -> list[str]:
         name = ".".join(map(str, fault["loc"]))
         variable = _variable(fault["loc"])
         where = f" ({config}, or {variable} in the environment)" if config else f" ({variable})"
-        sentences.append(f"The setting `{name}` can not be used: {fault['msg']}{where}.")
+        if fault["type"] == "extra_forbidden":
+            sentences.append(f"There is no setting `{name}`{where}.")
+        else:
+            sentences.append(f"The setting `{name}` can not be used: {fault['msg']}{where}.")
     return sentences
 
 

@@ -11,7 +11,7 @@ import sys
 import typer
 
 from headwater import __version__
-from headwater.cli import chat, local, runs, serve
+from headwater.cli import chat, doctor, local, runs, serve
 from headwater.cli.group import Commands
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("chat")(chat.chat)
+app.command("doctor")(doctor.doctor)
 app.add_typer(runs.app, name="runs")
 app.add_typer(local.app, name="local")
 

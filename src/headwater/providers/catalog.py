@@ -257,13 +257,8 @@ class _Builder:
         _check_fields(row)
         if row.provider == replay.NAME:
             return _recording(row)
-        server = _server(row, "provider", row.provider)
-        base_url = row.base_url or server.base_url
-        if base_url is None:
-            raise ConfigError(f"models: `{row.name}` needs a base_url, for `{row.provider}` has none of its own.")
-        # A known server's key goes to its own address only; for another one the row has to say which key is meant.
-        key_env = row.api_key_env or (None if row.base_url else server.api_key_env)
-        allow_private = row.allow_private or (server.is_local and row.base_url is None)
+        place = destination_of(row)
+        server, base_url, key_env, allow_private = place
         known = (row.provider, base_url, key_env, allow_private)
         if known not in self._providers:
             try:
@@ -271,25 +266,49 @@ class _Builder:
                     row.provider,
                     OpenAIChat(server.quirks),
                     base_url=base_url,
-                    auth=self._auth(server, key_env),
+                    auth=auth_of(place, self._environ),
                     egress=Egress(allow_private, self._resolve),
                     limits=self._limits,
                 )
             except ConfigError as exc:
                 raise ConfigError(f"models: `{row.name}`: {exc.message}") from None
-        if key_env is not None and not self._key(key_env):
+        if key_env is not None and not _key(key_env, self._environ):
             self.warnings.append(f"The model `{row.name}` can not be called: `{key_env}` is not set.")
         info = ModelInfo(row.name, row.provider, row.model or row.name, _capabilities(server.quirks))
         return Route(info, self._providers[known], Silence(row.first_token_s, row.idle_s))
 
-    def _auth(self, server: ServerRow, key_env: str | None) -> Auth:
-        value = self._key(key_env) if key_env else ""
-        key = Secret(value, name=f"`{key_env}`") if value else None
-        return Auth(key, key_env, server.auth_header, server.auth_prefix)
 
-    def _key(self, key_env: str) -> str:
-        # A key read from a file into the environment often brings the file's last line end.
-        return self._environ.get(key_env, "").strip()
+class Destination(NamedTuple):
+    """Where the calls of a row go, and which variable holds their key, if they have one."""
+
+    server: ServerRow
+    base_url: str
+    key_env: str | None
+    allow_private: bool
+
+
+def destination_of(row: ModelRow) -> Destination:
+    """Raises `ConfigError` for a server that is not known, or has no address."""
+    server = _server(row, "provider", row.provider)
+    base_url = row.base_url or server.base_url
+    if base_url is None:
+        raise ConfigError(f"models: `{row.name}` needs a base_url, for `{row.provider}` has none of its own.")
+    # A known server's key goes to its own address only; for another one the row has to say which key is meant.
+    key_env = row.api_key_env or (None if row.base_url else server.api_key_env)
+    allow_private = row.allow_private or (server.is_local and row.base_url is None)
+    return Destination(server, base_url, key_env, allow_private)
+
+
+def auth_of(place: Destination, environ: Mapping[str, str]) -> Auth:
+    """How the key is shown to this server; without a key where the variable is not set."""
+    value = _key(place.key_env, environ) if place.key_env else ""
+    key = Secret(value, name=f"`{place.key_env}`") if value else None
+    return Auth(key, place.key_env, place.server.auth_header, place.server.auth_prefix)
+
+
+def _key(key_env: str, environ: Mapping[str, str]) -> str:
+    # A key read from a file into the environment often brings the file's last line end.
+    return environ.get(key_env, "").strip()
 
 
 #: Fields of a row that only `replay` has, and those that it has not.

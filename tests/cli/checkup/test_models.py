@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headwater.cli.checkup.finding import Findings, Level
+from headwater.cli.checkup.models import check_models, check_servers
+from headwater.providers.catalog import ModelRow
+from tests.kit.product import free_port
+from tests.kit.upstream import Received, ScriptedUpstream, Send, Status, Step
+
+KEY = {"K": "sk-canary-49a1"}
+
+
+def rows(**fields: Any) -> list[ModelRow]:
+    return [ModelRow(name="m", **fields)]
+
+
+def worst(found: Findings) -> tuple[Level, str]:
+    """All but what is always there."""
+    assert "sk-canary" not in str(found)
+    (finding,) = [each for each in found if "`simulated`" not in each.text]
+    return finding.level, finding.text
+
+
+def test_simulated_needs_nothing() -> None:
+    usable, found = check_models([], {})
+    assert usable == []
+    assert [finding.level for finding in found] == [Level.OK]
+
+
+def test_a_row_with_its_key_is_good_and_the_key_is_not_said() -> None:
+    wanted = rows(provider="groq", api_key_env="K")
+    usable, found = check_models(wanted, KEY)
+    assert usable == wanted
+    assert worst(found) == (Level.OK, "`m` by groq, with the key of K.")
+
+
+@pytest.mark.parametrize("environ", [{}, {"GROQ_API_KEY": ""}, {"GROQ_API_KEY": " \n"}])
+def test_a_missing_key_is_a_problem(environ: dict[str, str]) -> None:
+    usable, found = check_models(rows(provider="groq"), environ)
+    level, text = worst(found)
+    assert (usable, level) == ([], Level.PROBLEM)
+    assert "`GROQ_API_KEY` is not set" in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"provider": "groc"}, "`groq`"),
+        ({"provider": "openai_chat"}, "needs a base_url"),
+        ({"provider": "openai_chat", "base_url": "http://127.0.0.1:1/v1"}, "base_url"),
+        ({"provider": "openai_chat", "base_url": "https://me:sk-canary-49a1@a.example/v1"}, "user name or a password"),
+        ({"provider": "replay", "file": Path("none.sse")}, r"none.sse"),
+    ],
+)
+def test_a_row_that_can_not_be_used_is_a_problem(fields: dict[str, Any], said: str) -> None:
+    usable, found = check_models(rows(**fields), KEY)
+    level, text = worst(found)
+    assert (usable, level) == ([], Level.PROBLEM)
+    assert said in text
+
+
+def test_one_bad_row_hides_no_other_and_a_name_is_given_once() -> None:
+    usable, found = check_models([*rows(provider="ollama"), *rows(provider="none"), *rows(provider="vllm")], {})
+    assert len(usable) == 2
+    assert sum(finding.level is Level.PROBLEM for finding in found) == 2
+    assert "two models with the name `m`" in found[-1].text
+
+
+async def probed(status: int, *, key: bool = True, **headers: str) -> tuple[Findings, list[Received]]:
+    answer: list[Step] = [Status(status, {"Content-Type": "application/json", **headers}), Send(b"{}")]
+    async with ScriptedUpstream(answer) as upstream:
+        more = {"api_key_env": "K"} if key else {}
+        base_url = f"{upstream.origin}/v1/"
+        found = await check_servers(rows(base_url=base_url, allow_private=True, **more) * 2, KEY)
+        return found, upstream.requests
+
+
+@pytest.mark.parametrize(
+    ("status", "level"),
+    [
+        (200, Level.OK),
+        (404, Level.OK),
+        (401, Level.PROBLEM),
+        (403, Level.PROBLEM),
+        (302, Level.PROBLEM),
+        (503, Level.WARNING),
+    ],
+)
+async def test_a_server_is_asked_once_with_the_key(status: int, level: Level) -> None:
+    found, requests = await probed(status, Location="https://elsewhere.example/")
+    assert worst(found)[0] is level
+    (request,) = requests
+    assert (request.method, request.path) == ("GET", "/v1/models")
+    assert request.headers["authorization"] == "Bearer sk-canary-49a1"
+
+
+async def test_a_server_without_a_key_is_asked_without_one() -> None:
+    found, (request,) = await probed(200, key=False)
+    assert worst(found)[0] is Level.OK
+    assert "authorization" not in request.headers
+
+
+async def test_nobody_there_is_a_problem() -> None:
+    where = rows(base_url=f"http://127.0.0.1:{free_port()}", allow_private=True)
+    level, text = worst(await check_servers(where, {}))
+    assert level is Level.PROBLEM
+    assert "can not be reached" in text
+
+
+async def test_an_address_that_must_not_be_called_is_not_called() -> None:
+    async with ScriptedUpstream([Status(200)]) as upstream:
+        url = upstream.origin.replace("127.0.0.1", "localhost")
+        level, text = worst(await check_servers(rows(base_url=url, allow_private=False), {}))
+        assert upstream.requests == []
+    assert level is Level.PROBLEM
+    assert "allow_private" in text
+
+
+async def test_a_recording_has_no_server() -> None:
+    assert await check_servers(rows(provider="replay", file=Path("x.sse")), {}) == []
