@@ -13,12 +13,13 @@ import { view as viewPreference } from "./view.ts";
 
 const CONNECTING: RunStatus = { kind: "connecting" };
 
-/** What is said beneath an answer that did not come to its end, or of a page that can not read on. */
-function explain(status: RunStatus, error: string | null): string | null {
-  if (error !== null) return error;
+/** What is said beneath an answer that did not come to its end. */
+function explain(status: RunStatus, hasText: boolean): string | null {
   switch (status.kind) {
-    case "stopped":
-      return status.by === "disconnect" ? "Stopped because nobody was reading. What came is kept." : "Stopped. What came is kept.";
+    case "stopped": {
+      const why = status.by === "disconnect" ? "Stopped because nobody was reading." : "Stopped.";
+      return `${why} ${hasText ? "What came is kept." : "Nothing had come yet."}`;
+    }
     case "partial":
       return `${status.failure.message} What came before is kept.`;
     case "failed":
@@ -71,7 +72,9 @@ export function Answer({ view, asking, live, note }: AnswerProps) {
   const snapshot = view?.snapshot;
   const ended = isEnd(status.kind);
   const retry = view === null ? asking.again : live === null ? null : (): void => asking.retry(live.id);
-  const explanation = note ?? explain(status, error);
+  const hasText = snapshot !== undefined && snapshot.text !== "";
+  const hasOutput = hasText || (snapshot !== undefined && snapshot.reasoning + snapshot.refusal !== "");
+  const explanation = note ?? error ?? explain(status, hasText);
   const failed = status.kind === "failed" || status.kind === "partial" || status.kind === "stopped";
   return (
     <article
@@ -84,9 +87,15 @@ export function Answer({ view, asking, live, note }: AnswerProps) {
       data-state={status.kind}
     >
       {snapshot !== undefined && snapshot.reasoning !== "" && (
-        <ReasoningPanel text={snapshot.reasoning} answering={snapshot.text !== "" || ended} />
+        <ReasoningPanel text={snapshot.reasoning} answering={hasText || ended} />
       )}
-      <div data-testid="answer-text" data-view={shown} className="answer-text">
+      <div
+        data-testid="answer-text"
+        data-view={shown}
+        data-waiting={!ended && !hasOutput}
+        className="answer-text"
+        hidden={ended && !hasText}
+      >
         {snapshot !== undefined && <TextView text={snapshot.text} growing={!ended} />}
       </div>
       {snapshot !== undefined && snapshot.refusal !== "" && (

@@ -57,7 +57,7 @@ export function Composer({ busy, ask, stopping }: ComposerProps) {
       <div className="composer-foot">
         <ModelSelect model={model} models={models} choose={choose} />
         {busy ? (
-          <button type="button" className="send" data-testid="stop" disabled={stopping.under} onClick={stopping.stop}>
+          <button type="button" className="send stop" data-testid="stop" disabled={stopping.under} onClick={stopping.stop}>
             <Icon name="stop" />
             {stopping.under ? "Stopping" : "Stop"}
           </button>

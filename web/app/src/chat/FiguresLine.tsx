@@ -1,6 +1,7 @@
-import { memo } from "react";
+import { memo, useEffect, useState } from "react";
 import type { Figures } from "./figures.ts";
 
+const RENEW_MS = 200;
 const COUNT = new Intl.NumberFormat("en");
 
 export function timeWords(ms: number): string {
@@ -23,6 +24,22 @@ function Figure({ name, value, id }: { name: string; value: string; id: string }
   );
 }
 
+function Elapsed({ ms }: { ms: number }) {
+  return <Figure name="Time" value={timeWords(ms)} id="elapsed" />;
+}
+
+/** The time goes on between records too. */
+function Running({ ms }: { ms: number }) {
+  const [since, setSince] = useState({ ms, at: performance.now() });
+  const [now, setNow] = useState(since.at);
+  if (since.ms !== ms) setSince({ ms, at: performance.now() });
+  useEffect(() => {
+    const timer = setInterval(() => setNow(performance.now()), RENEW_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return <Elapsed ms={ms + Math.max(0, now - since.at)} />;
+}
+
 /** Tokens, rate, time to first token, time in all, cost: each as soon as it is known. */
 export const FiguresLine = memo(function FiguresLine({ figures, ended }: { figures: Figures; ended: boolean }) {
   const { tokens, estimated, firstTokenMs, tokensPerS, elapsedMs, costUsd } = figures;
@@ -36,9 +53,7 @@ export const FiguresLine = memo(function FiguresLine({ figures, ended }: { figur
       {firstTokenMs !== null && (
         <Figure name="Time to the first token" value={`first after ${timeWords(firstTokenMs)}`} id="ttft" />
       )}
-      {elapsedMs !== null && (
-        <Figure name={ended ? "Time in all" : "Time so far"} value={timeWords(elapsedMs)} id="elapsed" />
-      )}
+      {elapsedMs !== null && (ended ? <Elapsed ms={elapsedMs} /> : <Running ms={elapsedMs} />)}
       {costUsd !== null && <Figure name="Cost" value={costWords(costUsd)} id="cost" />}
     </span>
   );

@@ -1,4 +1,4 @@
-import { newIdempotencyKey, type RunRequest, type RunResource } from "@headwater/client";
+import { newIdempotencyKey, type RunRequest, type RunResource, ServerError } from "@headwater/client";
 import { useNavigate } from "@tanstack/react-router";
 import { useCallback, useRef, useState } from "react";
 import { useServer } from "../server.ts";
@@ -23,7 +23,12 @@ export interface Asking {
   readonly retry: (run: string) => void;
 }
 
-const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** Why a question did not become a run, in a reader's words. The server's own words are fit to show. */
+function reasonOf(error: unknown): string {
+  const { cause } = error as { cause?: unknown };
+  const told = [error, cause].find((each) => each instanceof ServerError);
+  return told instanceof ServerError ? told.message : "The server can not be reached. The question is still here to be sent again.";
+}
 
 /** Starts runs, and moves the page to each that was started. `last` is the run that a question goes on from. */
 export function useAsk(last: RunResource | null): Asking {
@@ -46,7 +51,7 @@ export function useAsk(last: RunResource | null): Asking {
           void navigate({ to: "/c/$run", params: { run: run.id } }).then(() => setAsked(null));
         },
         (failure: unknown) => {
-          if (current.current === next) setError(reason(failure));
+          if (current.current === next) setError(reasonOf(failure));
         },
       );
     },

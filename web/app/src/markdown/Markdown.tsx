@@ -1,4 +1,4 @@
-import { memo, useState, type ComponentProps } from "react";
+import { memo, useMemo, useState, type ComponentProps } from "react";
 import ReactMarkdown, { type Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
 import remend from "remend";
@@ -71,7 +71,9 @@ const Settled = memo(BlockView);
 export default function Markdown({ text, growing }: { text: string; growing: boolean }) {
   const [splitter] = useState(() => new BlockSplitter());
   const { settled, open } = splitter.split(text);
-  const definitions = definitionsIn(settled);
+  // A definition that is still being written would change the address of its links with every letter.
+  const last = growing ? null : open;
+  const definitions = useMemo(() => definitionsIn(last === null ? settled : [...settled, last]), [settled, last]);
   return (
     <div className={growing ? "markdown growing" : "markdown"}>
       {settled.map((block, index) => (
