@@ -234,7 +234,7 @@ export class Subscription implements AsyncIterable<ProtocolRecord> {
       return;
     }
     const silentMs = Date.now() - (connection.reader?.lastByteAt ?? Date.now());
-    if (reason === "online" || silentMs > 1.2 * this.#parts.timing.heartbeatMs) {
+    if (reason === "network" || silentMs > 1.2 * this.#parts.timing.heartbeatMs) {
       this.#woken = true;
       connection.controller.abort(new NetworkError("The connection is from before a sleep or a change of network"));
     }

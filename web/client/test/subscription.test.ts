@@ -120,7 +120,7 @@ test("never gives up by itself", async () => {
   assert.equal(Math.max(...waitsMs), 8000);
 });
 
-test("when the network comes back the old connection is given up at once", async () => {
+test("when the network changes the old connection is given up at once", async () => {
   await using server = await serving(openFirst);
   const alarm = new Alarm();
   const [headwater, waitsMs] = impatient(server, { wakes: alarm.wakes });
@@ -128,7 +128,7 @@ test("when the network comes back the old connection is given up at once", async
   for await (const record of headwater.follow(RUN)) {
     records.push(record);
     if (record.seq === 2) {
-      alarm.ring("online");
+      alarm.ring("network");
     }
   }
   assert.deepEqual(records, LOG);
@@ -152,8 +152,8 @@ test("a page that is looked at again gives up what was silent for longer than a 
   assert.deepEqual(server.asked.map(cursorOf), [0, 2]);
 });
 
-for (const reason of ["online", "visible"] as const) {
-  test(`a wait ends when the page is ${reason}`, async () => {
+for (const reason of ["network", "visible"] as const) {
+  test(`a wait ends when the page is woken: ${reason}`, async () => {
     await using server = await serving((asked) => (asked.number === 1 ? { lost: true } : stream(blocks(LOG))));
     const alarm = new Alarm();
     const sleep = (_: number, signal: AbortSignal): Promise<void> =>

@@ -10,7 +10,7 @@ test("in a program without a page nothing ever happens", () => {
   deafen();
 });
 
-test("online, visible and shown again are heard until the end", () => {
+test("offline, online, visible and shown again are heard until the end", () => {
   const page = new EventTarget();
   const shown = Object.assign(new EventTarget(), { visibilityState: "hidden" });
   const names = ["addEventListener", "removeEventListener", "document"] as const;
@@ -26,13 +26,15 @@ test("online, visible and shown again are heard until the end", () => {
     assert.deepEqual(heard, []);
     shown.visibilityState = "visible";
     shown.dispatchEvent(new Event("visibilitychange"));
+    page.dispatchEvent(new Event("offline"));
     page.dispatchEvent(new Event("online"));
     page.dispatchEvent(new Event("pageshow"));
     deafen();
     shown.dispatchEvent(new Event("visibilitychange"));
-    page.dispatchEvent(new Event("online"));
-    page.dispatchEvent(new Event("pageshow"));
-    assert.deepEqual(heard, ["visible", "online", "visible"]);
+    for (const name of ["offline", "online", "pageshow"]) {
+      page.dispatchEvent(new Event(name));
+    }
+    assert.deepEqual(heard, ["visible", "network", "network", "visible"]);
   } finally {
     for (const name of names) {
       Reflect.deleteProperty(globalThis, name);
