@@ -82,7 +82,7 @@ async def test_a_cut_line_is_resumed_exactly(stage: Stage) -> None:
     """The line between the client and the proxy is cut again and again, by a reset or an end, at any byte."""
 
     async def check(door: Door) -> None:
-        talk = stage.talk(door.name, 60)
+        talk = stage.talk(door.name, 400)
         run = await stage.scene.start(door.name, model="scripted", answer=talk.text)
         reader = stage.scene.reader(run)
         reader.way = door.way
