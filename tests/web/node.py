@@ -25,8 +25,17 @@ def installed() -> Path:
     return WEB / "node_modules"
 
 
-def run_node(*arguments: str | Path, cwd: Path = CLIENT, limit_s: float = 100.0) -> subprocess.CompletedProcess[str]:
+def run_node(
+    *arguments: str | Path, cwd: Path = CLIENT, stdin: str = "", limit_s: float = 100.0
+) -> subprocess.CompletedProcess[str]:
     """A Node program with these arguments, run to its end; what it says is in the answer, whatever its exit code."""
     return subprocess.run(
-        [NODE, *arguments], cwd=cwd, capture_output=True, text=True, timeout=limit_s, check=False, env={"NO_COLOR": "1"}
+        [NODE, *arguments],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=limit_s,
+        check=False,
+        env={"NO_COLOR": "1"},
     )

@@ -113,13 +113,9 @@ class Deadline {
     if (this.#passed) {
       return new TimedOut(`The server did not answer within ${this.#ms / 1000} s`);
     }
-    return failure(error);
+    // A fetch does not tell a server that is not there from one that hung up.
+    return error instanceof ClientError ? error : new NetworkError("The server can not be reached", { cause: error });
   }
-}
-
-/** A failure of the platform's as one of ours; ours stay as they are. */
-export function failure(error: unknown): ClientError {
-  return error instanceof ClientError ? error : new NetworkError(undefined, { cause: error });
 }
 
 async function readText(response: Response, bytesMax: number): Promise<string> {

@@ -1,7 +1,7 @@
 /** Reads one response's event stream. It does not reconnect: see `subscription.ts` for that. */
 
 import { NetworkError, ParseError, TimedOut } from "./errors.ts";
-import { EVENT_STREAM, failure } from "./http.ts";
+import { EVENT_STREAM } from "./http.ts";
 import type { ProtocolRecord } from "./protocol.ts";
 import { decodeRecord } from "./record.ts";
 import { type Frame, SseDecoder } from "./sse.ts";
@@ -99,7 +99,9 @@ export class StreamReader {
       if (signal?.aborted) {
         aborted();
       }
-      read.then(resolve, (error: unknown) => reject(signal?.aborted ? signal.reason : failure(error)));
+      const broke = (cause: unknown): void =>
+        reject(signal?.aborted ? signal.reason : new NetworkError(undefined, { cause }));
+      read.then(resolve, broke);
       read.then(settled, settled);
     });
   }
