@@ -92,7 +92,7 @@ export function ChatPage({ id }: { id: string | null }) {
   return (
     <main className={empty ? "chat empty" : "chat"}>
       <h1 className="for-readers">{title ?? "New chat"}</h1>
-      <div className="scroller" ref={scroller}>
+      <div className="scroller" ref={scroller} data-stuck={stuck}>
         <div className="column" ref={content}>
           {empty ? <EmptyState ask={ask} /> : <Conversation view={view} ask={ask} live={live} stopping={stopping} />}
         </div>

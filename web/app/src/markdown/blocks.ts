@@ -1,7 +1,7 @@
 /**
  * Cuts a growing Markdown text into blocks that can be rendered one by one, so that what is settled is parsed once.
  *
- * A block is a run of lines that no later line can change. The last block is open: what comes may still belong to it.
+ * A block is a run of lines that no later line can change, or a part of a long list. The last block is open: what comes may still belong to it.
  * The sources of the blocks, joined, are the text. A fence that is not indented is a block of its own; other blocks end
  * at a blank line, at a heading or at such a fence (CommonMark 0.31.2, sections 4.2, 4.5 and 5.3).
  */
@@ -16,6 +16,10 @@ const NESTED_FENCE = /^\s+(?:(?:[-*+]|\d{1,9}[.)])\s+)?(`{3,}|~{3,})([^\n]*)/;
 const ITEM_FENCE = /^(?:[-*+]|\d{1,9}[.)])\s+(`{3,}|~{3,})([^\n]*)/;
 const HEADING = /^#{1,6}(?:[ \t]|$)/;
 const ITEM = /^ {0,3}(?:[-*+]|\d{1,9}[.)])(?:[ \t]|$)/;
+// An item that begins a line and is not the first of its list. Lists that count 1, 1, 1 are not cut: they would begin anew.
+const LATER_ITEM = /^(?:[-*+]|(?!1[.)])\d{1,9}[.)])[ \t]/;
+// A list grows longer than a paragraph, and is cut between two items so that its beginning need not be parsed again.
+const LIST_UNITS_MIN = 1024;
 const INDENTED = /^(?: {2}|\t)/;
 
 /** The fence that a line opens, or null. A line of backticks with a backtick behind them is code within a line. */
@@ -84,6 +88,7 @@ export class BlockSplitter {
     const blank = line.trim() === "";
     const item = ITEM.test(line);
     if (!blank && this.#afterBlank && !INDENTED.test(line) && !(this.#inList && item)) this.#settle(start);
+    if (this.#inList && start - this.#open >= LIST_UNITS_MIN && LATER_ITEM.test(line)) this.#settle(start);
     if (!blank && this.#open === start) this.#inList = item;
     else if (item && !this.#afterBlank) this.#inList = true;
     this.#afterBlank = blank;
