@@ -49,7 +49,7 @@ class Project:
         """True if it built, False if what is there is up to date. Raises `BuildError`."""
         if not (self.web / "package-lock.json").is_file():
             raise BuildError("There are no sources of the pages (web/), and a package without pages is not whole.")
-        with self._alone():
+        with self._alone("pages.lock"):
             sources = self._sources()
             if self._stamped() == [sources, digest(self.pages)]:
                 return False
@@ -66,9 +66,10 @@ class Project:
             return True
 
     def install(self) -> None:
-        """Installs the packages that the lock file names, unless they are there."""
-        if not self._installed():
-            npm(self.web, "ci")
+        """Installs the packages that the lock file names, unless they are there. Raises `BuildError`."""
+        with self._alone("npm.lock"):
+            if not self._installed():
+                npm(self.web, "ci")
 
     def _sources(self) -> str:
         return digest(self.web, extra=Path(__file__).read_bytes())
@@ -89,10 +90,10 @@ class Project:
         )
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """A second build of the same tree waits for the first."""
+    def _alone(self, name: str) -> Iterator[None]:
+        """Whoever else does the same in the same tree waits."""
         self.cache.mkdir(exist_ok=True)
-        with (self.cache / "pages.lock").open("w") as lock:
+        with (self.cache / name).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
