@@ -72,6 +72,8 @@ def test_what_is_taken(changes: dict[str, Any]) -> None:
         ({"settings": {"max_tokens": 0}}, "/settings/max_tokens"),
         ({"settings": {"logprobs": 21}}, "/settings/logprobs"),
         ({"settings": {"seed": 2**63}}, "/settings/seed"),
+        ({"settings": {"frequency_penalty": 2.1}}, "/settings/frequency_penalty"),
+        ({"settings": {"presence_penalty": -2.1}}, "/settings/presence_penalty"),
         ({"settings": {"stop": ["s"] * 17}}, "/settings/stop"),
         ({"settings": {"stop": ["s", ""]}}, "/settings/stop/1"),
         ({"settings": {"stop": ["s" * 257]}}, "/settings/stop/0"),

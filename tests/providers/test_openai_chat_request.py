@@ -65,6 +65,7 @@ def _drained(value: Any) -> Any:
         Settings(logprobs=3),
         Settings(json_schema=OPEN_SCHEMA),
         Settings(json_schema=CLOSED_SCHEMA),
+        Settings(json_object=True, frequency_penalty=-2.0, presence_penalty=2.0, parallel_tool_calls=True),
         Settings(tools=[Tool("add"), Tool("sub", "Subtract", OPEN_SCHEMA, True)], tool_choice="required"),
         Settings(tools=[Tool("add")], tool_choice=NamedTool("add")),
         Settings(extra={"openai": {"service_tier": "flex", "metadata": {"a": "b"}}}),
@@ -119,15 +120,30 @@ def test_every_setting_is_sent() -> None:
         json_schema=OPEN_SCHEMA,
         tools=[Tool("add")],
         tool_choice="auto",
+        json_object=True,
+        parallel_tool_calls=False,
+        frequency_penalty=0.5,
+        presence_penalty=-0.5,
         logprobs=0,
         extra={"openai": {"store": False}},
     )
-    sent = {"max_tokens": "max_completion_tokens", "json_schema": "response_format", "extra": "store"}
+    sent = {
+        "max_tokens": "max_completion_tokens",
+        "json_schema": "response_format",
+        "json_object": "response_format",
+        "extra": "store",
+    }
     body = body_of(HELLO, settings)
     for name in names:
         assert getattr(settings, name) != getattr(Settings(), name), f"the test does not set {name}"
         assert sent.get(name, name) in body
     assert (body["temperature"], body["seed"], body["logprobs"], body["top_logprobs"]) == (1.0, 0, True, 0)
+
+
+def test_a_schema_says_more_than_an_object() -> None:
+    assert body_of(HELLO, Settings(json_object=True))["response_format"] == {"type": "json_object"}
+    both = Settings(json_object=True, json_schema=OPEN_SCHEMA)
+    assert body_of(HELLO, both)["response_format"]["type"] == "json_schema"
 
 
 def test_results_of_tools_are_messages_of_their_own_and_come_first() -> None:

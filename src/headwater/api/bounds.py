@@ -44,6 +44,8 @@ SETTINGS: dict[str, Bound] = {
     "max_tokens": Bound(1, 10_000_000),
     "seed": Bound(-(2**63), 2**63 - 1),
     "logprobs": Bound(0, 20),
+    "frequency_penalty": Bound(-2, 2),
+    "presence_penalty": Bound(-2, 2),
 }
 CANCEL_AFTER_S = Bound(0, 86_400)
 

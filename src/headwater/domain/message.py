@@ -79,8 +79,13 @@ class Settings(_Strict, frozen=True):
     seed: int | None = None
     reasoning_effort: ReasoningEffort | None = None
     json_schema: dict[str, Any] | None = None
+    #: the answer is a JSON object, of whatever shape; a schema says more
+    json_object: bool = False
     tools: list[Tool] = []
     tool_choice: Literal["auto", "none", "required"] | NamedTool | None = None
+    parallel_tool_calls: bool | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
     logprobs: int | None = None
     #: provider-specific fields under the provider's own name, e.g. `{"openai": {"service_tier": "flex"}}`
     extra: dict[str, dict[str, Any]] = {}

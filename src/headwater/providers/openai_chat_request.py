@@ -79,12 +79,17 @@ def _settings(settings: Settings, quirks: Quirks) -> _Json:
         quirks.max_tokens_field: settings.max_tokens,
         quirks.seed_field: settings.seed,
         "reasoning_effort": settings.reasoning_effort,
+        "frequency_penalty": settings.frequency_penalty,
+        "presence_penalty": settings.presence_penalty,
+        "parallel_tool_calls": settings.parallel_tool_calls,
     }
     body = {name: value for name, value in body.items() if value is not None}
     if settings.stop:
         body["stop"] = list(settings.stop)
     if settings.json_schema is not None:
         body["response_format"] = _response_format(settings.json_schema, quirks)
+    elif settings.json_object:
+        body["response_format"] = {"type": "json_object"}
     if settings.tools:
         body["tools"] = [_tool(tool) for tool in settings.tools]
     if isinstance(settings.tool_choice, NamedTool):

@@ -291,7 +291,7 @@ def _reasoning(request: GenerationRequest, rng: random.Random) -> str:
 
 def _text(request: GenerationRequest, scenario: Scenario, rng: random.Random) -> str:
     schema = request.settings.json_schema
-    if schema is not None or scenario.format == "json":
+    if schema is not None or request.settings.json_object or scenario.format == "json":
         return _json(schema, scenario, rng)
     opening = f"This is a simulated answer. You wrote: “{_shortened(_said_by(request, 'user'))}”."
     if result := _tool_result(request):
