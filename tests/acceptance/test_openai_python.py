@@ -171,7 +171,9 @@ async def test_structured_output(data_dir: Path) -> None:
 
 
 async def test_logprobs_refusal_and_reasoning(data_dir: Path) -> None:
-    tops: list[dict[str, Any]] = [{"token": each, "logprob": -0.1, "bytes": None, "top_logprobs": []} for each in ("Hel", "lo")]
+    tops: list[dict[str, Any]] = [
+        {"token": each, "logprob": -0.1, "bytes": None, "top_logprobs": []} for each in ("Hel", "lo")
+    ]
     with_logprobs = []
     for top in tops:
         choice = {"index": 0, "delta": {"content": top["token"]}, "logprobs": {"content": [top]}, "finish_reason": None}

@@ -168,6 +168,7 @@ class ChatCompletionRequest(_Body, frozen=True):
     safety_identifier: Any = None
     store: Any = None
     prompt_cache_key: Any = None
+    prompt_cache_options: Any = None
     prompt_cache_retention: Any = None
     # refused, but for the values that ask for nothing
     n: Any = None
@@ -217,8 +218,12 @@ def _settings(body: ChatCompletionRequest) -> Settings:
         seed=body.seed,
         reasoning_effort=body.reasoning_effort,
         json_schema=schema,
+        json_object=isinstance(body.response_format, JsonObjectFormat),
         tools=[_tool(tool.function) for tool in body.tools or []],
         tool_choice=NamedTool(choice.function.name) if isinstance(choice, FunctionChoice) else choice,
+        parallel_tool_calls=body.parallel_tool_calls,
+        frequency_penalty=body.frequency_penalty,
+        presence_penalty=body.presence_penalty,
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
     )
 

@@ -68,7 +68,7 @@ class HeldSink:
 
     def write(self, data: bytes) -> bool:
         if self._opened:
-            return self._body.write(data) if data else not self._connection.paused
+            return self._body.write(data)
         if not data or self._answered:
             return not self._connection.paused
         refusal = self._face.refusal(data)
