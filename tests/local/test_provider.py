@@ -20,7 +20,7 @@ from headwater.domain.event import Chunk
 from headwater.domain.message import GenerationRequest, ImagePart, Message, Settings
 from headwater.errors import ErrorCode, ProviderError, UnsupportedError
 from headwater.local.process import LocalProcess, Plan
-from headwater.local.provider import MODEL, LocalModel, LocalProvider
+from headwater.local.provider import MAX_TOKENS_DEFAULT, MODEL, LocalModel, LocalProvider
 from headwater.providers.contract import Finish, Item
 from headwater.runs.supervisor import Tasks
 from tests.kit.upstream import ScriptedUpstream, chat_stream
@@ -34,6 +34,13 @@ pytestmark = [
 #: More than a test waits for, and never ended by the model itself.
 ENDLESS = Settings(max_tokens=1_900, extra={"local": {"ignore_eos": True}})
 
+
+SERVES_AT = """
+import json, sys
+sys.stdin.readline()
+print(json.dumps({{"url": "http://127.0.0.1:{port}"}}), flush=True)
+sys.stdin.read()
+"""
 
 # The first of these dies of the first call; the one that is started in its place is the scripted upstream.
 DIES_ONCE = """
@@ -103,6 +110,23 @@ async def test_who_leaves_frees_the_slot(model: LocalModel) -> None:
         assert any(slot["is_processing"] for slot in await slots(model))
     # Had it gone on, it would have been seen to make nearly all of the 1,900.
     assert await made_until_idle(model) < 1_000
+
+
+async def test_an_answer_has_an_end_though_nobody_set_one() -> None:
+    async with ScriptedUpstream(chat_stream("Hello"), chat_stream("Hello")) as upstream:
+        tasks = Tasks()
+        program = SERVES_AT.format(port=upstream.port)
+        process = LocalProcess(
+            Plan(Path(), MODEL), spawn=tasks.spawn, clock=SystemClock(), command=[sys.executable, "-c", program]
+        )
+        process.start()
+        provider = LocalProvider(process)
+        for settings in (Settings(), Settings(max_tokens=7)):
+            async for _ in provider.stream(asked(settings), connect_s=30):
+                pass
+        assert [request.json["max_tokens"] for request in upstream.requests] == [MAX_TOKENS_DEFAULT, 7]
+        await provider.close()
+        assert await tasks.close()
 
 
 async def test_more_calls_than_slots_are_all_answered(model: LocalModel) -> None:

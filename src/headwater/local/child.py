@@ -33,6 +33,8 @@ _PROMPT_CACHE_MIB: Final = 64
 _TEMPERATURE: Final = 0.2
 _TOP_P: Final = 0.9
 _REPEAT_PENALTY: Final = 1.1
+#: llama.cpp's DRY sampler, at the strength that its author advises, against sentences said again.
+_DRY_MULTIPLIER: Final = 0.8
 #: prctl(2), linux/prctl.h
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -122,6 +124,7 @@ def _serve(launch: Launch) -> Any:
     params.sampling.temp = _TEMPERATURE
     params.sampling.top_p = _TOP_P
     params.sampling.penalty_repeat = _REPEAT_PENALTY
+    params.sampling.dry_multiplier = _DRY_MULTIPLIER
     params.use_jinja = True
     params.offline = True
     params.ui = False

@@ -23,6 +23,8 @@ from headwater.tasks import Spawn
 
 MODEL: Final = "smollm2"
 NAME: Final = "local"
+#: How long an answer may become where the request does not say.
+MAX_TOKENS_DEFAULT: Final = 512
 
 #: How long after a call found nobody the child's death may take to be known.
 _NOTICE_S: Final = 1.0
@@ -50,6 +52,7 @@ class LocalProvider:
 
         A call that finds nobody is made once more: the child has just died, and the next one is on its way.
         """
+        request = _bounded(request)
         address, answered = await self._address_within(connect_s), False
         try:
             async with aclosing(await self._call(address, request, connect_s)) as batches:
@@ -98,6 +101,15 @@ class LocalProvider:
             if former is not None:
                 await former.close()
         return self._http
+
+
+def _bounded(request: GenerationRequest) -> GenerationRequest:
+    """The request with an end: so small a model often finds none itself, and goes on until its context is full."""
+    if request.settings.max_tokens is not None:
+        return request
+    return msgspec.structs.replace(
+        request, settings=msgspec.structs.replace(request.settings, max_tokens=MAX_TOKENS_DEFAULT)
+    )
 
 
 class LocalModel:
