@@ -35,6 +35,14 @@ class Wire:
             self._was_paused = True
         return self._was_paused
 
+    def write(self, data: bytes) -> bool:
+        if not self._cut:
+            assert self.status, "written before the answer's head"
+            assert not self._whole, "written after the answer's end"
+            self._buffer += data
+            self._readable.set()
+        return not self.paused
+
     def on_resume(self, callback: Callable[[], None] | None) -> None:
         self._resume = callback
 

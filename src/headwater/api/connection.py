@@ -96,6 +96,21 @@ class HttpConnection(HttpToolsProtocol):
     def paused(self) -> bool:
         return self.flow.write_paused
 
+    def write(self, data: bytes) -> bool:
+        cycle = self._answering
+        if cycle is None or cycle.disconnected:
+            return not self.flow.write_paused  # its handler is about to hear that the client is gone
+        if cycle.response_complete or not cycle.response_started:
+            self.abort()
+            return False
+        if cycle.chunked_encoding:
+            if data:  # an empty chunk would be the end
+                self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        elif cycle.chunked_encoding is False:
+            self.transport.write(data)
+        # else there is no body: the answer to HEAD
+        return not self.flow.write_paused
+
     def on_resume(self, callback: Callable[[], None] | None) -> None:
         self._resume = callback
 

@@ -21,6 +21,15 @@ class Connection(Protocol):
         """Whether the write buffer is over its high-water mark: what is sent now would only pile up."""
         ...
 
+    def write(self, data: bytes) -> bool:
+        """Takes bytes of the body of the answer under way, without waiting; True while it would take more.
+
+        What `send` of ASGI does too, without a message and a coroutine for every token. The answer's
+        head has been sent, without a Content-Length. Never raises: what can not be sent is dropped
+        with the connection.
+        """
+        ...
+
     def on_resume(self, callback: Callable[[], None] | None) -> None:
         """Calls back, in the loop's thread, each time the buffer has fallen below its low-water mark. None: stop."""
         ...

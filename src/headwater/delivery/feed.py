@@ -18,6 +18,8 @@ _log = structlog.get_logger(__name__)
 #: What the blocks kept for readers at the same place may weigh and number; at least one is kept.
 BLOCKS_BYTES_MAX = 256 * 1024
 BLOCKS_MAX = 64
+#: A reader who follows is given at most so many records without further ado.
+PUSH_RECORDS_MAX = 64
 #: How much of the log is taken from the disk at once, for several blocks: asking again costs more than reading on.
 LOAD_BYTES_MAX = 128 * 1024
 LOAD_RECORDS_MAX = 4000
@@ -99,8 +101,34 @@ class Feed:
     def _moved(self) -> None:
         self._moves += 1
         for view, readers in list(self._readers.items()):
+            if len(readers) == 1:
+                (reader,) = readers
+                if reader.state is State.FOLLOWING and self._push_one(view, reader):
+                    continue
             while self._push(view, readers):
                 pass
+
+    def _push_one(self, view: View, reader: Subscription) -> bool:
+        """`_push` for the one reader that most runs have: its bytes are of use to nobody else, so they are not kept.
+
+        False where there is more to it than a few records at the tail.
+        """
+        cursor = reader.cursor
+        page = self._log.peek(self.run, cursor, records_max=PUSH_RECORDS_MAX, bytes_max=BLOCK_BYTES_MAX)
+        if page is None or page.closed or not page.payloads or page.last < page.tail:
+            return False
+        try:
+            block = view.render(page)
+        except Exception:
+            return False  # what is no record is found again, and ends this reader alone
+        if block.last < page.tail or not 0 < len(block.data) <= BLOCK_BYTES_MAX:
+            return False
+        self._born = True
+        self._tail = page.tail
+        reader.cursor = block.last
+        if not reader.write(block.data):
+            reader.state = State.FULL
+        return True
 
     def _push(self, view: View, readers: dict[Subscription, None]) -> bool:
         """Gives the next block to all who stand at the same place; True if there is more for them.

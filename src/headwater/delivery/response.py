@@ -42,31 +42,24 @@ class Answer(NamedTuple):
 
 
 class HttpSink:
-    """Writes an answer's body from outside its task.
+    """Writes an answer's body from outside its task: no task wakes for a token.
 
-    Headwater's server takes a message without waiting while the connection is not paused, so the
-    coroutine that `send` returns is run to its end on the spot: no task wakes for a token.
+    Bytes go to the connection itself. The end goes by `send`, whose coroutine is run on the spot, for
+    Headwater's server takes a message without waiting while the connection is not paused.
     """
 
-    __slots__ = ("_connection", "_send")
+    __slots__ = ("_connection", "_send", "write")
 
     def __init__(self, send: Send, connection: Connection) -> None:
         self._send = send
         self._connection = connection
-
-    def write(self, data: bytes) -> bool:
-        try:
-            run_through(self._send({"type": "http.response.body", "body": data, "more_body": True}))
-        except Exception:
-            # The connection broke this very moment, or something between us and it waits: the reader must resume.
-            self._connection.abort()
-            return False
-        return not self._connection.paused
+        self.write = connection.write
 
     def finish(self) -> None:
         try:
             run_through(self._send({"type": "http.response.body", "body": b"", "more_body": False}))
         except Exception:
+            # The connection broke this very moment, or something between us and it waits: the reader must resume.
             self._connection.abort()
 
     def abort(self) -> None:
