@@ -46,6 +46,19 @@ test("the frames of a response, one by one", async () => {
   );
 });
 
+test("a body that is not read on is cancelled", async () => {
+  const cancelled = Promise.withResolvers<void>();
+  const body = new ReadableStream({
+    start: (controller) => controller.enqueue(Buffer.from("data: a\n\n")),
+    cancel: () => cancelled.resolve(),
+  });
+  for await (const frame of readFrames(new Response(body, { headers: { "Content-Type": "text/event-stream" } }))) {
+    assert.equal(frame.data, "a");
+    break;
+  }
+  await cancelled.promise;
+});
+
 test("what is no event stream is refused", async () => {
   const headers = { "Content-Type": "text/event-stream" };
   for (const response of [new Response("data: a\n\n"), new Response(null, { headers })]) {

@@ -142,14 +142,26 @@ test("a page that is looked at again gives up what was silent for longer than a 
   await using server = await serving(openFirst);
   const alarm = new Alarm();
   const [headwater] = impatient(server, { wakes: alarm.wakes });
-  const records: ProtocolRecord[] = [];
-  for await (const record of headwater.follow(RUN)) {
-    records.push(record);
-    t.mock.timers.tick(record.seq * 10_000);
+  const states: string[] = [];
+  let statesBefore: string[] = [];
+  const look = async (): Promise<void> => {
+    t.mock.timers.tick(15_000);
     alarm.ring("visible");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    statesBefore = [...states];
+    t.mock.timers.tick(15_000);
+    alarm.ring("visible");
+  };
+  const records: ProtocolRecord[] = [];
+  for await (const record of headwater.follow(RUN, { onStatus: ({ state }) => states.push(state) })) {
+    records.push(record);
+    if (record.seq === 2) {
+      setImmediate(look);
+    }
   }
   assert.deepEqual(records, LOG);
-  assert.deepEqual(server.asked.map(cursorOf), [0, 2]);
+  assert.deepEqual(statesBefore, ["connecting", "streaming"]);
+  assert.deepEqual(states.slice(2), ["reconnecting", "connecting", "streaming", "ended"]);
 });
 
 for (const reason of ["network", "visible"] as const) {
@@ -275,9 +287,14 @@ test("a cancel of a run that could not be started is told why", async () => {
 });
 
 test("a start whose run is not said is not followed", async () => {
-  await using server = await serving(() => ({ ...stream(OPENING), headers: { "Content-Type": "text/event-stream" } }));
+  const headers = { "Content-Type": "text/event-stream" };
+  await using server = await serving(() => ({ ...stream(OPENING, "open"), headers }));
   const [headwater] = impatient(server);
   await assert.rejects(collect(headwater.startAndFollow(REQUEST)), { name: "MaxRetriesExceeded" });
+  assert.equal(server.asked.length, 4);
+  while (server.connections > 0) {
+    await new Promise(setImmediate);
+  }
 });
 
 const SNAPSHOT: ProtocolRecord = {
