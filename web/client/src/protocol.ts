@@ -295,8 +295,12 @@ export interface Settings {
   seed?: number | null;
   reasoning_effort?: "high" | "low" | "medium" | "minimal" | "none" | null;
   json_schema?: Record<string, unknown> | null;
+  json_object?: boolean;
   tools?: Tool[];
   tool_choice?: "auto" | "none" | "required" | NamedTool | null;
+  parallel_tool_calls?: boolean | null;
+  frequency_penalty?: number | null;
+  presence_penalty?: number | null;
   logprobs?: number | null;
   extra?: Record<string, Record<string, unknown>>;
 }
