@@ -4,12 +4,29 @@ import { Shell } from "./shell/Shell.tsx";
 
 function Lost() {
   return (
-    <div className="notice">
+    <main className="notice">
       <h1>There is no such page</h1>
       <p>
-        <Link to="/">Start a new chat</Link>
+        <Link to="/" className="link">
+          Start a new chat
+        </Link>
       </p>
-    </div>
+    </main>
+  );
+}
+
+/** A fault of the page itself. The answers are at the server: reading them again is safe. */
+function Broken() {
+  return (
+    <main className="notice" role="alert">
+      <h1>The page broke</h1>
+      <p>Nothing of the answers is lost.</p>
+      <p>
+        <button type="button" className="button" onClick={() => location.reload()}>
+          Load it again
+        </button>
+      </p>
+    </main>
   );
 }
 
@@ -25,7 +42,7 @@ const conversation = createRoute({
 });
 
 export const makeRouter = () =>
-  createRouter({ routeTree: root.addChildren([home, conversation]), defaultPreload: false });
+  createRouter({ routeTree: root.addChildren([home, conversation]), defaultPreload: false, defaultErrorComponent: Broken });
 
 declare module "@tanstack/react-router" {
   interface Register {

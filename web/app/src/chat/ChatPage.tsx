@@ -47,6 +47,14 @@ function useKeys(stop: (() => void) | null): void {
   }, [stop]);
 }
 
+function KeysHint() {
+  return (
+    <p>
+      <kbd>Enter</kbd> sends · <kbd>Shift Enter</kbd> new line · <kbd>Esc</kbd> stops · <kbd>/</kbd> to write
+    </p>
+  );
+}
+
 interface ConversationProps {
   readonly view: RunView | null;
   readonly ask: Asking;
@@ -105,13 +113,10 @@ export function ChatPage({ id }: { id: string | null }) {
           </button>
         )}
         <Composer key={id ?? "new"} busy={busy} ask={ask} stopping={stopping} />
-        <p className="under">
-          <span>
-            <kbd>Enter</kbd> sends · <kbd>Shift</kbd>+<kbd>Enter</kbd> new line · <kbd>Esc</kbd> stops · <kbd>/</kbd>{" "}
-            writes
-          </span>
+        <div className="under">
+          <KeysHint />
           <ViewSwitch />
-        </p>
+        </div>
       </div>
     </main>
   );

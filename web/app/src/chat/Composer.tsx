@@ -7,6 +7,16 @@ import type { Stopping } from "./useStop.ts";
 // A keyboard on the screen would cover what was just opened.
 const hasKeyboard = (): boolean => matchMedia("(hover: hover) and (pointer: fine)").matches;
 
+function StopButton({ stopping }: { stopping: Stopping }) {
+  const { stop, under } = stopping;
+  return (
+    <button type="button" className="send stop" data-testid="stop" disabled={under} onClick={stop}>
+      <Icon name="stop" />
+      {under ? "Stopping" : "Stop"}
+    </button>
+  );
+}
+
 interface ComposerProps {
   /** An answer is on its way: it can be stopped, and nothing new can be sent. */
   readonly busy: boolean;
@@ -57,10 +67,7 @@ export function Composer({ busy, ask, stopping }: ComposerProps) {
       <div className="composer-foot">
         <ModelSelect model={model} models={models} choose={choose} />
         {busy ? (
-          <button type="button" className="send stop" data-testid="stop" disabled={stopping.under} onClick={stopping.stop}>
-            <Icon name="stop" />
-            {stopping.under ? "Stopping" : "Stop"}
-          </button>
+          <StopButton stopping={stopping} />
         ) : (
           <button type="submit" className="send" data-testid="send" disabled={blank}>
             <Icon name="send" />

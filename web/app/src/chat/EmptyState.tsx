@@ -42,7 +42,12 @@ export function EmptyState({ ask }: { ask: Asking }) {
       <ul>
         {EXAMPLES.map(({ name, shows, text, settings }) => (
           <li key={name}>
-            <button type="button" className="example" data-testid="example" onClick={() => ask.ask(SIMULATED, text, settings)}>
+            <button
+              type="button"
+              className="example"
+              data-testid="example"
+              onClick={() => ask.ask(SIMULATED, text, settings)}
+            >
               <strong>{name}</strong>
               <span>{shows}</span>
             </button>

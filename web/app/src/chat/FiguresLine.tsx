@@ -47,7 +47,11 @@ export const FiguresLine = memo(function FiguresLine({ figures, ended }: { figur
   return (
     <span className="figures">
       {tokens > 0 && (
-        <Figure name={estimated ? "Tokens, estimated" : "Tokens"} value={`${about}${COUNT.format(tokens)} tokens`} id="tokens" />
+        <Figure
+          name={estimated ? "Tokens, estimated" : "Tokens"}
+          value={`${about}${COUNT.format(tokens)} tokens`}
+          id="tokens"
+        />
       )}
       {tokensPerS !== null && <Figure name="Tokens a second" value={`${Math.round(tokensPerS)} tokens/s`} id="rate" />}
       {firstTokenMs !== null && (

@@ -102,8 +102,8 @@ export class LiveRun {
       if (this.#end === null) await this.#follow(run, signal);
     } catch (error) {
       if (signal.aborted) return;
-      this.#missing = error instanceof NotFound;
-      this.#trouble = error instanceof Error ? error.message : String(error);
+      if (error instanceof NotFound) this.#missing = true;
+      else this.#trouble = error instanceof Error ? error.message : String(error);
     }
     this.#gate.flush();
   }

@@ -28,7 +28,9 @@ export type End =
   | { readonly type: "error"; readonly failure: Failure };
 
 /** What a running run says of itself. */
-export type Phase = { readonly state: "connecting" | "streaming" } | { readonly state: "queued"; readonly position: number | null };
+export type Phase =
+  | { readonly state: "connecting" | "streaming" }
+  | { readonly state: "queued"; readonly position: number | null };
 
 /** What the connection to the server does. */
 export type Link =

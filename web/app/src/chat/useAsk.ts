@@ -23,11 +23,13 @@ export interface Asking {
   readonly retry: (run: string) => void;
 }
 
+const UNREACHABLE = "The server can not be reached. The question is still here, and can be sent again.";
+
 /** Why a question did not become a run, in a reader's words. The server's own words are fit to show. */
 function reasonOf(error: unknown): string {
   const { cause } = error as { cause?: unknown };
   const told = [error, cause].find((each) => each instanceof ServerError);
-  return told instanceof ServerError ? told.message : "The server can not be reached. The question is still here to be sent again.";
+  return told instanceof ServerError ? told.message : UNREACHABLE;
 }
 
 /** Starts runs, and moves the page to each that was started. `last` is the run that a question goes on from. */

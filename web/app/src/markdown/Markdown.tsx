@@ -61,6 +61,7 @@ const Markup = memo(function Markup({ source }: { source: string }) {
 
 function BlockView({ block, definitions, open }: { block: Block; definitions: string; open: boolean }) {
   if (block.kind === "fence") return <CodeBlock {...parseFence(block.source)} />;
+  if (block.source.trim() === "") return null;
   const source = open ? remend(block.source, COMPLETION) : block.source;
   return <Markup source={definitions !== "" && refers(block) ? `${source}\n\n${definitions}` : source} />;
 }

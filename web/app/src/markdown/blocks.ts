@@ -1,7 +1,8 @@
 /**
  * Cuts a growing Markdown text into blocks that can be rendered one by one, so that what is settled is parsed once.
  *
- * A block is a run of lines that no later line can change, or a part of a long list. The last block is open: what comes may still belong to it.
+ * A block is a run of lines that no later line can change, or a part of a long list. The last block is open: what
+ * comes may still belong to it.
  * The sources of the blocks, joined, are the text. A fence that is not indented is a block of its own; other blocks end
  * at a blank line, at a heading or at such a fence (CommonMark 0.31.2, sections 4.2, 4.5 and 5.3).
  */
@@ -16,7 +17,7 @@ const NESTED_FENCE = /^\s+(?:(?:[-*+]|\d{1,9}[.)])\s+)?(`{3,}|~{3,})([^\n]*)/;
 const ITEM_FENCE = /^(?:[-*+]|\d{1,9}[.)])\s+(`{3,}|~{3,})([^\n]*)/;
 const HEADING = /^#{1,6}(?:[ \t]|$)/;
 const ITEM = /^ {0,3}(?:[-*+]|\d{1,9}[.)])(?:[ \t]|$)/;
-// An item that begins a line and is not the first of its list. Lists that count 1, 1, 1 are not cut: they would begin anew.
+// An item at the beginning of its line that a list may begin anew with. In a list that counts 1, 1, 1 there is none.
 const LATER_ITEM = /^(?:[-*+]|(?!1[.)])\d{1,9}[.)])[ \t]/;
 // A list grows longer than a paragraph, and is cut between two items so that its beginning need not be parsed again.
 const LIST_UNITS_MIN = 1024;

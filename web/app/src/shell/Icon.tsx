@@ -1,4 +1,4 @@
-/** The few pictograms of the pages: strokes on a grid of 16. They always stand beside words or within a labelled button. */
+/** The few pictograms of the pages: strokes on a grid of 16, beside words or within a labelled button. */
 const PATHS = {
   check: "M3 8.5 6.5 12 13 4.5",
   chevron: "m6 4 4 4-4 4",

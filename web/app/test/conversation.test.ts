@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { emptySnapshot, type RunResource, type RunSummary } from "@headwater/client";
+import { groupRuns, nextRequest, titleOf, turnsOf } from "../src/chat/conversation.ts";
+
+const summary = (id: string, metadata: Record<string, string> = {}): RunSummary => ({
+  id,
+  workflow: "chat",
+  model: "simulated",
+  state: "completed",
+  created_at: "2026-01-01T00:00:00.000Z",
+  ended_at: null,
+  tail: 1,
+  owner: { org: "local", user: "local" },
+  retry_of: null,
+  metadata,
+  metrics: null,
+});
+
+const resource = (id: string, text: string, metadata: Record<string, string>): RunResource => ({
+  ...summary(id, metadata),
+  request: { model: "simulated", messages: [{ role: "user", content: "First" }], metadata },
+  snapshot: { ...emptySnapshot(), text },
+});
+
+test("a first question begins a conversation, and says what it is called", () => {
+  const request = nextRequest("simulated", "Why?\nBecause.", null);
+  assert.deepEqual(request.messages, [{ role: "user", content: "Why?\nBecause." }]);
+  assert.equal(request.metadata?.title, "Why?");
+  assert.match(request.metadata?.conversation ?? "", /^[0-9a-f]{32}$/);
+  assert.equal(request.metadata?.previous, undefined);
+});
+
+test("the next question brings the whole history", () => {
+  const request = nextRequest("other", "Second", resource("run_1", "An answer", { conversation: "c", title: "First" }));
+  assert.deepEqual(request, {
+    model: "other",
+    messages: [
+      { role: "user", content: "First" },
+      { role: "assistant", content: "An answer" },
+      { role: "user", content: "Second" },
+    ],
+    metadata: { conversation: "c", title: "First", previous: "run_1" },
+  });
+});
+
+test("a run from elsewhere is gone on with, and an answer without text is no message", () => {
+  const request = nextRequest("simulated", "Second", resource("run_1", "", {}));
+  assert.deepEqual(
+    request.messages?.map(({ role }) => role),
+    ["user", "user"],
+  );
+  assert.deepEqual(request.metadata, { conversation: "run_1", title: "Second", previous: "run_1" });
+});
+
+test("runs are grouped by conversation, newest first", () => {
+  const groups = groupRuns([
+    summary("run_4", { conversation: "run_1", title: "A" }),
+    summary("run_3"),
+    summary("run_2", { conversation: "b", title: "B" }),
+    summary("run_1"),
+    summary("run_1"),
+  ]);
+  assert.deepEqual(
+    groups.map(({ title, run, runs }) => [title, run.id, runs]),
+    [
+      ["A", "run_4", ["run_4", "run_1"]],
+      ["chat · simulated", "run_3", ["run_3"]],
+      ["B", "run_2", ["run_2"]],
+    ],
+  );
+});
+
+test("a message shows its text, and names what is not text", () => {
+  const content = [
+    { type: "text" as const, text: "Look:" },
+    { type: "image" as const, url: "https://example.com/x.png" },
+  ];
+  assert.deepEqual(turnsOf({ model: "m", messages: [{ role: "user", content }, { role: "assistant" }] }), [
+    { role: "user", text: "Look:\n[picture]" },
+    { role: "assistant", text: "" },
+  ]);
+});
+
+test("a title is one line of bounded length", () => {
+  assert.equal(titleOf("  A\nB"), "A");
+  assert.equal(titleOf("x".repeat(500)).length, 80);
+});

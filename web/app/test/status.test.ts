@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { emptySnapshot } from "@headwater/client";
+import { type End, endOf, isEnd, type Link, linkOf, type Phase, statusOf, wordsOf } from "../src/chat/status.ts";
+
+const failure = { code: "SERVER", message: "It broke.", retryable: true };
+const streaming: Link = { state: "streaming" };
+const phase: Phase = { state: "streaming" };
+
+test("an end is told whatever the connection does", () => {
+  const lost: Link = { state: "reconnecting", attempt: 3, at: 1 };
+  const cases: [End, boolean, string][] = [
+    [{ type: "complete", reason: "stop" }, true, "Complete"],
+    [{ type: "complete", reason: "length" }, true, "Complete · length limit reached"],
+    [{ type: "cancelled", by: "user" }, true, "Stopped"],
+    [{ type: "error", failure }, true, "Partial"],
+    [{ type: "error", failure }, false, "Failed"],
+  ];
+  for (const [end, hasText, words] of cases) {
+    const status = statusOf(end, lost, phase, hasText);
+    assert.equal(wordsOf(status), words);
+    assert.ok(isEnd(status.kind));
+  }
+});
+
+test("before the end, a lost connection is told, then where the run stands", () => {
+  assert.equal(statusOf(null, { state: "reconnecting", attempt: 1, at: null }, phase, true).kind, "reconnecting");
+  assert.equal(statusOf(null, { state: "connecting" }, phase, false).kind, "connecting");
+  assert.equal(statusOf(null, { state: "connecting" }, phase, true).kind, "streaming");
+  assert.deepEqual(statusOf(null, streaming, { state: "queued", position: 4 }, false), { kind: "queued", position: 4 });
+  assert.equal(statusOf(null, streaming, { state: "connecting" }, false).kind, "connecting");
+});
+
+test("the words of a wait count down for the eye and not for the ear", () => {
+  const status = { kind: "reconnecting", attempt: 2, at: 5000 } as const;
+  assert.equal(wordsOf(status, 3), "Reconnecting · attempt 2 · in 3 s");
+  assert.equal(wordsOf(status), "Reconnecting · attempt 2");
+  assert.equal(wordsOf({ kind: "queued", position: 1 }), "Queued · position 1");
+});
+
+test("a subscription's status becomes that of the connection", () => {
+  const cursor = 7;
+  assert.deepEqual(linkOf({ state: "reconnecting", cursor, attempt: 2, delayMs: 500 }, 1000), {
+    state: "reconnecting",
+    attempt: 2,
+    at: 1500,
+  });
+  const again = linkOf({ state: "connecting", cursor, attempt: 2 }, 0);
+  assert.deepEqual(again, { state: "reconnecting", attempt: 2, at: null });
+  assert.deepEqual(linkOf({ state: "connecting", cursor, attempt: 0 }, 0), { state: "connecting" });
+  assert.deepEqual(linkOf({ state: "ended", cursor, attempt: 0 }, 0), { state: "streaming" });
+});
+
+test("a run that had ended says how", () => {
+  const snapshot = emptySnapshot();
+  assert.equal(endOf("running", snapshot), null);
+  assert.equal(endOf("queued", snapshot), null);
+  const cut = { ...snapshot, finish_reason: "length" };
+  assert.deepEqual(endOf("completed", cut), { type: "complete", reason: "length" });
+  assert.deepEqual(endOf("failed", { ...snapshot, error: failure }), { type: "error", failure });
+  assert.equal(endOf("failed", snapshot)?.type, "error");
+  assert.equal(endOf("cancelled", snapshot)?.type, "cancelled");
+});
