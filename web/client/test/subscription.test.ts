@@ -146,11 +146,11 @@ test("a page that is looked at again gives up what was silent for longer than a 
   let statesBefore: string[] = [];
   const look = async (): Promise<void> => {
     t.mock.timers.tick(15_000);
-    alarm.ring("visible");
+    alarm.ring("slept");
     await new Promise((resolve) => setTimeout(resolve, 20));
     statesBefore = [...states];
     t.mock.timers.tick(15_000);
-    alarm.ring("visible");
+    alarm.ring("slept");
   };
   const records: ProtocolRecord[] = [];
   for await (const record of headwater.follow(RUN, { onStatus: ({ state }) => states.push(state) })) {
@@ -164,7 +164,7 @@ test("a page that is looked at again gives up what was silent for longer than a 
   assert.deepEqual(states.slice(2), ["reconnecting", "connecting", "streaming", "ended"]);
 });
 
-for (const reason of ["network", "visible"] as const) {
+for (const reason of ["network", "slept"] as const) {
   test(`a wait ends when the page is woken: ${reason}`, async () => {
     await using server = await serving((asked) => (asked.number === 1 ? { lost: true } : stream(blocks(LOG))));
     const alarm = new Alarm();
