@@ -17,9 +17,8 @@ PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no
 INSTALL := $(PIP_INSTALL) --require-hashes --no-compile
 
 CODE := $(wildcard src tests tools benchmarks examples hatch_build.py)
-# Directories are in the lists because a removed file shows only in the time of its directory.
+# Directories are in the list because a removed file shows only in the time of its directory.
 SOURCES := $(shell find src \( -name __pycache__ -o -path src/headwater/pages \) -prune -o -print)
-WEB := $(shell find web \( -name node_modules -o -name test \) -prune -o -print)
 PAGES := src/headwater/pages/index.html
 
 # Any of these may be set on the command line: make pytest ARGS='tests/wire -x', make serve ARGS='--port 9000'.
@@ -132,10 +131,12 @@ $(VENV)/.runtime: locks/runtime.txt $(VENV)/.build
 	@$(INSTALL) -r locks/runtime.txt
 	@touch $@
 
-$(PAGES): $(WEB) tools/pages.py $(VENV)/.build
-	@echo 'Building the pages'
+# Always asked, for it looks at contents and not at times: what somebody built by hand is not what it would build.
+$(PAGES): FORCE $(VENV)/.build
 	@$(BIN)/python tools/pages.py
-	@touch $@
+
+.PHONY: FORCE
+FORCE:
 
 $(VENV)/.package: pyproject.toml hatch_build.py src/headwater/__init__.py $(VENV)/.runtime
 	@$(PIP_INSTALL) --no-deps --no-index --editable .

@@ -53,6 +53,7 @@ class Project:
             sources = self._sources()
             if self._stamped() == [sources, digest(self.pages)]:
                 return False
+            print("Building the pages", flush=True)
             self.stamp.unlink(missing_ok=True)
             self.install()
             # What an earlier build left must not pass for the work of this one.
@@ -61,7 +62,6 @@ class Project:
             npm(self.web, "run", "build", "--workspace", "app")
             if not index.is_file():
                 raise BuildError("The build of the pages left no index.html.")
-            node(self.web, "precompress.ts", str(self.pages))
             self.stamp.write_text(f"{sources}\n{digest(self.pages)}\n")
             return True
 
@@ -121,20 +121,12 @@ def _files(directory: Path) -> Iterable[Path]:
 
 def npm(directory: Path, *arguments: str) -> None:
     """Runs npm in the directory. Raises `BuildError` with the end of what it said."""
-    _run(directory, f"npm {' '.join(arguments)}", NPM, *arguments)
-
-
-def node(directory: Path, script: str, *arguments: str) -> None:
-    """Runs a script of the directory. Raises `BuildError` with the end of what it said."""
-    _run(directory, f"node {script}", script, *arguments)
-
-
-def _run(directory: Path, name: str, *arguments: str | Path) -> None:
+    name = f"npm {' '.join(arguments)}"
     # The programs that npm starts look for `node` in PATH.
     environment = {**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     try:
         done = subprocess.run(
-            [NODE, *arguments],
+            [NODE, NPM, *arguments],
             cwd=directory,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -154,12 +146,10 @@ def _run(directory: Path, name: str, *arguments: str | Path) -> None:
 
 def main() -> int:
     try:
-        built = Project(Path(__file__).resolve().parent.parent).build()
+        Project(Path(__file__).resolve().parent.parent).build()
     except BuildError as error:
         print(f"The pages were not built. {error}", file=sys.stderr)
         return 1
-    if built:
-        print("Built the pages")
     return 0
 
 

@@ -36,6 +36,10 @@ class Watch:
         """What was not expected, in order."""
         return [fault for fault in self._faults if not any(each.search(fault) for each in self._expected)]
 
+    def forget(self) -> None:
+        """Begins anew; for the test of the watch itself."""
+        self._faults.clear()
+
     def watch(self, context: BrowserContext) -> None:
         context.add_init_script(REPORT_VIOLATIONS)
         context.on("console", self._on_console)

@@ -37,8 +37,9 @@ def project(tmp_path: Path) -> Project:
     """A tree like ours whose page needs no package from a registry."""
     app = tmp_path / "web" / "app"
     app.mkdir(parents=True)
+    scripts = {"build": "node build.js && node ../precompress.ts ../../src/headwater/pages"}
     (app / "package.json").write_text(
-        json.dumps({"name": "app", "version": "0.1.0", "type": "module", "scripts": {"build": "node build.js"}})
+        json.dumps({"name": "app", "version": "0.1.0", "type": "module", "scripts": scripts})
     )
     (app / "build.js").write_text(BUILD)
     (app / "text").write_text("one")

@@ -57,7 +57,7 @@ def test_a_build_that_fails_says_what_npm_said_and_is_tried_again(project: Proje
 
 def test_a_build_that_makes_nothing_fails(project: Project) -> None:
     assert project.build()
-    (project.web / "app" / "build.js").write_text("")
+    (project.web / "app" / "build.js").write_text("// nothing")
     with pytest.raises(BuildError, match=r"no index\.html"):
         project.build()
 
