@@ -42,7 +42,11 @@ const conversation = createRoute({
 });
 
 export const makeRouter = () =>
-  createRouter({ routeTree: root.addChildren([home, conversation]), defaultPreload: false, defaultErrorComponent: Broken });
+  createRouter({
+    routeTree: root.addChildren([home, conversation]),
+    defaultPreload: false,
+    defaultErrorComponent: Broken,
+  });
 
 declare module "@tanstack/react-router" {
   interface Register {

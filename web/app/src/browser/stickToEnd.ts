@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useRef, useState, type RefObject } from "react";
 
-// Closer to the end than this, a reader is taken to want what arrives.
+// A reader who scrolls down to closer than this is taken to want what arrives.
 const NEAR_PX = 48;
 
 interface Stick {
@@ -31,8 +31,11 @@ export function useStickToEnd(): Stick {
     let last = box.scrollTop;
     const scrolled = (): void => {
       const rest = box.scrollHeight - box.clientHeight - box.scrollTop;
-      // Only a movement upwards is the reader's: growth alone leaves the position where it was.
-      const next = rest <= NEAR_PX || (held.current && box.scrollTop >= last);
+      // Only a movement upwards is the reader's: growth leaves the position where it was, and where the content
+      // shrinks, its end comes into view. However little he scrolls up, he is not pulled back.
+      const up = box.scrollTop < last && rest > 1;
+      const near = rest <= 1 || (box.scrollTop > last && rest <= NEAR_PX);
+      const next = !up && (held.current || near);
       last = box.scrollTop;
       if (next !== held.current) {
         held.current = next;

@@ -1,9 +1,9 @@
 import { CopyButton } from "../shell/CopyButton.tsx";
 import { Icon } from "../shell/Icon.tsx";
-import { FiguresLine } from "./FiguresLine.tsx";
+import { FiguresLine, timeWords } from "./FiguresLine.tsx";
 import type { LiveRun, RunView } from "./liveRun.ts";
 import { ReasoningPanel } from "./ReasoningPanel.tsx";
-import { isEnd, type RunStatus } from "./status.ts";
+import { type Failure, isEnd, type RunStatus } from "./status.ts";
 import { StatusBadge } from "./StatusBadge.tsx";
 import { TextView } from "./TextView.tsx";
 import { ToolCalls } from "./ToolCalls.tsx";
@@ -13,6 +13,11 @@ import { view as viewPreference } from "./view.ts";
 
 const CONNECTING: RunStatus = { kind: "connecting" };
 
+function failureWords({ message, retry_after_ms: wait }: Failure): string {
+  const sentence = /[.!?…]$/.test(message) ? message : `${message}.`;
+  return wait ? `${sentence} The provider asks to wait ${timeWords(wait)}.` : sentence;
+}
+
 /** What is said beneath an answer that did not come to its end. */
 function explain(status: RunStatus, hasText: boolean): string | null {
   switch (status.kind) {
@@ -21,9 +26,9 @@ function explain(status: RunStatus, hasText: boolean): string | null {
       return `${why} ${hasText ? "What came is kept." : "Nothing had come yet."}`;
     }
     case "partial":
-      return `${status.failure.message} What came before is kept.`;
+      return `${failureWords(status.failure)} What came before is kept.`;
     case "failed":
-      return status.failure.message;
+      return failureWords(status.failure);
     case "reconnecting":
       return navigator.onLine
         ? "The connection to the server is lost. The answer goes on there, and here as soon as it is back."
@@ -75,7 +80,7 @@ export function Answer({ view, asking, live, note }: AnswerProps) {
   const hasText = snapshot !== undefined && snapshot.text !== "";
   const hasOutput = hasText || (snapshot !== undefined && snapshot.reasoning + snapshot.refusal !== "");
   const explanation = note ?? error ?? explain(status, hasText);
-  const failed = status.kind === "failed" || status.kind === "partial" || status.kind === "stopped";
+  const retryable = status.kind === "stopped" || ("failure" in status && status.failure.retryable);
   return (
     <article
       className="turn assistant"
@@ -114,7 +119,7 @@ export function Answer({ view, asking, live, note }: AnswerProps) {
         <StatusBadge status={status} />
         {view?.figures != null && <FiguresLine figures={view.figures} ended={ended} />}
         <span className="actions">
-          {ended && <Actions text={snapshot?.text ?? ""} retry={retry} retryable={failed} />}
+          {ended && <Actions text={snapshot?.text ?? ""} retry={retry} retryable={retryable} />}
         </span>
       </footer>
     </article>

@@ -33,7 +33,7 @@ function useListRefresh(ended: boolean, id: string | null): void {
 function useKeys(stop: (() => void) | null): void {
   useEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
-      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
       const target = event.target as HTMLElement;
       const writing = target.matches("input, textarea, select, [contenteditable]");
       if (event.key === "Escape" && stop !== null && document.querySelector("dialog[open]") === null) stop();

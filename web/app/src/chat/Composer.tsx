@@ -4,6 +4,8 @@ import { ModelSelect, useModel } from "./ModelSelect.tsx";
 import type { Asking } from "./useAsk.ts";
 import type { Stopping } from "./useStop.ts";
 
+// Where the browser does not fit the box to its text (`field-sizing`), its lines do.
+const ROWS_MAX = 12;
 // A keyboard on the screen would cover what was just opened.
 const hasKeyboard = (): boolean => matchMedia("(hover: hover) and (pointer: fine)").matches;
 
@@ -58,7 +60,7 @@ export function Composer({ busy, ask, stopping }: ComposerProps) {
         data-testid="composer"
         aria-label="Message"
         placeholder="Ask something"
-        rows={1}
+        rows={Math.min(ROWS_MAX, text.split("\n").length)}
         maxLength={1_000_000}
         value={text}
         onChange={(event) => setText(event.target.value)}

@@ -6,6 +6,8 @@ export interface Failure {
   readonly code: string;
   readonly message: string;
   readonly retryable: boolean;
+  /** How long the provider asks to wait before the next try. */
+  readonly retry_after_ms?: number | null;
 }
 
 export type RunStatus =
