@@ -21,7 +21,9 @@ from headwater.api.answer import Asgi
 from headwater.api.connection import ConnectionLimits, HttpConnection
 from headwater.api.sockets import BACKLOG, raise_file_limit
 
-KEEP_ALIVE_S = 15
+#: Longer than nginx (60 s) and Caddy (120 s) keep an idle connection to us: it is they who close it, so that no
+#: request of theirs meets a connection that is just closing.
+KEEP_ALIVE_S = 125
 #: How long stopping may take after connections were cut and tasks cancelled.
 _LAST_S = 1.0
 _LOOK_S = 0.01
