@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from headwater.api.answer import GUARD_HEADERS, Asgi, Headers, Receive, Scope, Send, no_content
-from headwater.api.problem import problem, problem_of
+from headwater.api.faces import refuse_for
 from headwater.errors import (
     BadRequestError,
-    ErrorCode,
     ForbiddenError,
     MediaTypeError,
     RefusedError,
@@ -29,9 +28,25 @@ TARGET_BYTES_MAX = 8 * 1024
 
 #: What is here is somebody's. The rest are the pages, and what operators and tools read.
 _RESOURCE_PATHS = ("/api/", "/v1/")
+_SDK_HEADERS = (
+    b"arch",
+    b"helper-method",
+    b"lang",
+    b"os",
+    b"package-version",
+    b"poll-helper",
+    b"retry-count",
+    b"runtime",
+    b"runtime-version",
+    b"timeout",
+)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _ALLOWED_METHODS = b"GET, HEAD, POST, DELETE"
-_ALLOWED_HEADERS = b"accept, content-type, idempotency-key, last-event-id"
+#: The last ones are what OpenAI's SDK sends from a browser.
+_ALLOWED_HEADERS = (
+    b"accept, authorization, content-type, headwater-on-disconnect, idempotency-key, last-event-id, "
+    + b", ".join(b"x-stainless-" + name for name in _SDK_HEADERS)
+)
 _EXPOSED_HEADERS = b"headwater-protocol, idempotency-replayed, location, retry-after, x-run-id"
 _PREFLIGHT_AGE_S = b"600"
 
@@ -58,11 +73,9 @@ class Guard:
             return
         try:
             origin = self.check(scope)
-        except _HeadTooLarge as refusal:
-            await problem(ErrorCode.TOO_LARGE, refusal.message, status=431, headers=_CLOSE)(scope, receive, send)
-            return
         except RefusedError as refusal:
-            await problem_of(refusal, headers=_CLOSE)(scope, receive, send)
+            status = 431 if isinstance(refusal, _HeadTooLarge) else None
+            await refuse_for(scope["path"])(refusal, headers=_CLOSE, status=status)(scope, receive, send)
             return
         scope[GUARD_HEADERS] = _cors(origin, bool(self._origins))
         if scope["method"] == "OPTIONS" and origin is not None:

@@ -11,7 +11,7 @@ import re
 from headwater.api import parameters
 from headwater.api.answer import GUARD_HEADERS, SAFETY_HEADERS, Asgi, Headers, Receive, Scope, Send
 from headwater.api.bounds import CANCEL_AFTER_S, check_bounds
-from headwater.api.openai_error import ModelNotFoundError, openai_error
+from headwater.api.openai_error import ModelNotFoundError
 from headwater.api.openai_request import ChatCompletionRequest, run_request
 from headwater.api.route import Call, Operation, Reply, Resource
 from headwater.api.runs import check_model, idempotency_key
@@ -91,5 +91,4 @@ CHAT_COMPLETIONS = Resource(
         ),
         takes=ChatCompletionRequest,
     ),
-    refuse=openai_error,
 )

@@ -18,8 +18,8 @@ class ModelNotFoundError(NotFoundError):
     """No model of that name can be called."""
 
 
-def openai_error(error: HeadwaterError, *, headers: Headers = ()) -> Answer:
-    """The answer for an error that one of the rooms below raised."""
+def openai_error(error: HeadwaterError, *, headers: Headers = (), status: int | None = None) -> Answer:
+    """The answer for an error that one of the rooms below raised. `status` as in `problem`."""
     told = refused(error)
     message = told.message
     if len(message) > DETAIL_CHARS_MAX:
@@ -32,6 +32,7 @@ def openai_error(error: HeadwaterError, *, headers: Headers = ()) -> Answer:
         name=MODEL_NOT_FOUND if isinstance(error, ModelNotFoundError) else None,
         retryable=CODES[told.code].retryable,
         retry_after_s=after_s,
+        status=status,
     )
     return Answer(no.status, no.body, [*no.headers, *headers])
 

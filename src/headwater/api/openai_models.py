@@ -8,7 +8,6 @@ import msgspec
 
 from headwater.api.answer import Asgi, json_answer
 from headwater.api.openai_chat import model_not_found
-from headwater.api.openai_error import openai_error
 from headwater.api.route import Call, Operation, Reply, Resource
 from headwater.providers.contract import ModelInfo
 
@@ -46,11 +45,9 @@ async def show_model(call: Call) -> Asgi:
 OPENAI_MODELS = Resource(
     "/v1/models",
     Operation("GET", list_models, "List models, as OpenAI's API does", (Reply(200, "All of them", OpenAIModelList),)),
-    refuse=openai_error,
 )
 OPENAI_MODEL = Resource(
     "/v1/models/{model}",
     Operation("GET", show_model, "Show a model, as OpenAI's API does", (Reply(200, "The model", OpenAIModel),)),
-    refuse=openai_error,
     with_slashes=("model",),
 )

@@ -102,11 +102,13 @@ def problem(
     return Answer(status, _encoder.encode(members), all_headers)
 
 
-def problem_of(error: HeadwaterError, *, headers: Headers = ()) -> Answer:
-    """The answer for an error that one of the rooms below raised."""
+def problem_of(error: HeadwaterError, *, headers: Headers = (), status: int | None = None) -> Answer:
+    """The answer for an error that one of the rooms below raised. `status` as in `problem`."""
     refusal = refused(error)
     extra: dict[str, Any] = dict(refusal.extra)
-    return problem(refusal.code, refusal.message, retry_after_s=refusal.retry_after_s, headers=headers, **extra)
+    return problem(
+        refusal.code, refusal.message, status=status, retry_after_s=refusal.retry_after_s, headers=headers, **extra
+    )
 
 
 def refused(error: HeadwaterError) -> RefusedError:

@@ -7,16 +7,16 @@ else before the handler runs, and the OpenAPI document is made from the same row
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
 import structlog
 from starlette.routing import Route
 
-from headwater.api.answer import Answer, Asgi, Headers, Receive, Scope, Send
+from headwater.api.answer import Asgi, Receive, Scope, Send
 from headwater.api.body import Disconnected, decode_body, read_body
-from headwater.api.problem import problem_of
+from headwater.api.faces import refuse_for
 from headwater.api.services import Services
 from headwater.domain.run import LOCAL_OWNER, Owner
 from headwater.errors import (
@@ -83,12 +83,6 @@ class Call:
 Handler = Callable[[Call], Awaitable[Asgi]]
 
 
-class Refuse(Protocol):
-    """Makes the answer for an error: `problem_of`, or the shape of another API."""
-
-    def __call__(self, error: HeadwaterError, *, headers: Headers = ()) -> Answer: ...
-
-
 class Operation(NamedTuple):
     """What one method does with a resource. `takes` is the body's struct for methods that have one."""
 
@@ -106,13 +100,11 @@ class Operation(NamedTuple):
 class Resource:
     """An ASGI application for one path: finds the operation, checks what is asked, turns errors into problems."""
 
-    def __init__(
-        self, path: str, *operations: Operation, refuse: Refuse = problem_of, with_slashes: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, path: str, *operations: Operation, with_slashes: Sequence[str] = ()) -> None:
         """`with_slashes` are the path's parameters that may hold slashes."""
         self.path = path
         self._with_slashes = with_slashes
-        self._refusal = refuse
+        self._refusal = refuse_for(path)
         self.operations = {operation.method: operation for operation in operations}
         self._parameters = {each.method: {p.name: p for p in each.query} for each in operations}
         self._decoders = {each.method: msgspec.json.Decoder(each.takes or Empty) for each in operations}

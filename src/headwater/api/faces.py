@@ -1,0 +1,24 @@
+"""Which API a path belongs to, and in whose shape it therefore says no.
+
+`/api/v1` is Headwater's own; `/v1` is what other APIs' clients call, who read no problem+json.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from headwater.api.answer import Answer, Headers
+from headwater.api.openai_error import openai_error
+from headwater.api.problem import problem_of
+from headwater.errors import HeadwaterError
+
+
+class Refuse(Protocol):
+    """Makes the answer for an error. `status` is for where HTTP has a finer one than the table (431)."""
+
+    def __call__(self, error: HeadwaterError, *, headers: Headers = (), status: int | None = None) -> Answer: ...
+
+
+def refuse_for(path: str) -> Refuse:
+    """The shape of a refusal below this path."""
+    return openai_error if path.startswith("/v1/") else problem_of
