@@ -17,5 +17,8 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
   },
-  server: { proxy: { "/api": server } },
+  server: {
+    // The server answers pages of its own origin only, which in development this one stands for.
+    proxy: { "/api": { target: server, changeOrigin: true, headers: { Origin: new URL(server).origin } } },
+  },
 });
