@@ -36,7 +36,6 @@ _REPEAT_PENALTY: Final = 1.1
 #: llama.cpp's DRY sampler, at the strength that its author advises and over the whole context: against paragraphs
 #: said again.
 _DRY_MULTIPLIER: Final = 0.8
-_DRY_WHOLE_CONTEXT: Final = -1
 #: prctl(2), linux/prctl.h
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -127,7 +126,8 @@ def _serve(launch: Launch) -> Any:
     params.sampling.top_p = _TOP_P
     params.sampling.penalty_repeat = _REPEAT_PENALTY
     params.sampling.dry_multiplier = _DRY_MULTIPLIER
-    params.sampling.dry_penalty_last_n = _DRY_WHOLE_CONTEXT
+    # Its own word for that, -1, does nothing in this build.
+    params.sampling.dry_penalty_last_n = launch.context_tokens
     params.use_jinja = True
     params.offline = True
     params.ui = False
