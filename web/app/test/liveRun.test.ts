@@ -105,9 +105,11 @@ test("while the past is read again, the text never goes back", async () => {
 test("a very long past is not read again", async () => {
   const known = { ...resource("running", WORDS), tail: 6000 };
   const { asked, client } = server(known, [error]);
-  const last = (await views(new LiveRun(client, "run_1"))).at(-1);
+  const seen = await views(new LiveRun(client, "run_1"));
+  const last = seen.at(-1);
   assert.equal(last?.snapshot.text, WORDS.join(""));
   assert.equal(last?.figures?.firstTokenMs, null);
+  for (const { snapshot, status } of seen) assert.ok(snapshot.text === "" || status.kind !== "connecting");
   assert.equal(asked[1], `/api/v1/runs/run_1/events?after=${WORDS.length + 1}`);
 });
 

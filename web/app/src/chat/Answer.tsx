@@ -68,6 +68,13 @@ interface AnswerProps {
   readonly note: string | null;
 }
 
+/** What the button does: asks again, reads a run again that may be well, or makes a new run with the same input. */
+function retryOf(view: RunView | null, asking: Asking, live: LiveRun | null): (() => void) | null {
+  if (view === null) return asking.again;
+  if (view.trouble !== null) return () => location.reload();
+  return live === null ? null : () => asking.retry(live.id);
+}
+
 /** An answer that is awaited, arrives, or has ended. Without a view it is still being asked for. */
 export function Answer({ view, asking, live, note }: AnswerProps) {
   const [shown] = usePreference(viewPreference);
@@ -76,7 +83,7 @@ export function Answer({ view, asking, live, note }: AnswerProps) {
   const status = error !== null ? ({ kind: "failed", failure } as const) : (view?.status ?? CONNECTING);
   const snapshot = view?.snapshot;
   const ended = isEnd(status.kind);
-  const retry = view === null ? asking.again : live === null ? null : (): void => asking.retry(live.id);
+  const retry = retryOf(view, asking, live);
   const hasText = snapshot !== undefined && snapshot.text !== "";
   const hasOutput = hasText || (snapshot !== undefined && snapshot.reasoning + snapshot.refusal !== "");
   const explanation = note ?? error ?? explain(status, hasText);
@@ -85,7 +92,7 @@ export function Answer({ view, asking, live, note }: AnswerProps) {
     <article
       className="turn assistant"
       aria-label="Answer"
-      aria-busy={!ended}
+      data-live={!ended}
       data-testid="answer"
       data-run={live?.id}
       data-cursor={snapshot?.seq ?? 0}
@@ -97,6 +104,7 @@ export function Answer({ view, asking, live, note }: AnswerProps) {
       <div
         data-testid="answer-text"
         data-view={shown}
+        aria-busy={!ended}
         data-waiting={!ended && !hasOutput}
         className="answer-text"
         hidden={ended && !hasText}

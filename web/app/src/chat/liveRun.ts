@@ -128,6 +128,8 @@ export class LiveRun {
       this.#snapshot = run.snapshot;
       this.#meter.skip(run.snapshot.text + run.snapshot.reasoning);
     }
+    // What has put something out is past its queue and its connecting, whose records may not be read.
+    if (run.snapshot.text + run.snapshot.reasoning !== "") this.#phase = { state: "streaming" };
     if (run.state === "queued") this.#phase = { state: "queued", position: null };
     this.#gate.request();
     const onStatus = (status: Parameters<typeof linkOf>[0]): void => {

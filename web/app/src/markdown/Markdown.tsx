@@ -9,7 +9,7 @@ import { Picture } from "./Picture.tsx";
 
 const PLUGINS = [remarkGfm];
 // What is half written is completed for the eye; links and pictures wait until they are whole.
-const COMPLETION = { htmlTags: false, linkMode: "text-only", images: false, katex: false } as const;
+const COMPLETION = { htmlTags: false, linkMode: "text-only", katex: false } as const;
 
 function Link({ href, children }: ComponentProps<"a">) {
   const address = linkAddress(href);

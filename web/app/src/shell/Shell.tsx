@@ -1,71 +1,93 @@
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { useEffect, useRef } from "react";
-import { Icon } from "./Icon.tsx";
+import { useEffect, useRef, useState } from "react";
+import { useWide } from "../browser/wide.ts";
 import { Conversations } from "./Conversations.tsx";
+import { Icon } from "./Icon.tsx";
 
-function Side({ titled }: { titled: boolean }) {
+function NewChat() {
   return (
-    <>
-      <div className="side-head">
-        {titled && (
-          <Link to="/" className="brand">
-            Headwater
-          </Link>
-        )}
-        <Link to="/" className="button" data-testid="new-chat">
-          <Icon name="plus" />
-          New chat
-        </Link>
-      </div>
-      <Conversations />
-    </>
+    <Link to="/" className="button" data-testid="new-chat">
+      <Icon name="plus" />
+      New chat
+    </Link>
   );
 }
 
-/** What every page stands in: the conversations beside it, or behind a button where there is no room. */
-export function Shell() {
-  const drawer = useRef<HTMLDialogElement>(null);
+function Side() {
+  return (
+    <nav className="side" aria-label="Conversations">
+      <div className="side-head">
+        <Link to="/" className="brand">
+          Headwater
+        </Link>
+        <NewChat />
+      </div>
+      <Conversations />
+    </nav>
+  );
+}
+
+/** The conversations where there is no room for them beside the page. */
+function Drawer({ close }: { close: () => void }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), []);
+  return (
+    <dialog
+      ref={dialog}
+      className="drawer"
+      aria-label="Conversations"
+      onClose={close}
+      onClick={(event) => event.target === dialog.current && close()}
+    >
+      <nav className="drawer-body" aria-label="Conversations">
+        <div className="side-head">
+          <button type="button" className="quiet" aria-label="Close" onClick={close}>
+            <Icon name="close" />
+          </button>
+          <NewChat />
+        </div>
+        <Conversations />
+      </nav>
+    </dialog>
+  );
+}
+
+function Top() {
+  const [open, setOpen] = useState(false);
   const path = useRouterState({ select: (state) => state.location.pathname });
-  useEffect(() => drawer.current?.close(), [path]);
+  useEffect(() => setOpen(false), [path]);
+  return (
+    <header className="top">
+      <button
+        type="button"
+        className="quiet"
+        aria-label="Conversations"
+        aria-haspopup="dialog"
+        data-testid="menu"
+        onClick={() => setOpen(true)}
+      >
+        <Icon name="menu" />
+      </button>
+      <Link to="/" className="brand">
+        Headwater
+      </Link>
+      <Link to="/" className="quiet" aria-label="New chat">
+        <Icon name="plus" />
+      </Link>
+      {open && <Drawer close={() => setOpen(false)} />}
+    </header>
+  );
+}
+
+/** What every page stands in. */
+export function Shell() {
   return (
     <div className="shell">
       <a className="skip" href="#composer">
         Skip to the composer
       </a>
-      <nav className="side" aria-label="Conversations">
-        <Side titled />
-      </nav>
-      <header className="top">
-        <button
-          type="button"
-          className="quiet"
-          aria-label="Conversations"
-          data-testid="menu"
-          onClick={() => drawer.current?.showModal()}
-        >
-          <Icon name="menu" />
-        </button>
-        <Link to="/" className="brand">
-          Headwater
-        </Link>
-        <Link to="/" className="quiet" aria-label="New chat">
-          <Icon name="plus" />
-        </Link>
-      </header>
+      {useWide() ? <Side /> : <Top />}
       <Outlet />
-      <dialog
-        ref={drawer}
-        className="drawer"
-        aria-label="Conversations"
-        onClick={(event) => event.target === drawer.current && drawer.current.close()}
-      >
-        <div className="drawer-body">
-          <button type="button" className="quiet close" aria-label="Close" onClick={() => drawer.current?.close()}>
-            <Icon name="close" />
-          </button>
-          <Side titled={false} />
-        </div>
-      </dialog>
     </div>
   );
 }
