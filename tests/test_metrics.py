@@ -65,6 +65,8 @@ def test_a_run_s_end_is_counted(metrics: Metrics) -> None:
         (["page"], "blocking"),
         (["sse"], "streaming"),
         (["ndjson"], "streaming"),
+        (["openai_chat"], "streaming"),
+        (["openai_completion"], "blocking"),
         (["page", "sse"], "streaming"),
         (["sse", "page"], "streaming"),
     ],

@@ -15,7 +15,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120
 _COMMIT_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
 _RATES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 #: Transports whose readers see tokens as they come; the others wait for a page.
-_STREAMING = frozenset({"sse", "ndjson"})
+_STREAMING = frozenset({"sse", "ndjson", "openai_chat"})
 
 
 class Metrics(SilentObserver):

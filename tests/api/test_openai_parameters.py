@@ -35,6 +35,11 @@ def test_what_asks_for_nothing_is_let_pass(name: str) -> None:
         check_refused(body(**{name: value}))
 
 
+def test_true_is_not_one() -> None:
+    with pytest.raises(UnsupportedError):
+        check_refused(body(n=True))
+
+
 @pytest.mark.parametrize("name", [name for name, row in PARAMETERS.items() if row.use is Use.IGNORED])
 def test_what_is_ignored_changes_nothing(name: str) -> None:
     values: list[Any] = ["x", 1, {"a": []}]

@@ -84,5 +84,5 @@ def check_refused(body: msgspec.Struct) -> None:
     for name, row in PARAMETERS.items():
         if row.use is Use.REFUSED:
             value = getattr(body, name)
-            if value is not None and value not in row.harmless:
+            if value is not None and not any(type(value) is type(same) and value == same for same in row.harmless):
                 raise UnsupportedError(f"`{name}` is not supported: {row.about}.", pointer=f"/{name}")
