@@ -11,7 +11,10 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
     return () => clearTimeout(timer);
   }, [outcome]);
   const copy = (): void => {
-    navigator.clipboard.writeText(text).then(
+    // Without TLS, and not on this machine itself, a page has no clipboard.
+    const { clipboard } = navigator as Partial<Navigator>;
+    if (clipboard === undefined) return setOutcome("refused");
+    clipboard.writeText(text).then(
       () => setOutcome("copied"),
       () => setOutcome("refused"),
     );
