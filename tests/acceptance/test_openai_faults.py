@@ -227,12 +227,12 @@ async def call_raw(stage: Stage) -> Raw:
 
 async def test_a_timeout_of_the_sdk_stops_the_run(data_dir: Path) -> None:
     async with openai_stage(data_dir, {"Never": [Status(), Stall()]}) as stage:
-        impatient = stage.client.with_options(timeout=0.5)
+        impatient = stage.client.with_options(timeout=2)
         with pytest.raises(openai.APITimeoutError):
             await impatient.chat.completions.create(
                 model=SCRIPTED, messages=user("Never"), extra_headers={"Headwater-On-Disconnect": "cancel"}
             )
-        await stage.upstream.requests[0].closed.wait()
+        await (await stage.upstream.request(1)).closed.wait()
 
 
 LEAVING: dict[str, list[Step]] = {"Long": [Send(chat_chunk("Hel")), Stall()]}

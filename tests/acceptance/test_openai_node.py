@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.openai_stage import Stage, openai_stage, user
-from tests.acceptance.scene import SCRIPTED
+from tests.acceptance.scene import SCRIPTED, received_for
 from tests.acceptance.test_openai_python import CALLING, CALLS, TOOLS
 from tests.kit.script import EndCleanly, Send, Stall, Status, Step, chat_chunk, chat_stream, error_answer
 from tests.kit.upstream import Received
@@ -131,7 +131,7 @@ async def test_errors_have_their_own_classes(data_dir: Path) -> None:
         (task("whole", "cut"), "InternalServerError", "truncated"),
         (task("stream", "cut"), "APIError", "truncated"),
     ]
-    leaving = {"headers": {"Headwater-On-Disconnect": "cancel"}, "timeout": 500}
+    leaving = {"headers": {"Headwater-On-Disconnect": "cancel"}, "timeout": 2000}
     async with openai_stage(data_dir, scripts) as stage:
         *outcomes, late = await node(stage, *(each for each, _, _ in refused), task("whole", "never", options=leaving))
         for outcome, (asked, name, code) in zip(outcomes, refused, strict=True):
@@ -140,7 +140,7 @@ async def test_errors_have_their_own_classes(data_dir: Path) -> None:
         assert text_of(cut["chunks"]) == "Hel"
         assert all(chunk["choices"][0]["finish_reason"] is None for chunk in cut["chunks"])
         assert late["error"]["class"] == "APIConnectionTimeoutError"
-        await stage.upstream.requests[-1].closed.wait()
+        await (await received_for(stage.upstream, "never")).closed.wait()
 
 
 async def test_the_sdk_repeats_what_may_be_repeated(data_dir: Path) -> None:
