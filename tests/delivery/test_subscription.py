@@ -18,11 +18,15 @@ class Script:
         self.closed = closed
         self.cold = cold or set()
         self.long: set[int] = set()
+        #: seqs of which the view makes no bytes
+        self.hidden: set[int] = set()
         self.loads: list[int] = []
         self.turns: list[Subscription] = []
         self.ends: list[Why] = []
 
     def data(self, seq: int) -> bytes:
+        if seq in self.hidden:
+            return b""
         return b"<%d>" % seq * (BLOCK_BYTES_MAX if seq in self.long else 1)
 
     def make(self, cursor: int) -> Block:
@@ -66,6 +70,24 @@ def test_the_past_then_the_present_then_the_end() -> None:
     assert sink.body == b"<2><3><4><5>"
     assert sink.finished
     assert source.ends == [Why.END]
+
+
+def test_what_a_view_does_not_show_is_no_progress() -> None:
+    """Else nobody would break the silence of a reader whose records all pass it by."""
+    source = Script(3)
+    source.hidden = {2, 3, 5}
+    reader, sink = subscribe(source)
+    reader.begin()
+    seen = reader.progress
+    source.tail = 5
+    reader.moved()
+    assert (sink.body, reader.cursor) == (b"<1><4>", 5)
+    assert reader.progress != seen
+    seen = reader.progress
+    source.hidden |= {6, 7}
+    source.tail = 7
+    reader.moved()
+    assert (reader.cursor, reader.progress) == (7, seen)
 
 
 def test_at_the_end_of_a_closed_log_there_is_nothing_but_the_end() -> None:

@@ -93,7 +93,7 @@ class Subscription:
     `opening` is written first, in place of the records up to its `last`: a snapshot.
     """
 
-    __slots__ = ("_offset", "_opening", "_sink", "_source", "_woken", "cursor", "state", "view", "write")
+    __slots__ = ("_offset", "_opening", "_sink", "_source", "_unshown", "_woken", "cursor", "state", "view", "write")
 
     def __init__(self, source: Source, view: View, cursor: int, sink: Sink, opening: Block | None = None) -> None:
         self._source = source
@@ -105,13 +105,15 @@ class Subscription:
         self.write = sink.write
         #: how much of a record that is longer than a block has been written
         self._offset = 0
+        #: how many records made no bytes in this view
+        self._unshown = 0
         #: the log has moved while the page was on its way from the disk
         self._woken = False
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Changes with everything that is written of the log."""
-        return self.cursor, self._offset
+        """Changes with everything that is written of the log, and not with what this view does not show."""
+        return self.cursor - self._unshown, self._offset
 
     def begin(self, *, full: bool = False) -> None:
         """Its first turn; with a sink that is full already it waits for that first."""
@@ -191,6 +193,8 @@ class Subscription:
                 return self.write(data)
         self._offset = 0
         self._opening = None
+        if not data:
+            self._unshown += block.last - self.cursor
         self.cursor = block.last
         return self.write(data)
 
