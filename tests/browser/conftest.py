@@ -18,7 +18,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_
 
 from headwater.client.blocking import Portal
 from tests.browser import chromium
+from tests.browser.model import ScriptedModel
 from tests.browser.server import Server
+from tests.browser.states import States
 from tests.browser.watch import Watch
 from tests.recordings import PROJECT_ROOT
 
@@ -75,9 +77,16 @@ def portal() -> Iterator[Portal]:
 
 
 @pytest.fixture
-def server_config() -> dict[str, Any]:
+def model(portal: Portal) -> Iterator[ScriptedModel]:
+    """What is behind the server's model `scripted`."""
+    with ScriptedModel(portal) as model:
+        yield model
+
+
+@pytest.fixture
+def server_config(model: ScriptedModel) -> dict[str, Any]:
     """The server's configuration by section; a module of tests that needs another has its own fixture of this name."""
-    return {}
+    return {"models": model.rows("scripted")}
 
 
 @pytest.fixture
@@ -95,7 +104,13 @@ def watch(server: Server) -> Iterator[Watch]:
 
 
 @pytest.fixture
-def new_context(new_context: NewContext, server: Server, watch: Watch) -> NewContext:
+def states() -> States:
+    """What the answers of all pages have looked like so far."""
+    return States()
+
+
+@pytest.fixture
+def new_context(new_context: NewContext, server: Server, watch: Watch, states: States) -> NewContext:
     """A browser profile of its own: another device. Takes Playwright's options."""
     # No worker of a page's own may answer in the server's place; dates and words are the same everywhere.
     common = {"service_workers": "block", "locale": "en-GB", "timezone_id": "UTC", "viewport": DESKTOP}
@@ -103,6 +118,7 @@ def new_context(new_context: NewContext, server: Server, watch: Watch) -> NewCon
     def make(**options: Any) -> BrowserContext:
         context = new_context(**{"base_url": server.url, **common, **options})
         watch.watch(context)
+        states.watch(context)
         return context
 
     return make

@@ -42,6 +42,11 @@ class Server:
         shown: dict[str, Any] = answer.json()
         return shown
 
+    def ended(self, run: str) -> None:
+        """Returns once the run has ended: the answer is its log, to the final record."""
+        accept = {"accept": "application/x-ndjson"}
+        assert self.http.get(f"/api/v1/runs/{run}/events", headers=accept).status_code == 200
+
     def runs(self) -> list[dict[str, Any]]:
         """Its runs, newest first, up to 200."""
         listed: list[dict[str, Any]] = self.http.get("/api/v1/runs", params={"limit": 200}).json()["runs"]
