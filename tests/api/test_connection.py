@@ -127,7 +127,8 @@ def test_a_large_head_is_refused(head: bytes, on_loop: OnLoop) -> None:
 
 async def test_a_head_without_end_costs_bounded_memory() -> None:
     app = Echo()
-    async with serving(app, ConnectionLimits(head_s=30)) as served, served.connection() as (reader, writer):
+    limits = ConnectionLimits(head_s=30, dropped_bytes_max=1 << 20)
+    async with serving(app, limits) as served, served.connection() as (reader, writer):
         sent = 0
         writer.write(b"GET / HTTP/1.1\r\nA: ")
         try:
@@ -246,6 +247,43 @@ def test_a_client_that_stays_after_its_refusal_is_cut(on_loop: OnLoop) -> None:
                 await asyncio.sleep(0.01)  # paces: until it is cut; the test's own limit is the only one
                 if not served.server.connections:
                     break
+
+    on_loop(scene())
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 4194304", b"Transfer-Encoding: chunked"])
+def test_a_refusal_reaches_a_client_that_sends_its_whole_body_first(length: bytes, on_loop: OnLoop) -> None:
+    """As httpx and the SDKs do: a reset for what nobody has read would overtake the answer."""
+
+    async def refuse(scope: Any, receive: Any, send: Any) -> None:
+        head = [(b"content-length", b"2"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 413, "headers": head})
+        await send({"type": "http.response.body", "body": b"no"})
+
+    async def scene() -> None:
+        body = b" " * (4 << 20) if b"-Length" in length else b"400000\r\n" + b" " * (4 << 20) + b"\r\n0\r\n\r\n"
+        async with serving(refuse, LIMITS._replace(linger_s=5.0)) as served:
+            answer = await served.say(b"POST / HTTP/1.1\r\nHost: x\r\n" + length + b"\r\n\r\n" + body)
+            assert answer.startswith(b"HTTP/1.1 413 ")
+            assert answer.endswith(b"\r\n\r\nno")
+
+    on_loop(scene())
+
+
+def test_a_client_that_never_ends_its_body_after_the_answer_is_cut(on_loop: OnLoop) -> None:
+    async def refuse(scope: Any, receive: Any, send: Any) -> None:
+        head = [(b"content-length", b"0"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 413, "headers": head})
+        await send({"type": "http.response.body"})
+
+    async def scene() -> None:
+        async with serving(refuse, LIMITS._replace(linger_s=60.0, dropped_bytes_max=1 << 20)) as served:
+            async with served.connection() as (_, writer):
+                writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+                with pytest.raises(ConnectionError):
+                    while True:
+                        writer.write(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+                        await writer.drain()
 
     on_loop(scene())
 

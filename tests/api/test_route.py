@@ -100,7 +100,6 @@ async def test_a_delete_may_not_bring_what_nobody_reads(api: RunningApi) -> None
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/api",
         "/api/v1",
         "/api/v1/runs/",

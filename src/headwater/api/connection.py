@@ -27,6 +27,7 @@ from headwater.delivery.response import PROTOCOL
 from headwater.errors import ErrorCode
 
 _NO_LINGER = struct.pack("ii", 1, 0)
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class ConnectionLimits(NamedTuple):
@@ -47,8 +48,9 @@ class ConnectionLimits(NamedTuple):
     write_low_bytes: int = 8 * 1024
     #: for how long the peer may take none of a complete answer's last bytes
     linger_s: float = 15.0
-    #: what is read and dropped after a refusal: a reset for unread bytes would take the refusal with it
-    dropped_bytes_max: int = 1024 * 1024
+    #: what is read and dropped after a refusal: a reset for unread bytes would take the refusal with it, and many
+    #: clients read nothing before they have sent all
+    dropped_bytes_max: int = 32 * 1024 * 1024
 
 
 class _Phase(Enum):
@@ -87,6 +89,8 @@ class HttpConnection(HttpToolsProtocol):
         #: the request that is being answered; uvicorn's `cycle` is the one that was parsed last
         self._answering: RequestResponseCycle | None = None
         self._refused = False
+        #: the answer is the last one, and the request's body is still on its way
+        self._lingers = False
         self._dropped_bytes = 0
         self._refusal: tuple[int, ErrorCode, str] | None = None
 
@@ -205,7 +209,11 @@ class HttpConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, _unchunked(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
+        if cycle.scope["http_version"] == "1.0":
+            app = _unchunked(cycle, app)
+        if cycle.scope["method"] not in _WITHOUT_BODY:
+            app = self._unclosed(cycle, app)
+        super()._start_asgi_task(cycle, app)
 
     # ── time limits ─────────────────────────────────────────────────────────────────────────────
 
@@ -242,7 +250,9 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.transport.is_closing():
+        if self._lingers:
+            self._drop_the_rest()
+        elif self.transport.is_closing():
             self._end_when_written()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -282,12 +292,30 @@ class HttpConnection(HttpToolsProtocol):
             (b"connection", b"close"),
         ]
         lines += [b"%b: %b\r\n" % header for header in headers]
+        self.transport.write(b"".join([*lines, b"\r\n", answer.body]))
+        self._drop_the_rest()
+
+    def _drop_the_rest(self) -> None:
+        """Ends our half, and takes what the client still sends: it is to read the answer (RFC 9112, 9.6)."""
         self._refused = True
         self._enter(_Phase.NOTHING)
-        self.transport.write(b"".join([*lines, b"\r\n", answer.body]))
         self.transport.write_eof()
         self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self.loop.call_later(self._limits.linger_s, self.abort)
+
+    def _unclosed(self, cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:
+        """Keeps the connection where an answer ends it before the body has come; uvicorn closes it on the spot."""
+
+        async def serve(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+            async def unclosed(message: ASGISendEvent) -> None:
+                is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
+                if is_last and not cycle.keep_alive and cycle is self.cycle and self._phase is _Phase.BODY:
+                    cycle.keep_alive = self._lingers = True
+                await send(message)
+
+            await app(scope, receive, unclosed)
+
+        return serve
 
 
 def _unchunked(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:
