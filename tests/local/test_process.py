@@ -135,15 +135,18 @@ async def test_one_that_can_not_be_started_is_a_failure(tmp_path: Path) -> None:
     assert logs[0]["fault"] == "it can not be started: No such file or directory"
 
 
-async def test_no_providers_key_is_given_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+@pytest.mark.parametrize(
+    "variable", ["OPENAI_API_KEY", "LANGCHAIN_API_KEY", "LANGSMITH_API_KEY", "HOME_ASSISTANT_TOKEN"]
+)
+async def test_no_key_is_given_on(variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(variable, "sk-secret")
     seen = tmp_path / "seen"
     program = f"import os; open({str(seen)!r}, 'w').write(chr(10).join(os.environ))\n" + SERVES % 1
     async with kept(program) as local:
         await local.address(None)
     names = seen.read_text().splitlines()
     assert "PATH" in names
-    assert "OPENAI_API_KEY" not in names
+    assert variable not in names
 
 
 async def test_its_key_is_not_shown() -> None:

@@ -44,8 +44,10 @@ _OUTPUT_BYTES_MAX: Final = 16 * 1024
 _TOLD_CHARS_MAX: Final = 2_000
 
 
-#: Beginnings of the names of variables that the child gets.
-_ENVIRONMENT: Final = ("PATH", "HOME", "TMPDIR", "LANG", "LC_", "LD_", "DYLD_", "PYTHON", "VIRTUAL_ENV")
+#: The variables that the child gets, and beginnings of names of more: none that a key of somebody's begins with
+#: (LANGCHAIN_API_KEY, LANGSMITH_API_KEY).
+_ENVIRONMENT: Final = frozenset({"PATH", "HOME", "TMPDIR", "LANG", "LANGUAGE", "VIRTUAL_ENV"})
+_ENVIRONMENT_PREFIXES: Final = ("LC_", "LD_", "DYLD_", "PYTHON")
 
 
 class Plan(NamedTuple):
@@ -67,7 +69,9 @@ class Address(NamedTuple):
 
 def _without_keys(environ: Mapping[str, str]) -> dict[str, str]:
     """What Python and the loader need, and no provider's key: native code has no business with those."""
-    return {name: value for name, value in environ.items() if name.startswith(_ENVIRONMENT)}
+    return {
+        name: value for name, value in environ.items() if name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
+    }
 
 
 def rest_s(failures: int) -> float:
