@@ -22,7 +22,7 @@ from headwater.domain.run import Run, RunMetrics, RunState, is_ended
 from headwater.domain.snapshot import Snapshot
 from headwater.settings import Settings, load_settings
 from headwater.storage.commits import Group, Medium
-from headwater.storage.contract import Begun, Commit, EventLog, IdempotencyKey, LogState, RunStore, Storage
+from headwater.storage.contract import Begun, Commit, EventLog, Haste, IdempotencyKey, LogState, RunStore, Storage
 from headwater.storage.sqlite import SqliteStorage
 from headwater.storage.sqlite_medium import SqliteMedium
 from headwater.telemetry import Observer
@@ -123,9 +123,15 @@ class WatchedLog:
         return state
 
     def append(
-        self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False, urgent: bool = False
+        self,
+        run: str,
+        after: int,
+        payloads: Sequence[bytes],
+        epoch: int,
+        final: bool = False,
+        haste: Haste = Haste.SOON,
     ) -> Commit:
-        commit = self._log.append(run, after, payloads, epoch, final, urgent)
+        commit = self._log.append(run, after, payloads, epoch, final, haste)
         self._failpoint.history.note(Appended(run, epoch, after + 1, len(payloads), self._writer))
         return commit
 

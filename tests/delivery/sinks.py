@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from headwater.storage.contract import Commit, LogState, Page
+from headwater.storage.contract import Commit, Haste, LogState, Page
 from headwater.storage.memory import MemoryStorage
 
 
@@ -75,7 +75,13 @@ class ColdLog:
         return await self.warm_log.claim(run, epoch)
 
     def append(
-        self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False, urgent: bool = False
+        self,
+        run: str,
+        after: int,
+        payloads: Sequence[bytes],
+        epoch: int,
+        final: bool = False,
+        haste: Haste = Haste.SOON,
     ) -> Commit:
         return self.warm_log.append(run, after, payloads, epoch, final)
 

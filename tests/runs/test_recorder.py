@@ -15,7 +15,7 @@ from headwater.domain.message import Usage
 from headwater.domain.snapshot import fold
 from headwater.errors import ErrorCode, Fenced, LogClosed, LogCorrupt, ProviderError, SeqConflict
 from headwater.runs.recorder import BEHIND_BYTES_MAX, LOG_BYTES_MAX, TEXT_CHARS_MAX, Recorder, shape
-from headwater.storage.contract import Commit, LogState
+from headwater.storage.contract import Commit, Haste, LogState
 from headwater.storage.memory import MemoryStorage
 from headwater.storage.memory_medium import StoredLog
 from tests.runs.scene import pause, virtual
@@ -107,7 +107,13 @@ class NullLog:
         self.receipt.resolve()
 
     def append(
-        self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False, urgent: bool = False
+        self,
+        run: str,
+        after: int,
+        payloads: Sequence[bytes],
+        epoch: int,
+        final: bool = False,
+        haste: Haste = Haste.SOON,
     ) -> Commit:
         assert after == len(self.payloads)
         self.payloads += payloads

@@ -10,6 +10,7 @@ from headwater.domain.message import GenerationRequest
 from headwater.domain.run import LOCAL_OWNER, RunState
 from headwater.errors import SeqConflict, StorageFull
 from headwater.providers.contract import Finish, Item
+from headwater.storage.contract import Haste
 from tests.runs.scene import Scene, pause, turns, virtual, words
 
 
@@ -65,7 +66,9 @@ def full_for_final(scene: Scene, until_s: float) -> Any:
     """An append for which the reserve is used up too, for a while."""
     append, until = scene.storage.log.append, scene.clock.monotonic() + until_s
 
-    def refusing(run: str, after: int, payloads: Any, epoch: int, final: bool = False, urgent: bool = False) -> Any:
+    def refusing(
+        run: str, after: int, payloads: Any, epoch: int, final: bool = False, haste: Haste = Haste.SOON
+    ) -> Any:
         if final and scene.clock.monotonic() < until:
             raise StorageFull
         return append(run, after, payloads, epoch, final)

@@ -12,7 +12,7 @@ from typing import Any
 
 from headwater.domain.run import Run
 from headwater.errors import LogCorrupt
-from headwater.storage.contract import Begun, Commit, IdempotencyKey, LogState, Page, begin_by_steps
+from headwater.storage.contract import Begun, Commit, Haste, IdempotencyKey, LogState, Page, begin_by_steps
 from headwater.storage.memory import MemoryLog, MemoryStorage
 from headwater.storage.memory_medium import MemoryMedium
 from tests.kit.history import Appended, Claimed, Durable, History, SpaceBack, SpaceGone
@@ -120,9 +120,15 @@ class WriterLog:
         return state
 
     def append(
-        self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False, urgent: bool = False
+        self,
+        run: str,
+        after: int,
+        payloads: Sequence[bytes],
+        epoch: int,
+        final: bool = False,
+        haste: Haste = Haste.SOON,
     ) -> Commit:
-        receipt = self._log.append(run, after, payloads, epoch, final, urgent)
+        receipt = self._log.append(run, after, payloads, epoch, final, haste)
         self._history.note(Appended(run, epoch, after + 1, len(payloads), self._name))
         return receipt
 

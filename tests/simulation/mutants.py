@@ -24,7 +24,7 @@ from headwater.runs.context import Context
 from headwater.runs.ending import Stop
 from headwater.runs.recorder import Recorder
 from headwater.runs.runner import Runner
-from headwater.storage.contract import Commit, EventLog, IdempotencyKey, LogState
+from headwater.storage.contract import Commit, EventLog, Haste, IdempotencyKey, LogState
 from headwater.storage.memory import MemoryLog, MemoryRuns, MemoryStorage, _Change, _settle
 
 Patch = Callable[..., None]
@@ -58,7 +58,7 @@ def early_acknowledgement(patch: Patch) -> None:
         payloads: Sequence[bytes],
         epoch: int,
         final: bool = False,
-        urgent: bool = False,
+        haste: Haste = Haste.SOON,
     ) -> Commit:
         receipt = right(self, run, after, payloads, epoch, final)
         steps: list[Any] = self._storage._group.steps  # type: ignore[union-attr]
@@ -104,7 +104,7 @@ def double_final_record(patch: Patch) -> None:
     """The end is written twice."""
     right = Recorder.add
 
-    def add(self: Recorder, events: Sequence[ev.Event], *, final: bool = False, urgent: bool = False) -> None:
+    def add(self: Recorder, events: Sequence[ev.Event], *, final: bool = False, haste: Haste = Haste.SOON) -> None:
         right(self, [*events, events[-1]] if final else events, final=final)
 
     patch(Recorder, "add", add)
@@ -142,7 +142,7 @@ def missing_fence(patch: Patch) -> None:
         payloads: Sequence[bytes],
         epoch: int,
         final: bool = False,
-        urgent: bool = False,
+        haste: Haste = Haste.SOON,
     ) -> Commit:
         known = self._accepted.get(run)
         return right(self, run, after, payloads, known.epoch if known else epoch, final)
@@ -211,7 +211,7 @@ def partial_dropped_at_the_end(patch: Patch) -> None:
     right = Recorder.add
     held: dict[Recorder, list[ev.Event]] = {}
 
-    def add(self: Recorder, events: Sequence[ev.Event], *, final: bool = False, urgent: bool = False) -> None:
+    def add(self: Recorder, events: Sequence[ev.Event], *, final: bool = False, haste: Haste = Haste.SOON) -> None:
         before = held.pop(self, [])
         if final and not isinstance(events[-1], ev.Complete):
             before = []

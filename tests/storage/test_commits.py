@@ -12,7 +12,7 @@ import pytest
 from headwater.errors import StorageFailed, StorageFull
 from headwater.storage import commits as commits_module
 from headwater.storage.commits import Group, GroupCommit
-from headwater.storage.contract import LogState
+from headwater.storage.contract import Haste, LogState
 from headwater.storage.tail import Tail
 from headwater.telemetry import Committed, SilentObserver
 
@@ -154,18 +154,31 @@ async def test_the_interval_is_kept_between_two_commits_and_not_after_a_rest() -
 async def test_what_somebody_waits_for_goes_before_the_interval_is_over(
     monkeypatch: pytest.MonkeyPatch, interval_s: float, share: float
 ) -> None:
-    monkeypatch.setattr(commits_module, "URGENT_SHARE", share)
+    monkeypatch.setattr(commits_module, "NOW_SHARE", share)
     medium, book = Medium(), Book()
     medium.go.release(1000)
     commits = GroupCommit(medium, book, SilentObserver(), interval_s)
     commits.start()
     await commits.open_group().receipt
     before = commits.open_group()
-    await commits.change(lambda db: None, urgent=True)
+    await commits.change(lambda db: None, haste=Haste.NOW)
     assert before.receipt.done, "what was gathered before goes with it"
     first, second = book.sent_at
-    assert second - first >= share * interval_s - 1e-6, "many that are urgent share commits"
+    assert second - first >= share * interval_s - 1e-6, "many in haste share commits"
     await commits.close(lambda: None)
+
+
+async def test_what_nobody_looks_for_goes_with_what_comes_next(bench: Bench) -> None:
+    bench.medium.go.release(1000)
+    late = bench.commits.open_group(Haste.LATER)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await bench.sent()
+    assert bench.append(0) is late
+    await bench.sent()
+    assert (late.haste, bench.book.calls[0]) == (Haste.SOON, "prepare")
+    await late.receipt
+    await bench.commits.open_group(Haste.LATER).receipt  # alone it goes too
 
 
 async def test_a_failure_stops_everything_for_good(bench: Bench) -> None:

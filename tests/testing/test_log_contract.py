@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from headwater.errors import Fenced, LogClosed, SeqConflict
-from headwater.storage.contract import Commit, LogState, Page
+from headwater.storage.contract import Commit, Haste, LogState, Page
 from headwater.storage.memory import MemoryStorage
 from tests.testing.mutants import is_caught
 
@@ -16,7 +16,7 @@ def early_acknowledgement(storage: MemoryStorage) -> None:
     append = storage.log.append
 
     def hasty(
-        run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False, urgent: bool = False
+        run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False, haste: Haste = Haste.SOON
     ) -> Commit:
         append(run, after, payloads, epoch, final)
         storage._commit()

@@ -13,7 +13,7 @@ from headwater.domain import event as ev
 from headwater.domain.snapshot import Fold
 from headwater.domain.surrogates import replace_surrogates
 from headwater.errors import ErrorCode, LogCorrupt, ProviderError
-from headwater.storage.contract import Commit, EventLog, LogState
+from headwater.storage.contract import Commit, EventLog, Haste, LogState
 
 #: JSON escapes make at most six bytes of a character, so this many always fit a record.
 TEXT_CHARS_MAX = (ev.RECORD_BYTES_MAX - 4096) // 6
@@ -129,10 +129,8 @@ class Recorder:
             self._commit, self._unsettled_bytes = None, 0
         return self._unsettled_bytes > BEHIND_BYTES_MAX
 
-    def add(self, events: Sequence[ev.Event], *, final: bool = False, urgent: bool = False) -> None:
+    def add(self, events: Sequence[ev.Event], *, final: bool = False, haste: Haste = Haste.SOON) -> None:
         """Appends events that happened together; with `final` the last of them closes the log.
-
-        `urgent` is for those that a reader has waited for.
 
         Raises what `EventLog.append` raises, and `ProviderError` for an event that fits no record.
         """
@@ -144,7 +142,7 @@ class Recorder:
             # Nearly everything that is added is this; it does no more than it must.
             payload = ev.encode_record(after + 1, t, only)
             if (size := len(payload)) <= ev.RECORD_BYTES_MAX:
-                self._append(after, (payload,), size, urgent=urgent)
+                self._append(after, (payload,), size, False, haste)
                 fold.apply(ev.Record(after + 1, t, only))
                 return
         records: list[ev.Record] = []
@@ -160,16 +158,14 @@ class Recorder:
             # what is not plain text is folded as a reader will have it
             records.append(ev.Record(seq, t, event) if isinstance(event, _TEXTS) else ev.decode_record(payload))
         if payloads:
-            self._append(after, payloads, size, final, urgent)
+            self._append(after, payloads, size, final, haste)
             fold.apply_all(records)
             self.closed = final
 
-    def _append(
-        self, after: int, payloads: Sequence[bytes], size: int, final: bool = False, urgent: bool = False
-    ) -> None:
+    def _append(self, after: int, payloads: Sequence[bytes], size: int, final: bool, haste: Haste) -> None:
         if self._log_bytes + size > LOG_BYTES_MAX and not final:
             raise ProviderError(ErrorCode.PARSE, "The answer is larger than a run may hold.")
-        commit = self._log.append(self._run, after, payloads, self._epoch, final, urgent)
+        commit = self._log.append(self._run, after, payloads, self._epoch, final, haste)
         # the receipt of a later commit answers for all before it
         self._unsettled_bytes = size if self._commit is None or self._commit.done else self._unsettled_bytes + size
         self._commit = commit

@@ -37,7 +37,7 @@ from headwater.runs.ending import Stop, cut_events, stop_error, stop_failed, sto
 from headwater.runs.meter import Meter
 from headwater.runs.readership import Readership
 from headwater.runs.recorder import Recorder
-from headwater.storage.contract import LogState, Storage
+from headwater.storage.contract import Haste, LogState, Storage
 from headwater.tasks import Spawn
 from headwater.telemetry import Observer, RunEnded, frames
 from headwater.workflows.contract import Workflow
@@ -190,10 +190,12 @@ class Runner:
             async for events in stream:
                 if self._stop is not None:
                     return
-                first = meter.awaits_first
+                haste = Haste.LATER
+                awaited = meter.awaits_first
                 if meter.took(events):
+                    haste = Haste.NOW if awaited else Haste.SOON
                     self._heard()
-                recorder.add(events, urgent=first and not meter.awaits_first)
+                recorder.add(events, haste=haste)
                 if recorder.behind:
                     await recorder.settled()
         except Exception as error:

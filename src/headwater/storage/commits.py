@@ -4,7 +4,8 @@
          ▲                   │
          └── gathers ────────┘   one group at a time is in flight; the next is sent when it has landed,
                                  at once after a rest of `interval_s`, else `interval_s` after the last;
-                                 a quarter of that where somebody waits for just this group
+                                 a quarter of that where somebody waits for just this group,
+                                 and longer where nobody looks for it (`Haste`)
 
 A group fails as a whole. For want of space: what was built on it fails too, the space kept in reserve
 is let go, and changes that end things are tried once more. For any other reason: the engine stops.
@@ -22,7 +23,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from headwater.errors import StorageFailed, StorageFull
 from headwater.storage.backlog import Flush
-from headwater.storage.contract import Commit
+from headwater.storage.contract import Commit, Haste
 from headwater.storage.tail import Tail
 from headwater.telemetry import Committed, Observer
 
@@ -32,8 +33,10 @@ T = TypeVar("T")
 Append = tuple[Tail, int, Sequence[bytes], bool]
 
 SPACE_CHECK_S = 1.0
-#: Of the interval, the part that an urgent group keeps from the one before: many at once still share a commit.
-URGENT_SHARE = 0.25
+#: Of the interval, the part that a group in haste keeps from the one before: many at once still share a commit.
+NOW_SHARE = 0.25
+#: How long what nobody looks for waits for others to come, in seconds, if the interval is not longer.
+LATER_S = 0.02
 
 
 class Change:
@@ -66,22 +69,22 @@ class Group:
         "appends",
         "changes",
         "flushes",
+        "haste",
         "journal_id",
         "low",
         "receipt",
         "records",
         "seconds",
         "size",
-        "urgent",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, haste: Haste) -> None:
         self.receipt = Commit()
         self.appends: list[Append] = []
         self.changes: list[Change] = []
         self.flushes: list[Flush] = []
-        #: whether somebody waits for something in it
-        self.urgent = False
+        #: the greatest of those in it
+        self.haste = haste
         #: the frame that the appends become, and the oldest frame that is still needed
         self.journal_id = 0
         self.low = 0
@@ -213,24 +216,20 @@ class GroupCommit:
         assert self._loop is not None
         return self._loop.time()
 
-    def open_group(self) -> Group:
-        """The group that is being gathered; it will be sent without further ado."""
+    def open_group(self, haste: Haste = Haste.SOON) -> Group:
+        """The group that is being gathered; it will be sent without further ado, in this haste or a greater."""
         group = self.gathering
         if group is None:
-            group = self.gathering = Group()
-            if self._in_flight is None:
-                self._schedule(group)
-        return group
-
-    def hurry(self) -> None:
-        """The group that is being gathered does not wait for more."""
-        group = self.gathering
-        if group is None or group.urgent:
-            return
-        group.urgent = True
-        if self._in_flight is None and self._timer is not None:
-            self._timer.cancel()
+            group = self.gathering = Group(haste)
+        elif group.haste >= haste:
+            return group
+        else:
+            group.haste = haste
+            if self._timer is not None:
+                self._timer.cancel()
+        if self._in_flight is None:
             self._schedule(group)
+        return group
 
     async def change(
         self,
@@ -238,29 +237,30 @@ class GroupCommit:
         *,
         landed: Callable[[Any], T] | None = None,
         essential: bool = True,
-        urgent: bool = False,
+        haste: Haste = Haste.SOON,
     ) -> T:
         """Makes a change with the group that is being gathered; returns its result once it is durable.
 
-        With `urgent` it does not wait for more to gather. A change that raises is taken back alone.
-        Raises `StorageFull`, `StorageFailed`.
+        A change that raises is taken back alone. Raises `StorageFull`, `StorageFailed`.
         """
         if self.failed is not None:
             raise StorageFailed(self.failed.message) from self.failed
         if self.full and not essential:
             raise StorageFull
         change = Change(apply, asyncio.get_running_loop().create_future(), landed, essential)
-        self.open_group().changes.append(change)
-        if urgent:
-            self.hurry()
+        self.open_group(haste).changes.append(change)
         return cast(T, await change.done)
 
     def _schedule(self, group: Group) -> None:
         loop = self._loop
         assert loop is not None
-        due = self._sent_at + self._interval_s * (URGENT_SHARE if group.urgent else 1.0)
+        now = loop.time()
+        if group.haste is Haste.LATER:
+            due = now + max(self._interval_s, LATER_S)
+        else:
+            due = self._sent_at + self._interval_s * (NOW_SHARE if group.haste is Haste.NOW else 1.0)
         # After a rest the group goes at the end of this turn of the loop, with all that the turn brings.
-        self._timer = loop.call_soon(self._send) if due <= loop.time() else loop.call_at(due, self._send)
+        self._timer = loop.call_soon(self._send) if due <= now else loop.call_at(due, self._send)
 
     def _send(self) -> None:
         group = self.gathering

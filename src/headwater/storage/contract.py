@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
 from headwater.domain.run import Owner, Run, RunMetrics, RunState
@@ -88,6 +89,17 @@ class Commit:
         return None
 
 
+class Haste(IntEnum):
+    """How long an engine that gathers writes to share a commit may keep one back for the sake of others."""
+
+    #: nobody looks for it: as long as a person does not notice
+    LATER = 0
+    #: tokens that follow each other
+    SOON = 1
+    #: somebody waits for just this
+    NOW = 2
+
+
 class EventLog(Protocol):
     """An append-only, numbered, durable log for each run.
 
@@ -106,7 +118,13 @@ class EventLog(Protocol):
         ...
 
     def append(
-        self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False, urgent: bool = False
+        self,
+        run: str,
+        after: int,
+        payloads: Sequence[bytes],
+        epoch: int,
+        final: bool = False,
+        haste: Haste = Haste.SOON,
     ) -> Commit:
         """Adds records `after + 1 …` in one piece: all of them or none, in the order of the calls.
 
@@ -115,8 +133,8 @@ class EventLog(Protocol):
         force, `LogClosed` after a final record, `SeqConflict` where `after` is not the tail,
         `StorageFull` for anything but a final record while there is no space, `StorageFailed` after
         a failed sync, `LogMissing` for a log that was never claimed here or was deleted.
-        With `final` the last of the payloads closes the log. `urgent` says that somebody waits for just
-        these records: an engine that gathers appends does not wait for more, and no other effect.
+        With `final` the last of the payloads closes the log. `haste` has no other effect
+        than on when they become durable, and only where others are not in more of a hurry.
         The receipt raises `StorageFull` or `StorageFailed`; the log then stands as before.
         """
         ...

@@ -31,6 +31,7 @@ from headwater.errors import (
 from headwater.storage.contract import (
     Begun,
     Commit,
+    Haste,
     IdempotencyKey,
     LogState,
     Page,
@@ -244,7 +245,13 @@ class MemoryLog:
         return await storage.change(apply)
 
     def append(
-        self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False, urgent: bool = False
+        self,
+        run: str,
+        after: int,
+        payloads: Sequence[bytes],
+        epoch: int,
+        final: bool = False,
+        haste: Haste = Haste.SOON,
     ) -> Commit:
         storage = self._storage
         if storage.failed is not None:

@@ -26,7 +26,7 @@ from headwater.domain.run import Run
 from headwater.errors import StorageError
 from headwater.storage.backlog import Backlog
 from headwater.storage.commits import GroupCommit
-from headwater.storage.contract import Begun, EventLog, IdempotencyKey, RunStore
+from headwater.storage.contract import Begun, EventLog, Haste, IdempotencyKey, RunStore
 from headwater.storage.directory import DataDirectory
 from headwater.storage.sqlite_log import Claimed, SqliteLog
 from headwater.storage.sqlite_medium import SqliteMedium
@@ -99,7 +99,7 @@ class SqliteStorage:
             made, claim_of = result
             return Begun(made, None if claim_of is None else claimed(claim_of))
 
-        return await self._commits.change(apply, landed=landed, essential=False, urgent=True)
+        return await self._commits.change(apply, landed=landed, essential=False, haste=Haste.NOW)
 
     async def open(self) -> None:
         """Raises `ConfigError` where the directory is held by another server or its file is not for this version."""

@@ -20,7 +20,7 @@ from headwater.errors import (
 from headwater.storage.backlog import Backlog
 from headwater.storage.batches import KEY_MAX
 from headwater.storage.commits import Group, GroupCommit
-from headwater.storage.contract import Commit, LogState, Page
+from headwater.storage.contract import Commit, Haste, LogState, Page
 from headwater.storage.journal import SLOT_BYTES, slots_of
 from headwater.storage.sqlite_medium import delete_log, trim_log
 from headwater.storage.sqlite_readers import SqliteReaders, read_page, read_state
@@ -60,7 +60,7 @@ class SqliteLog:
 
     async def claim(self, run: str, epoch: int) -> LogState:
         apply, landed = self.claiming(run, epoch)
-        return await self._commits.change(apply, landed=landed, urgent=True)
+        return await self._commits.change(apply, landed=landed, haste=Haste.NOW)
 
     def claiming(
         self, run: str, epoch: int
@@ -102,7 +102,13 @@ class SqliteLog:
         return apply, landed
 
     def append(
-        self, run: str, after: int, payloads: Sequence[bytes], epoch: int, final: bool = False, urgent: bool = False
+        self,
+        run: str,
+        after: int,
+        payloads: Sequence[bytes],
+        epoch: int,
+        final: bool = False,
+        haste: Haste = Haste.SOON,
     ) -> Commit:
         tail, commits = self._tails.get(run), self._commits
         if (
@@ -116,10 +122,10 @@ class SqliteLog:
         ):
             tail = self._checked(tail, after, payloads, epoch, final)
         tail.tail = after + len(payloads)
-        group = commits.gathering or commits.open_group()
+        group = commits.gathering
+        if group is None or group.haste < haste:
+            group = commits.open_group(haste)
         group.appends.append((tail, after, payloads, final))
-        if urgent:
-            commits.hurry()
         return group.receipt
 
     def _checked(self, tail: Tail | None, after: int, payloads: Sequence[bytes], epoch: int, final: bool) -> Tail:
@@ -216,7 +222,7 @@ class SqliteLog:
             self._wake(run)
 
         try:
-            await self._commits.change(lambda db: delete_log(db, run), landed=landed, urgent=True)
+            await self._commits.change(lambda db: delete_log(db, run), landed=landed, haste=Haste.NOW)
         except StorageError:
             if known is not None:
                 known.deleted = False

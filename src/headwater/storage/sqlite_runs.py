@@ -12,7 +12,7 @@ from headwater.domain.run import TRANSITIONS, Owner, Run, RunMetrics, RunRequest
 from headwater.domain.snapshot import Snapshot
 from headwater.errors import ConflictError, StorageError
 from headwater.storage.commits import GroupCommit
-from headwater.storage.contract import IdempotencyKey, RunFilter, RunPage
+from headwater.storage.contract import Haste, IdempotencyKey, RunFilter, RunPage
 from headwater.storage.cursor import decode_cursor, encode_cursor
 from headwater.storage.sqlite_readers import SqliteReaders
 
@@ -66,7 +66,7 @@ class SqliteRuns:
         self._readers = readers
 
     async def create(self, run: Run, idempotency: IdempotencyKey | None = None) -> Run:
-        return await self._commits.change(self.creation(run, idempotency), essential=False, urgent=True)
+        return await self._commits.change(self.creation(run, idempotency), essential=False, haste=Haste.NOW)
 
     def creation(self, run: Run, idempotency: IdempotencyKey | None) -> Callable[[sqlite3.Connection], Run]:
         """The change that `create` makes."""
@@ -123,7 +123,7 @@ class SqliteRuns:
                 raise StorageError(f"there is no run {run}")
             return int(row[0][0])
 
-        return await self._commits.change(apply, urgent=True)
+        return await self._commits.change(apply, haste=Haste.NOW)
 
     async def start(self, run: str) -> None:
         def apply(db: sqlite3.Connection) -> None:
@@ -132,7 +132,7 @@ class SqliteRuns:
                 raise StorageError(f"a run that is {state} can not start")
             db.execute("UPDATE runs SET state = ? WHERE id = ?", (RunState.RUNNING.value, run))
 
-        await self._commits.change(apply)
+        await self._commits.change(apply, haste=Haste.LATER)
 
     async def request_cancel(self, run: str, by: str) -> Run | None:
         def apply(db: sqlite3.Connection) -> Run | None:
@@ -143,7 +143,7 @@ class SqliteRuns:
             )
             return _find(db, run)
 
-        return await self._commits.change(apply, urgent=True)
+        return await self._commits.change(apply, haste=Haste.NOW)
 
     async def finish(
         self, run: str, state: RunState, snapshot: Snapshot, ended_at_ms: int, metrics: RunMetrics | None
@@ -179,7 +179,7 @@ class SqliteRuns:
             db.execute("DELETE FROM runs WHERE id = ?", (run,))
             db.execute("UPDATE idempotency SET run = NULL WHERE run = ?", (run,))
 
-        await self._commits.change(apply, urgent=True)
+        await self._commits.change(apply, haste=Haste.NOW)
 
 
 def _place(key: IdempotencyKey) -> tuple[tuple[str, str], str, str, bytes]:
