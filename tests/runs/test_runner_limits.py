@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from headwater.domain import event as ev
-from headwater.domain.message import GenerationRequest
+from headwater.domain.message import GenerationRequest, Message
 from headwater.domain.run import RunRequest, RunState
 from headwater.errors import ErrorCode, ProviderError
 from headwater.providers.contract import Finish, Item, Silence
@@ -179,6 +179,64 @@ async def test_a_first_call_without_output_leaves_no_timer_behind() -> None:
         run = await scene.submit(workflow="two", first_token_s=3.0)
         await scene.end_of(run)
         assert scene.final(run).type == "complete"
+
+
+class SideBySide:
+    """Two answer calls at once, one for each message; what either says is put out as it comes."""
+
+    name = "both"
+
+    def check(self, request: RunRequest) -> None: ...
+
+    async def run(self, context: RunContext) -> AsyncIterator[list[ev.Event]]:
+        said: asyncio.Queue[list[ev.Event]] = asyncio.Queue()
+
+        async def call(message: Message) -> None:
+            async for events in context.generate(GenerationRequest("m", [message])):
+                said.put_nowait(events)
+
+        calls = asyncio.gather(*(call(Message("user", name)) for name in ("one", "other")))
+        try:
+            while not calls.done() or not said.empty():
+                yield await said.get()
+            await calls
+        finally:
+            calls.cancel()
+
+
+async def two_words_and_silence(_: GenerationRequest) -> AsyncGenerator[list[Item], None]:
+    for text in "ab":
+        await pause(1.0)
+        yield [ev.Chunk(text, 0)]
+    await asyncio.Event().wait()
+
+
+STEADY = words(*"abcdef", every_s=1.0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "phase", "ends_s"),
+    [
+        pytest.param(STEADY, silent(), "first_token", 3.0, id="one says nothing"),
+        pytest.param(STEADY, silent(["some"]), "idle", 2.0, id="one falls silent"),
+        pytest.param(words("x"), two_words_and_silence, "idle", 4.0, id="one has ended before"),
+    ],
+)
+@virtual
+async def test_of_two_calls_side_by_side_each_has_its_own_silence(
+    one: Play, other: Play, phase: str, ends_s: float
+) -> None:
+    """Neither the words of the one nor its end keep the other's silence from being noticed."""
+    plays = {"one": one, "other": other}
+
+    async def play(request: GenerationRequest) -> AsyncGenerator[list[Item], None]:
+        async for items in plays[str(request.messages[0].content)](request):
+            yield items
+
+    async with Scene(play, workflows={"both": SideBySide()}) as scene:
+        run = await scene.submit(workflow="both", first_token_s=3.0, idle_s=2.0)
+        records = await scene.end_of(run)
+        assert (scene.error(run).phase, records[-1].t) == (phase, int(ends_s * 1000))
 
 
 # ── what does not let itself be stopped (I10) ───────────────────────────────────────────────────

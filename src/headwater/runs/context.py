@@ -20,6 +20,7 @@ from headwater.domain.run import RunRequest
 from headwater.errors import ErrorCode, HeadwaterError, Truncated
 from headwater.providers.contract import Finish, Provider, Silence
 from headwater.runs.ending import RESULT_BYTES_MAX
+from headwater.runs.silence import Phase, SilenceWatch
 from headwater.telemetry import Observer, ProviderCalled
 
 _log = structlog.get_logger(__name__)
@@ -53,7 +54,8 @@ async def close_stream(stream: AsyncIterator[Any]) -> None:
 class Context:
     """The `RunContext` of a run.
 
-    `on_call` hears how long the model may be silent when a call begins, and None when it is over.
+    `on_call` hears that a call begins, `on_silence` that one has put out nothing for as long as it may: in which
+    phase, and the limit in seconds.
     """
 
     def __init__(
@@ -63,7 +65,8 @@ class Context:
         models: Models,
         clock: Clock,
         observer: Observer,
-        on_call: Callable[[Silence | None], None],
+        on_call: Callable[[], None],
+        on_silence: Callable[[Phase, float], object],
     ) -> None:
         self.request = request
         self.clock = clock
@@ -73,6 +76,7 @@ class Context:
         self._models = models
         self._observer = observer
         self._on_call = on_call
+        self._on_silence = on_silence
         self._roles: dict[int, ev.Role] = {}
         self._numbers = count()
         self._open: dict[int, AsyncGenerator[list[ev.Event], None]] = {}
@@ -118,14 +122,20 @@ class Context:
         number = len(self._roles) + 1
         self._roles[number] = role
         provider, model = self._models.resolve(request.model)
-        self._on_call(self._silence(request.model))
+        self._on_call()
+        silence = self._silence(request.model)
+        watch = SilenceWatch(silence, self.clock, self._on_silence) if silence != Silence() else None
         yield [ev.Status("connecting"), ev.Call(number, role, provider.name, model)]
         began, code = self.clock.monotonic(), "CANCELLED"
         request = msgspec.structs.replace(request, model=model)
         stream = provider.stream(request, connect_s=self.request.limits.connect_s)
         connected = False
         try:
+            if watch is not None:
+                watch.waits()
             async for items in stream:
+                if watch is not None:
+                    watch.took(items)
                 if not connected:
                     connected = True
                     yield [ev.Status("streaming")]
@@ -135,6 +145,8 @@ class Context:
                 if items:
                     events = cast("list[ev.Event]", items)
                     yield events if number == 1 else [_of_call(event, number) for event in events]
+                if watch is not None:
+                    watch.waits()
             if number not in self.finishes:
                 raise Truncated("The provider's stream ended without an end.", provider=provider.name)
             code = ""
@@ -145,10 +157,11 @@ class Context:
             code = str(ErrorCode.SERVER)
             raise
         finally:
+            if watch is not None:
+                watch.over()
             # closes the upstream socket, whichever way this call ends
             await close_stream(stream)
             self._open.pop(place, None)
-            self._on_call(None)
             self._observer.provider_called(
                 ProviderCalled(self._run, provider.name, model, code or None, self.clock.monotonic() - began)
             )

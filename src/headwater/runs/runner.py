@@ -31,12 +31,12 @@ from headwater.errors import (
     StorageError,
     StorageFull,
 )
-from headwater.providers.contract import Silence
 from headwater.runs.context import Context, Models, close_stream
 from headwater.runs.ending import Stop, cut_events, stop_error, stop_failed, stop_timeout, whole_events
 from headwater.runs.meter import Meter
 from headwater.runs.readership import Readership
 from headwater.runs.recorder import Recorder
+from headwater.runs.silence import Phase
 from headwater.storage.contract import Haste, LogState, Storage
 from headwater.tasks import Spawn
 from headwater.telemetry import Observer, RunEnded, frames
@@ -88,7 +88,7 @@ class Runner:
         self._born = born
         self._meter = Meter(clock, born)
         self._recorder = Recorder(storage.log, run.id, run.epoch, self._meter.elapsed_ms)
-        self._context = Context(run.id, run.request, models, clock, observer, self._on_call)
+        self._context = Context(run.id, run.request, models, clock, observer, self._meter.call_began, self._fell_silent)
         self._stop: Stop | None = None
         self._ending = False
         self._has_slot = False
@@ -96,8 +96,6 @@ class Runner:
         self._news = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        #: of the call that is under way
-        self._idle_s: float | None = None
 
     # ── from outside ────────────────────────────────────────────────────────────────────────────
 
@@ -194,7 +192,6 @@ class Runner:
                 awaited = meter.awaits_first
                 if meter.took(events):
                     haste = Haste.NOW if awaited else Haste.SOON
-                    self._heard()
                 recorder.add(events, haste=haste)
                 if recorder.behind:
                     await recorder.settled()
@@ -310,31 +307,8 @@ class Runner:
             if (timer := self._timers.pop(phase, None)) is not None:
                 timer.cancel()
 
-    def _on_call(self, silence: Silence | None) -> None:
-        """A model call begins or, with None, is over; between calls only the total limits the workflow's own work."""
-        self._disarm("first_token", "idle")
-        if silence is not None and not self._ending:
-            self._idle_s = silence.idle_s
-            self._meter.call_began()
-            self._arm("first_token", silence.first_token_s, since=self._clock.monotonic())
-
-    def _heard(self) -> None:
-        """Output ends the wait for the first token and begins the watch for silence."""
-        if "first_token" in self._timers:
-            self._disarm("first_token")
-        if "idle" not in self._timers:
-            self._watch_idle()
-
-    def _watch_idle(self) -> None:
-        """One timer that looks at the clock when it fires, not one set anew for every token."""
-        limit_s = self._idle_s
-        if limit_s is None:
-            return
-        left_s = self._meter.last_at + limit_s - self._clock.monotonic()
-        if left_s <= 0:
-            self.stop(stop_timeout("idle", limit_s))
-        else:
-            self._timers["idle"] = asyncio.get_running_loop().call_later(left_s, self._watch_idle)
+    def _fell_silent(self, phase: Phase, limit_s: float) -> None:
+        self.stop(stop_timeout(phase, limit_s))
 
     # ── figures ─────────────────────────────────────────────────────────────────────────────────
 
