@@ -172,10 +172,15 @@ class HttpProvider:
                 await self._check_media_type(response, request)
                 yield []
                 reader = AnswerReader(self._dialect, request, self._limits, self._secrets)
+                content = response.content
                 cut = ""
                 chunk = b"begin"
                 while chunk and not cut and not reader.ended:
-                    chunk, cut = await _next_piece(response.content)
+                    try:
+                        chunk = await content.readany()
+                    except _LOST as exc:
+                        # What arrived before the loss while nobody was reading; aiohttp's public reads would drop it.
+                        chunk, cut = content._read_nowait(-1), _words(exc)
                     if chunk and (items := reader.feed(chunk)):
                         yield items
                     if reader.failure is not None:
@@ -392,15 +397,6 @@ def _ask_why(closed: asyncio.Future[None]) -> None:
     """Asks how a connection ended, which is how asyncio knows that somebody has seen it."""
     if not closed.cancelled():
         closed.exception()
-
-
-async def _next_piece(content: aiohttp.StreamReader) -> tuple[bytes, str]:
-    """What has arrived, b"" at the end; and how the connection was lost, if it was."""
-    try:
-        return await content.readany(), ""
-    except _LOST as exc:
-        # What arrived before the loss while nobody was reading; aiohttp's public reads would drop it.
-        return content._read_nowait(-1), _words(exc)
 
 
 def _is_framed(response: aiohttp.ClientResponse) -> bool:
