@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
+OPENAI_SDK: Final = (ROOT / "docs" / "howto" / "openai-sdk.md").read_text(encoding="utf-8")
 URL: Final = "http://127.0.0.1:8000"
 _BLOCK: Final = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 #: What differs from one run to the next: an id, a time, when to come back.
@@ -39,8 +40,8 @@ class Example(NamedTuple):
     output: str
 
 
-def blocks() -> list[tuple[str, str]]:
-    return [(found["language"], found["text"]) for found in _BLOCK.finditer(README)]
+def blocks(page: str = README) -> list[tuple[str, str]]:
+    return [(found["language"], found["text"]) for found in _BLOCK.finditer(page)]
 
 
 def examples() -> list[Example]:
@@ -107,6 +108,21 @@ def test_every_program_is_tried() -> None:
     tried = [example.program for example in examples()]
     assert [text for text in programs if text not in tried] == ["make serve\nmake test\n"]
     assert {example.language for example in examples()} == {"sh", "python"}
+
+
+def test_what_is_shown_in_typescript_is_what_the_client_shows() -> None:
+    """Its own README is type-checked, and what it can do is tried on the real server (`tests/web`)."""
+    checked = (ROOT / "web" / "client" / "README.md").read_text(encoding="utf-8")
+    shown = [text for language, text in blocks() if language == "ts"]
+    assert shown
+    assert all(f"```ts\n{text}```" in checked for text in shown)
+
+
+@pytest.mark.parametrize("number", range(len([text for language, text in blocks(OPENAI_SDK) if language == "python"])))
+async def test_what_is_shown_of_openai_s_sdk_works(number: int, product: Product, tmp_path: Path) -> None:
+    program = [text for language, text in blocks(OPENAI_SDK) if language == "python"][number]
+    said = await say(product, Example("python", program, ""), tmp_path)
+    assert re.search(r"You wrote: “Hello”|^run_[0-9a-f]{32}$|^\['simulated'\]$", said, re.MULTILINE), said
 
 
 def test_what_is_shown_is_compared() -> None:

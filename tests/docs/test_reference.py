@@ -42,6 +42,9 @@ PAGES: Final = sorted(
     ]
 )
 _LINK: Final = re.compile(r"\]\((?!https?:)(?P<path>[^)#\s]*)(?:#(?P<place>[^)]*))?\)")
+#: a picture in both themes
+_PICTURE: Final = re.compile(r'\bsrc(?:set)?="(?P<path>[^":]+)"')
+PICTURE_BYTES_MAX: Final = 200_000
 _PATH: Final = re.compile(r"`((?:src|tests|docs|spec|tools|benchmarks|locks)(?:/[\w*.-]+)+/?)`")
 _CELL: Final = re.compile(r"^\| `([^`]+)` \|", re.MULTILINE)
 
@@ -74,6 +77,14 @@ def test_links_and_paths_lead_somewhere(page: Path) -> None:
             lost.append(link[0])
     lost += [path for path in _PATH.findall(words) if not list(ROOT.glob(path.rstrip("/")))]
     assert not lost
+
+
+def test_the_readme_s_pictures_are_there_and_small() -> None:
+    pictures = [ROOT / path for path in _PICTURE.findall(text("README.md"))]
+    assert {picture.name for picture in pictures} == {"chat.png", "chat-dark.png"}
+    for picture in pictures:
+        assert picture.read_bytes().startswith(b"\x89PNG\r\n")
+        assert picture.stat().st_size <= PICTURE_BYTES_MAX
 
 
 def test_the_commands_of_make_are_there() -> None:
