@@ -1,5 +1,6 @@
 """The fold, held to a slow one that is plainly right: strike out what was superseded, then add up what is left."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -90,12 +91,6 @@ def struck_out(records: Sequence[ev.Record]) -> list[ev.Record]:
                         and call_of(record.event) == call
                         and start <= record.seq < attempt.seq
                     )
-                    # what a call has cost is told anew by each attempt
-                    and not (
-                        isinstance(record.event, ev.UsageReport)
-                        and call_of(record.event) == call
-                        and record.seq < attempt.seq
-                    )
                 ]
     return left
 
@@ -169,8 +164,15 @@ def test_tool_calls_are_what_is_left_after_striking_out(records: list[ev.Record]
 
 
 @given(logs())
-def test_usage_is_the_newest_of_each_call_added_up(records: list[ev.Record]) -> None:
-    newest = {call_of(r.event): r.event.usage for r in struck_out(records) if isinstance(r.event, ev.UsageReport)}
+def test_usage_is_the_newest_of_each_attempt_added_up(records: list[ev.Record]) -> None:
+    """Superseded attempts too: they were paid for (I7)."""
+    attempts: Counter[int] = Counter()
+    newest: dict[tuple[int, int], Usage] = {}
+    for _, _, event in records:
+        if isinstance(event, ev.Attempt):
+            attempts[event.call] += 1
+        elif isinstance(event, ev.UsageReport):
+            newest[call_of(event), attempts[call_of(event)]] = event.usage
     usage = fold(records).usage
     if records and isinstance(final := records[-1].event, ev.Complete):
         assert usage == final.usage

@@ -153,7 +153,7 @@ class Log(_Event, frozen=True):
 
 
 class UsageReport(_Event, frozen=True):
-    """What a call has cost so far; a later one of the same call replaces it."""
+    """What a call's attempt has cost so far; a later one of the same attempt replaces it, all attempts are added up."""
 
     type: ClassVar[str] = "usage"
     usage: Usage

@@ -89,7 +89,9 @@ class Fold:
         self._parts: dict[tuple[int, int, PartKind], _Pieces] = {}
         self._tools: dict[tuple[int, str], _ToolCallPieces] = {}
         self._calls: dict[int, CallSnapshot] = {}
+        #: of each call's newest attempt, and of all attempts before those: superseded or not, they were paid for (I7)
         self._usage: dict[int, Usage] = {}
+        self._usage_before: Usage | None = None
         #: whole values of the structured answer, with their seq and call
         self._values: list[tuple[int, int, Any]] = []
         self._state: dict[str, Any] = {}
@@ -138,6 +140,8 @@ class Fold:
         known = self._calls.get(event.call)
         role = known.role if known else "answer"
         self._calls[event.call] = CallSnapshot(event.call, role, event.provider, event.model, event.number)
+        if (spent := self._usage.pop(event.call, None)) is not None:
+            self._usage_before = spent if self._usage_before is None else self._usage_before + spent
         if event.supersedes_from is None:
             return
         start = event.supersedes_from
@@ -155,7 +159,6 @@ class Fold:
             if tool.done_at is not None and tool.done_at >= start:
                 tool.done_at = None
         self._values = [v for v in self._values if v[1] != event.call or v[0] < start]
-        self._usage.pop(event.call, None)
 
     def _answers(self, call: int) -> bool:
         known = self._calls.get(call)
@@ -184,10 +187,10 @@ class Fold:
 
     @property
     def usage(self) -> Usage | None:
-        """The sum over all calls, or None where none has reported."""
+        """The sum over all attempts of all calls, or None where none has reported."""
         if isinstance(self.final, ev.Complete):
             return self.final.usage
-        total: Usage | None = None
+        total = self._usage_before
         for usage in self._usage.values():
             total = usage if total is None else total + usage
         return total

@@ -37,8 +37,14 @@ const error: ProtocolRecord = {
   data: { code: "INTERRUPTED", message: "The server stopped.", retryable: true },
 };
 
+interface FakeServer {
+  readonly asked: string[];
+  readonly fetched: typeof fetch;
+  readonly client: Headwater;
+}
+
 /** A server that answers as the real one does, where the network would begin. */
-function server(run: RunResource | null, records: readonly ProtocolRecord[]): { asked: string[]; client: Headwater } {
+function server(run: RunResource | null, records: readonly ProtocolRecord[]): FakeServer {
   const asked: string[] = [];
   const answer = (path: string): Response => {
     if (run === null) {
@@ -55,7 +61,7 @@ function server(run: RunResource | null, records: readonly ProtocolRecord[]): { 
     asked.push(path);
     return Promise.resolve(answer(path));
   };
-  return { asked, client: new Headwater({ baseUrl: "http://server.test", fetch: fetched }) };
+  return { asked, fetched, client: new Headwater({ baseUrl: "http://server.test", fetch: fetched }) };
 }
 
 /** Every view until the run has ended or can not be read. */
@@ -111,6 +117,35 @@ test("a very long past is not read again", async () => {
   assert.equal(last?.figures?.firstTokenMs, null);
   for (const { snapshot, status } of seen) assert.ok(snapshot.text === "" || status.kind !== "connecting");
   assert.equal(asked[1], `/api/v1/runs/run_1/events?after=${WORDS.length + 1}`);
+});
+
+test("where an attempt takes back some of a snapshot, the run is asked for again", async () => {
+  const before = { ...resource("running", WORDS), tail: 6000 };
+  const after = resource("running", ["Another", " answer"]);
+  after.snapshot.seq = WORDS.length + 3;
+  const attempt: ProtocolRecord = {
+    seq: WORDS.length + 2,
+    t: 90,
+    type: "attempt",
+    data: { call: 1, number: 2, reason: "TRUNCATED", provider: "p", model: "m", supersedes_from: 2 },
+  };
+  const first = server(before, [attempt]);
+  const second = server(after, [{ ...error, seq: WORDS.length + 4 }]);
+  const asked: string[] = [];
+  const fetched: typeof fetch = (input) => {
+    asked.push(String(input).replace(/^http:\/\/[^/]+/, ""));
+    return (asked.length < 3 ? first : second).fetched(input);
+  };
+  const seen = await views(new LiveRun(new Headwater({ baseUrl: "http://server.test", fetch: fetched }), "run_1"));
+  assert.equal(seen.at(-1)?.snapshot.text, "Another answer");
+  assert.equal(seen.at(-1)?.status.kind, "partial");
+  for (const { snapshot } of seen) assert.ok(["", WORDS.join(""), "Another answer"].includes(snapshot.text));
+  assert.deepEqual(asked, [
+    "/api/v1/runs/run_1",
+    "/api/v1/runs/run_1/events?after=6",
+    "/api/v1/runs/run_1",
+    "/api/v1/runs/run_1/events?after=8",
+  ]);
 });
 
 test("what its start answered need not be asked for", async () => {

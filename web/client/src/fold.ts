@@ -17,8 +17,13 @@ import type {
   Usage,
 } from "./protocol.ts";
 
-/** Where a piece of text begins: by its seq, and by its place in the text. A list from the newest backwards. */
+/**
+ * Where a piece of text begins: by its seq, and by its place in the text. A list from the newest backwards.
+ *
+ * In a past that is replayed joined, a piece is what several records said: those from `first` to `seq`.
+ */
 interface Mark {
+  readonly first: number;
   readonly seq: number;
   readonly length: number;
   readonly before: Mark | null;
@@ -58,7 +63,10 @@ interface History {
   /** By call, index and kind. */
   readonly parts: readonly Part[];
   readonly tools: readonly Tool[];
+  /** Of each call's newest attempt. */
   readonly usage: ReadonlyMap<number, Usage>;
+  /** Of all attempts before those: superseded or not, they were paid for. */
+  readonly usageBefore: Usage | null;
   readonly values: readonly Value[];
 }
 
@@ -67,6 +75,15 @@ const KINDS = { chunk: "text", reasoning: "reasoning", refusal: "refusal" } as c
 
 /** Beside the snapshots and not in them: they stay the protocol's plain data. */
 const histories = new WeakMap<Snapshot, History>();
+
+/**
+ * A record takes back a part of what is only known as a whole: it was in a snapshot, or in a joined piece.
+ *
+ * Read the run again, from a snapshot of now: what was taken back is not in it any more.
+ */
+export class PastUnknown extends Error {
+  override readonly name = "PastUnknown";
+}
 
 /** A run before its first record. */
 export function emptySnapshot(): Snapshot {
@@ -89,23 +106,23 @@ export function emptySnapshot(): Snapshot {
 /**
  * The snapshot after one more record; a `snapshot` record takes the place of all before it.
  *
- * Throws `RangeError` for a record that is not after the snapshot, and for an `attempt` that takes back what was put
- * out before the snapshot that this fold began with: read the run again from its beginning then.
+ * Throws `RangeError` for a record that is not after the snapshot, and `PastUnknown` for an `attempt` that takes back
+ * some of what this fold was given as a whole.
  */
 export function fold(snapshot: Snapshot, record: ProtocolRecord): Snapshot {
   if (record.seq <= snapshot.seq) {
     throw new RangeError(`record ${record.seq} does not follow ${snapshot.seq}`);
   }
   const history = histories.get(snapshot) ?? resumed(snapshot);
-  return applied({ ...snapshot, seq: record.seq }, history, record);
+  return applied({ ...snapshot, seq: record.seq }, history, record, snapshot.seq + 1);
 }
 
-function applied(snapshot: Snapshot, history: History, record: ProtocolRecord): Snapshot {
+function applied(snapshot: Snapshot, history: History, record: ProtocolRecord, first: number): Snapshot {
   switch (record.type) {
     case "chunk":
     case "reasoning":
     case "refusal":
-      return withText(snapshot, history, record);
+      return withText(snapshot, history, record, first);
     case "tool_call": {
       const tools = withToolCall(history.tools, record.seq, record.data);
       return derived(snapshot, { ...history, tools });
@@ -164,6 +181,7 @@ function resumed(snapshot: Snapshot): History {
     })),
     // Of several calls only the sum is known; the newest is the one that may report again.
     usage: new Map(snapshot.usage === null ? [] : [[newest, snapshot.usage]]),
+    usageBefore: null,
     values: snapshot.value === null ? [] : [{ seq: 0, call: answer, value: snapshot.value }],
   };
 }
@@ -185,7 +203,7 @@ function derived(snapshot: Snapshot, history: History): Snapshot {
       refusal: joined(snapshot, parts, "refusal"),
       parts: parts.map((part, at) => shownPart(part, several, snapshot.parts[at])),
       tool_calls: tools.map((tool, at) => shownTool(tool, several, snapshot.tool_calls[at])),
-      usage: total(history.usage),
+      usage: total(history),
       value: answerValue(snapshot, history)?.value ?? null,
     },
     history,
@@ -196,13 +214,14 @@ function withText(
   snapshot: Snapshot,
   history: History,
   record: Extract<ProtocolRecord, { type: keyof typeof KINDS }>,
+  first: number,
 ): Snapshot {
   const { content, index } = record.data;
   const call = record.data.call ?? 1;
   const kind = KINDS[record.type];
   const at = history.parts.findIndex((part) => part.call === call && part.index === index && part.kind === kind);
   const old = history.parts[at];
-  const part: Part = { call, index, kind, ...appended(old ?? NOTHING, record.seq, content) };
+  const part: Part = { call, index, kind, ...appended(old ?? NOTHING, first, record.seq, content) };
   if (old === undefined) {
     return derived(snapshot, { ...history, parts: [...history.parts, part].sort(inOrder) });
   }
@@ -260,8 +279,8 @@ function withToolCall(tools: readonly Tool[], seq: number, data: ToolCallData): 
   const old = tools[at] ?? { call, id: data.id, seq, name: NOTHING, arguments: NOTHING, doneAt: null };
   const tool: Tool = {
     ...old,
-    name: old.name.text === "" ? appended(old.name, seq, data.name) : old.name,
-    arguments: appended(old.arguments, seq, data.arguments),
+    name: old.name.text === "" ? appended(old.name, seq, seq, data.name) : old.name,
+    arguments: appended(old.arguments, seq, seq, data.arguments),
     doneAt: data.done === true ? seq : old.doneAt,
   };
   return at < 0 ? [...tools, tool] : tools.with(at, tool);
@@ -276,15 +295,16 @@ function withAttempt(snapshot: Snapshot, history: History, data: AttemptData): S
   const { call, number, provider, model } = data;
   const role = snapshot.calls.find((known) => known.call === call)?.role ?? "answer";
   const calls = withCall(snapshot.calls, { call, role, provider, model, attempt: number, finish_reason: null });
-  const start = data.supersedes_from ?? null;
-  if (start === null) {
-    return derived({ ...snapshot, calls }, history);
-  }
-  if (start <= history.since) {
-    throw new RangeError(`what is taken back from ${start} on is older than the snapshot at ${history.since}`);
-  }
   const usage = new Map(history.usage);
   usage.delete(call);
+  const usageBefore = sum(history.usageBefore, history.usage.get(call) ?? null);
+  const start = data.supersedes_from ?? null;
+  if (start === null) {
+    return derived({ ...snapshot, calls }, { ...history, usage, usageBefore });
+  }
+  if (start <= history.since) {
+    throw new PastUnknown(`what is taken back from ${start} on is older than the snapshot at ${history.since}`);
+  }
   return derived(
     { ...snapshot, calls },
     {
@@ -296,6 +316,7 @@ function withAttempt(snapshot: Snapshot, history: History, data: AttemptData): S
         .filter((tool) => tool.call !== call || tool.seq < start)
         .map((tool) => (tool.call === call ? cutTool(tool, start) : tool)),
       usage,
+      usageBefore,
       values: history.values.filter((value) => value.call !== call || value.seq < start),
     },
   );
@@ -310,15 +331,18 @@ function cutTool(tool: Tool, start: number): Tool {
   };
 }
 
-function appended({ text, newest }: Pieces, seq: number, content: string): Pieces {
-  return { text: text + content, newest: { seq, length: text.length, before: newest } };
+function appended({ text, newest }: Pieces, first: number, seq: number, content: string): Pieces {
+  return { text: text + content, newest: { first, seq, length: text.length, before: newest } };
 }
 
-/** The text of the pieces before a seq. */
+/** The text of the pieces before a seq. Throws `PastUnknown` where that is inside a piece. */
 function cut({ text, newest }: Pieces, start: number): Pieces {
   let mark = newest;
   let length = text.length;
   while (mark !== null && mark.seq >= start) {
+    if (mark.first < start) {
+      throw new PastUnknown(`the records ${mark.first} to ${mark.seq} came as one, and ${start} is among them`);
+    }
     length = mark.length;
     mark = mark.before;
   }
@@ -330,13 +354,17 @@ function answerValue(snapshot: Snapshot, history: History): Value | undefined {
   return history.values.findLast((value) => answers(snapshot, value.call));
 }
 
-/** The sum over all calls, null where none has reported. */
-function total(usage: ReadonlyMap<number, Usage>): Usage | null {
-  let sum: Required<Usage> | null = null;
-  for (const each of usage.values()) {
-    sum = sum === null ? whole(each) : added(sum, whole(each));
+/** The sum over all attempts of all calls, null where none has reported. */
+function total(history: History): Usage | null {
+  return [...history.usage.values()].reduce<Usage | null>(sum, history.usageBefore);
+}
+
+function sum(a: Usage | null, b: Usage | null): Usage | null {
+  if (a === null || b === null) {
+    const only = a ?? b;
+    return only === null ? null : whole(only);
   }
-  return sum;
+  return added(whole(a), whole(b));
 }
 
 function whole(usage: Usage): Required<Usage> {

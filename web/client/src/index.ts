@@ -17,7 +17,7 @@ export {
   ServerError,
   TimedOut,
 } from "./errors.ts";
-export { emptySnapshot, fold } from "./fold.ts";
+export { emptySnapshot, fold, PastUnknown } from "./fold.ts";
 export type * from "./protocol.ts";
 export { type ReadOptions, readFrames } from "./reader.ts";
 export { decodeRecord, isFinal } from "./record.ts";

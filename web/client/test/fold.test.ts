@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { emptySnapshot, fold, type ProtocolRecord, type Snapshot } from "../src/index.ts";
+import { emptySnapshot, fold, PastUnknown, type ProtocolRecord, type Snapshot } from "../src/index.ts";
 import { FOLD } from "./cases.ts";
 
 function chunk(seq: number, content: string, index = 0): ProtocolRecord {
@@ -13,9 +13,10 @@ function chunk(seq: number, content: string, index = 0): ProtocolRecord {
 test("a snapshot that went through JSON at any record is folded on to the same end", () => {
   const takesBack = (record: ProtocolRecord): boolean => record.type === "attempt" && !!record.data.supersedes_from;
   for (const { name, records, snapshot } of FOLD) {
-    // What a snapshot does not tell: which piece came when, and which call had which part of the usage.
+    // What a snapshot does not tell: which piece came when, and which call or attempt had which part of the usage.
     const reporting = records.map((record) => (record.type === "usage" ? (record.data.call ?? 1) : 0));
-    if (records.some(takesBack) || new Set(reporting).size > 2) {
+    const repaid = records.some((record) => record.type === "attempt") && reporting.some((call) => call > 0);
+    if (records.some(takesBack) || repaid || new Set(reporting).size > 2) {
       continue;
     }
     for (let at = 0; at <= records.length; at += 1) {
@@ -35,7 +36,35 @@ test("what a record takes back from before the beginning is refused", () => {
   const whole = [chunk(1, "a"), chunk(2, "b")].reduce(fold, emptySnapshot());
   assert.equal(fold(whole, attempt).text, "a");
   const stored: Snapshot = JSON.parse(JSON.stringify(whole));
-  assert.throws(() => fold(stored, attempt), RangeError);
+  assert.throws(() => fold(stored, attempt), PastUnknown);
+});
+
+test("what a record takes back from the middle of a joined piece is refused, from between two it is not", () => {
+  const takingBack = (start: number): ProtocolRecord => ({
+    seq: 9,
+    t: 9,
+    type: "attempt",
+    data: { call: 1, number: 2, reason: "TIMEOUT", provider: "p", model: "m", supersedes_from: start },
+  });
+  // A past that is too long for a snapshot: the seqs of what was joined are missing.
+  const replayed = [chunk(3, "abc"), chunk(6, "def"), chunk(8, "gh")].reduce(fold, emptySnapshot());
+  for (const [start, text] of [
+    [1, ""],
+    [4, "abc"],
+    [7, "abcdef"],
+  ] as const) {
+    assert.equal(fold(replayed, takingBack(start)).text, text);
+  }
+  for (const start of [2, 3, 5, 6, 8]) {
+    assert.throws(() => fold(replayed, takingBack(start)), PastUnknown);
+  }
+});
+
+test("where the past is not known, a newer snapshot is gone on from", () => {
+  const newer: Snapshot = { ...emptySnapshot(), seq: 9, text: "new", parts: [{ index: 0, kind: "text", text: "new" }] };
+  const old: Snapshot = { ...emptySnapshot(), seq: 4, text: "old", parts: [{ index: 0, kind: "text", text: "old" }] };
+  const reread: ProtocolRecord = { seq: 9, t: 9, type: "snapshot", data: { snapshot: newer } };
+  assert.equal([reread, chunk(10, "er")].reduce(fold, old).text, "newer");
 });
 
 test("no snapshot ever changes", () => {

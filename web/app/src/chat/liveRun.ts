@@ -6,9 +6,11 @@ import {
   fold,
   type Headwater,
   NotFound,
+  PastUnknown,
   type ProtocolRecord,
   type RunResource,
   type Snapshot,
+  type StatusCallback,
 } from "@headwater/client";
 import { FrameGate } from "../browser/frame.ts";
 import { type Figures, figuresOf, Meter } from "./figures.ts";
@@ -132,16 +134,35 @@ export class LiveRun {
     if (run.snapshot.text + run.snapshot.reasoning !== "") this.#phase = { state: "streaming" };
     if (run.state === "queued") this.#phase = { state: "queued", position: null };
     this.#gate.request();
-    const onStatus = (status: Parameters<typeof linkOf>[0]): void => {
+    const onStatus: StatusCallback = (status) => {
       this.#link = linkOf(status, Date.now());
       this.#gate.request();
     };
+    while (await this.#read(onStatus, signal)) {
+      // What is taken back can not be told from the rest of the snapshot: a newer one is without it.
+      this.#run = await this.#load(signal);
+      this.#snapshot = this.#run.snapshot;
+      this.#end = endOf(this.#run.state, this.#run.snapshot);
+      this.#meter.skip(this.#snapshot.text + this.#snapshot.reasoning);
+      this.#gate.request();
+      if (this.#end !== null) return;
+    }
+  }
+
+  /** Reads on from the snapshot to the run's end; true where the past has to be asked for again before that. */
+  async #read(onStatus: StatusCallback, signal: AbortSignal): Promise<boolean> {
     const records = this.#client.follow(this.id, { after: this.#snapshot.seq, onStatus, signal });
     for await (const record of records) {
-      if (signal.aborted) return;
-      this.#take(record);
+      if (signal.aborted) return false;
+      try {
+        this.#take(record);
+      } catch (error) {
+        if (error instanceof PastUnknown) return true;
+        throw error;
+      }
       this.#gate.request();
     }
+    return false;
   }
 
   #take(record: ProtocolRecord): void {
