@@ -98,7 +98,7 @@ export interface LogData {
   message: string;
 }
 
-/** What a call has cost so far; a later one of the same call replaces it. */
+/** What a call's attempt has cost so far; a later one of the same attempt replaces it, all attempts are added up. */
 export interface UsageData {
   input_tokens?: number;
   cached_input_tokens?: number;
