@@ -10,9 +10,22 @@ from typer.testing import CliRunner, Result
 
 from headwater.cli import app
 from headwater.domain import event as ev
-from tests.kit.run_log import RUN, after, in_thread, json_answer, log_of, open_with, problem, run_json, whole
+from headwater.wire.sse import encode_event
+from tests.kit.run_log import (
+    RUN,
+    SSE_HEAD,
+    after,
+    in_thread,
+    json_answer,
+    log_of,
+    open_with,
+    problem,
+    run_json,
+    sse,
+    whole,
+)
 from tests.kit.terminal import CTRL_C, CTRL_D, Terminal
-from tests.kit.upstream import EndWithoutTerminator, Received, Script, Stall, Step
+from tests.kit.upstream import EndWithoutTerminator, Received, Script, Send, Stall, Status, Step
 
 COMPLETE = log_of("Hello", " wörld")
 FAILED = log_of("Hello", final=ev.Error("SERVER", "It fell over.", True))
@@ -65,6 +78,23 @@ def test_a_cut_is_not_noticed() -> None:
 
     result, _ = chat(["Hi"], cut_once)
     assert (result.stdout, result.stderr, result.exit_code) == ("Hello wörld\n", "", 0)
+
+
+def test_a_server_that_is_gone_for_long_is_waited_for_and_told_of_once() -> None:
+    at_once = encode_event(None, retry_ms=1)
+
+    def gone(received: Received) -> Iterable[Step]:
+        if received.number == 1:
+            return [Status(200, SSE_HEAD), Send(at_once + sse(COMPLETE[:2])), EndWithoutTerminator()]
+        if received.number < 10:
+            return [EndWithoutTerminator()]
+        return whole(COMPLETE, after(received))
+
+    result, requests = chat(["Hi"], gone)
+    assert (result.stdout, result.exit_code) == ("Hello wörld\n", 0)
+    assert result.stderr.count("\n") == 1
+    assert "as soon as the server is back" in result.stderr
+    assert len(requests) == 10
 
 
 def test_a_refusal_is_a_sentence() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
@@ -16,12 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from headwater.cli.view import View
-    from headwater.client import BlockingClient
+    from headwater.client import BlockingClient, FollowStatus
     from headwater.domain.message import Message
 
 Prompt = Annotated[str | None, typer.Argument(help="What to ask. Without it a conversation; `-` reads it from stdin.")]
 Model = Annotated[str, typer.Option("--model", "-m", help="The model's name, one of `GET /api/v1/models`.")]
 System = Annotated[str | None, typer.Option("--system", "-s", help="Instructions that precede the conversation.")]
+
+
+#: From this try in a row on a person is told: one cut is mended before anyone has seen it.
+_TOLD_TRY = 2
 
 
 class Turn(NamedTuple):
@@ -68,8 +73,16 @@ def answer(client: BlockingClient, model: str, messages: list[Message], view: Vi
     from headwater.domain.run import RunRequest
     from headwater.domain.snapshot import Fold
 
+    # The client tells how it fares from a thread of its own.
+    drawing = Lock()
+
+    def tell(status: FollowStatus) -> None:
+        if status.state == "waiting" and status.tries == _TOLD_TRY:
+            with drawing:
+                view.note("The connection is lost; the answer goes on as soon as the server is back.")
+
     fold = Fold()
-    subscription = client.start_and_follow(RunRequest(model=model, messages=messages))
+    subscription = client.start_and_follow(RunRequest(model=model, messages=messages), on_status=tell)
     cancelling = False
     with Interrupts() as interrupts:
         try:
@@ -81,16 +94,19 @@ def answer(client: BlockingClient, model: str, messages: list[Message], view: Vi
                     if cancelling or run is None:
                         raise
                     cancelling = True
-                    view.note("Cancelling; once more leaves at once.")
+                    with drawing:
+                        view.note("Cancelling; once more leaves at once.")
                     subscription.close()
                     client.cancel(run)
                     # What has been shown is the cursor: the interrupted wait may have lost a record on its way here.
-                    subscription = client.follow(run, after=fold.seq)
+                    subscription = client.follow(run, fold.seq, tell)
                     continue
                 fold.apply(record)
-                view.show(record)
+                with drawing:
+                    view.show(record)
         finally:
-            view.close()
+            with drawing:
+                view.close()
     return Turn(fold.final.type, fold.text)  # type: ignore[arg-type]  # its type is one of the three
 
 

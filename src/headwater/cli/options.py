@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 # Not imported from the client, which would be loaded for every --help.
 DEFAULT_URL = "http://127.0.0.1:8000"
 
+#: About an hour of tries. A run goes on without its readers, and whoever sits there can leave at any time.
+FOLLOW_TRIES_MAX = 900
+
 Url = Annotated[str, typer.Option("--url", envvar="HEADWATER_URL", help="The server.", show_default=True)]
 Json = Annotated[bool, typer.Option("--json", help="JSON, for scripts.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
@@ -22,6 +25,8 @@ def connect(url: str) -> BlockingClient:
     from headwater.client import BlockingClient, RetryPolicy
 
     try:
-        return BlockingClient(url, call_retry=RetryPolicy(unreachable=False))
+        return BlockingClient(
+            url, call_retry=RetryPolicy(unreachable=False), follow_retry=RetryPolicy(tries_max=FOLLOW_TRIES_MAX)
+        )
     except ValueError as error:
         raise typer.BadParameter(f"{error}, not {url!r}", param_hint="--url") from None

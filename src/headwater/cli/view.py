@@ -65,6 +65,7 @@ class PlainView:
                     typer.echo(printable(content), nl=False)
                     self._open = not content.endswith("\n")
             case ev.Attempt(supersedes_from=int()):
+                self.close()
                 self.note("What came so far no longer counts: the answer begins again.")
             case ev.Error(message=message):
                 self.note(message)
@@ -74,7 +75,7 @@ class PlainView:
                 pass
 
     def note(self, text: str) -> None:
-        self.close()
+        # No line is ended on stdout: the answer may go on in it.
         typer.echo(f"headwater: {printable(text)}", err=True)
 
     def close(self) -> None:
