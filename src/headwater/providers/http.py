@@ -18,6 +18,7 @@ import aiohttp
 from headwater import __version__
 from headwater.domain.message import GenerationRequest
 from headwater.errors import ConfigError, ErrorCode, ProviderError, Truncated, WireError
+from headwater.providers.body import thin
 from headwater.providers.contract import Dialect, Frame, Framing, HttpRequest, Item
 from headwater.providers.egress import Egress, EgressRefused, check_base_url
 from headwater.providers.redact import Secret, redact, redact_bytes
@@ -346,6 +347,7 @@ class _Response(aiohttp.ClientResponse):
             raise
         if closed is not None:
             self._hear_of(closed)
+        thin(self.content)
         return self
 
     def _hear_of(self, closed: asyncio.Future[None]) -> None:
