@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from headwater.domain.event import UsageReport
-from headwater.domain.message import GenerationRequest, Message, Settings
+from headwater.domain.event import Chunk, Reasoning, ToolCall, UsageReport
+from headwater.domain.message import GenerationRequest, Message, Settings, Usage
 from headwater.errors import BadRequestError, ConfigError, ErrorCode, Truncated
 from headwater.providers.contract import Finish, Framing, Item
 from headwater.providers.egress import Egress
@@ -27,6 +27,7 @@ from tests.kit.upstream import (
     Script,
     ScriptedUpstream,
     Send,
+    Stall,
     Status,
     Step,
     chat_chunk,
@@ -48,6 +49,36 @@ from tests.providers.calls import (
     provider_of,
     text_of,
 )
+
+#: What a server answers that does not know `stream`.
+COMPLETION = json.dumps(
+    {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "choices": [
+            {
+                "index": 0,
+                "message": {
+                    "role": "assistant",
+                    "content": "Sunny, I think.",
+                    "reasoning_content": "Hm.",
+                    "tool_calls": [
+                        {"id": id, "type": "function", "function": {"name": "weather", "arguments": arguments}}
+                        for id, arguments in (("call_a", '{"city": "Ghent"}'), ("call_b", '{"city": "Bruges"}'))
+                    ],
+                },
+                "finish_reason": "tool_calls",
+            }
+        ],
+        "usage": {
+            "prompt_tokens": 9,
+            "completion_tokens": 30,
+            "total_tokens": 39,
+            "prompt_tokens_details": {"cached_tokens": 4},
+            "completion_tokens_details": {"reasoning_tokens": 20},
+        },
+    }
+).encode()
 
 
 class TestWholeAnswers:
@@ -258,10 +289,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("media_type", "body"),
         [
-            ("application/json", b'{"choices": [{"message": {"content": "Hello"}}]}'),
-            ("application/json", b'{"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}'),
             ("application/json", b"{broken"),
-            ("application/json", b""),
+            ("application/json", b'["an", "answer"]'),
             ("text/html; charset=utf-8", b"<html>Please log in</html>"),
             ("image/png", b"\x89PNG"),
         ],
@@ -270,6 +299,46 @@ class TestRefusals:
         async with calling([Status(200, {"Content-Type": media_type}, body)]) as (_, provider):
             got, error = await failing(provider)
             assert (got, error.code) == ([], ErrorCode.PARSE)
+
+    async def test_a_whole_answer_in_place_of_a_stream_is_that_answer(self) -> None:
+        headers = {"Content-Type": "application/json; charset=utf-8"}
+        answers: list[list[Step]] = [
+            [Status(200, headers, COMPLETION, "length")],
+            [Status(200, headers), Send(COMPLETION), EndCleanly()],
+        ]
+        for answer in answers:
+            async with calling(answer) as (upstream, provider):
+                first, last = await batches(provider)
+                assert first == []
+                assert last == [
+                    Reasoning("Hm.", 0),
+                    Chunk("Sunny, I think.", 0),
+                    ToolCall("call_a", "weather", '{"city": "Ghent"}'),
+                    ToolCall("call_a", "weather", "", True),
+                    ToolCall("call_b", "weather", '{"city": "Bruges"}', False, 1),
+                    ToolCall("call_b", "weather", "", True, 1),
+                    UsageReport(Usage(9, 4, 30, 20)),
+                    Finish("tool_calls", "tool_calls"),
+                ]
+                await upstream.requests[0].played.wait()
+
+    @pytest.mark.parametrize("body", [b"", b"{}", b'{"choices": [{"message": {"content": "Hello"}}]}'])
+    async def test_a_whole_answer_without_an_end_is_none(self, body: bytes) -> None:
+        async with calling([Status(200, {"Content-Type": "application/json"}, body, "length")]) as (_, provider):
+            got, error = await failing(provider)
+            assert (flat([got]), error.code) == ([], ErrorCode.TRUNCATED)
+
+    async def test_a_whole_answer_that_is_cut_off_is_none(self) -> None:
+        head = Status(200, {"Content-Type": "application/json"}, framing="length", length=len(COMPLETION))
+        async with calling([head, Send(COMPLETION[:-5]), Reset()]) as (_, provider):
+            got, error = await failing(provider)
+            assert (got, error.code) == ([], ErrorCode.TRUNCATED)
+
+    async def test_a_whole_answer_has_a_limit(self) -> None:
+        head = Status(200, {"Content-Type": "application/json"})
+        async with calling([head, Send(b" " * 5000), Stall()], limits=Limits(event_bytes_max=4000)) as (_, provider):
+            _, error = await failing(provider)
+            assert (error.code, error.detail) == (ErrorCode.PARSE, "the answer is larger than the limit")
 
     async def test_an_error_in_mid_stream_keeps_what_came_before(self) -> None:
         block = b'data: {"error": {"message": "overloaded", "type": "overloaded_error"}}\n\n'

@@ -111,6 +111,17 @@ class AnswerReader:
                 raise failure
         return items + self._decoder.end(clean)
 
+    def whole(self, body: bytes) -> list[Item]:
+        """The items of an answer that came as one value and not as a stream, `Finish` last.
+
+        Raises `ProviderError`: what the value says went wrong, `PARSE`, or `Truncated`.
+        """
+        items, failure = self._decode([Frame(body)])
+        if failure is not None:
+            raise failure
+        # such a value says itself where it ends, whatever ended the body
+        return items + self._decoder.end(True)
+
     def _decode(self, frames: list[Frame]) -> tuple[list[Item], ProviderError | None]:
         """The items of these frames, and what went wrong after them."""
         items: list[Item] = []
@@ -170,9 +181,12 @@ class HttpProvider:
                 if not 200 <= response.status < 300:
                     raise await self._refusal(response)
                 self._check_encoding(response)
-                await self._check_media_type(response, request)
+                is_stream = self._is_stream(response)
                 yield []
                 reader = AnswerReader(self._dialect, request, self._limits, self._secrets)
+                if not is_stream:
+                    yield reader.whole(await self._whole_body(response))
+                    return
                 content = response.content
                 cut = ""
                 chunk = b"begin"
@@ -284,15 +298,28 @@ class HttpProvider:
         if encodings := _encodings(response):
             raise _unreadable(f"the body came as {', '.join(encodings)}, which was not asked for")
 
-    async def _check_media_type(self, response: aiohttp.ClientResponse, request: GenerationRequest) -> None:
-        """Refuses what is no stream. Some servers put an error into a 200: that error is what is raised."""
+    def _is_stream(self, response: aiohttp.ClientResponse) -> bool:
+        """Whether a stream follows; False for one JSON value: an error, or the whole answer of a server that does
+        not stream. Raises `PARSE` for anything else.
+        """
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if media_type in _MEDIA_TYPES[self._dialect.framing]:
-            return
+            return True
         if media_type == "application/json":
-            body = redact_bytes(await self._body(response), self._secrets)
-            self._dialect.decoder(request).feed(Frame(body))
+            return False
         raise _unreadable(f"the body is {media_type[:100]}, not a stream")
+
+    async def _whole_body(self, response: aiohttp.ClientResponse) -> bytes:
+        """A body that is no stream; how long it takes is for the run to limit. Raises `Truncated` for one cut off."""
+        body = bytearray()
+        try:
+            while chunk := await response.content.readany():
+                body += chunk
+                if len(body) > self._limits.event_bytes_max:
+                    raise _unreadable("the answer is larger than the limit")
+        except _LOST as exc:
+            raise Truncated(detail=_words(exc)) from None
+        return bytes(body)
 
     # Ends.
 

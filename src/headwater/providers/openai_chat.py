@@ -5,6 +5,8 @@ the end. What other servers add is read too: `reasoning_content` (DeepSeek, xAI,
 Cerebras), `reasoning_details` (OpenRouter, Snowflake), content as a list of parts (Mistral), `citations` and
 `search_results` (Perplexity), `executed_tools` and `x_groq.usage` (Groq), costs (OpenRouter, Perplexity, xAI).
 
+A server that does not stream answers with one `chat.completion`; its messages are read as deltas that are complete.
+
 The stream is whole at `[DONE]`, or with a finish reason and then a clean end of the body.
 """
 
@@ -74,6 +76,8 @@ class _Delta(msgspec.Struct, gc=False):
 
 class _Choice(msgspec.Struct, gc=False):
     delta: _Delta | None = None
+    #: in place of deltas, where a server answers with the whole at once
+    message: _Delta | None = None
     finish_reason: str | None = None
     index: int | None = None
     logprobs: Any = None
@@ -188,7 +192,7 @@ class OpenAIChatDecoder:
         return "refusal" if reason == "stop" and self._has_refusal and not self._has_text else reason
 
     def _take_choice(self, choice: _Choice, items: list[Item]) -> None:
-        delta = choice.delta
+        delta = choice.delta if choice.delta is not None else choice.message
         if delta is not None:
             content = delta.content
             if delta.reasoning_content or delta.reasoning or delta.reasoning_details:
