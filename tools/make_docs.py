@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from headwater.api.openai_parameters import PARAMETERS
 from headwater.domain.run import state_diagram
 from headwater.errors import CODES
 from headwater.providers.catalog import SERVERS, ServerRow
@@ -82,12 +85,23 @@ def refusals() -> str:
     return words + "\n" + table(["code", "HTTP status"], _by_value(by_status))
 
 
+def parameters() -> str:
+    rows = [[f"`{name}`", row.use, row.about + _let_pass(row.harmless)] for name, row in PARAMETERS.items()]
+    return table(["parameter", "what becomes of it", "how"], rows)
+
+
+def _let_pass(harmless: Sequence[object]) -> str:
+    values = " and ".join(f"`{msgspec.json.encode(value).decode()}`" for value in harmless)
+    return f"; {values} {'is' if len(harmless) == 1 else 'are'} let pass" if values else ""
+
+
 BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "run-states": run_states,
     "error-codes": error_codes,
     "servers": servers,
     "finish-reasons": finish_reasons,
     "refusals": refusals,
+    "parameters": parameters,
 }
 
 

@@ -1,8 +1,7 @@
-"""The table of parameters: what it refuses is refused, and the reference is made from it."""
+"""The table of parameters: what it refuses is refused, and what it ignores changes nothing."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,7 +11,6 @@ from headwater.api.openai_parameters import PARAMETERS, Use, check_refused
 from headwater.api.openai_request import ChatCompletionRequest, run_request
 from headwater.errors import UnsupportedError
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "openai-api.md"
 REFUSED = [name for name, row in PARAMETERS.items() if row.use is Use.REFUSED]
 
 
@@ -45,19 +43,3 @@ def test_what_is_ignored_changes_nothing(name: str) -> None:
     values: list[Any] = ["x", 1, {"a": []}]
     for value in values:
         assert run_request(body(**{name: value}), "continue") == run_request(body(), "continue")
-
-
-def table() -> str:
-    rows = [f"| `{name}` | {row.use} | {row.about}{_except(row.harmless)} |" for name, row in PARAMETERS.items()]
-    return "\n".join(["| parameter | | |", "| --- | --- | --- |", *rows])
-
-
-def _except(harmless: tuple[object, ...]) -> str:
-    values = " and ".join(f"`{msgspec.json.encode(value).decode()}`" for value in harmless)
-    return f"; {values} is let pass" if values else ""
-
-
-def test_the_reference_is_made_from_the_table() -> None:
-    page = PAGE.read_text()
-    _, _, rest = page.partition("<!-- generated: parameters -->\n")
-    assert rest.partition("\n<!-- end -->")[0] == table(), f"put this into {PAGE.name}:\n{table()}"

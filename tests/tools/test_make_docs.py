@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from headwater.api.openai_parameters import PARAMETERS
 from headwater.domain.run import state_diagram
 from headwater.errors import CODES
 from tools import make_docs
@@ -53,3 +54,7 @@ def test_the_tables_hold_every_row() -> None:
     assert "| `deepseek` | `https://api.deepseek.com/v1` | `DEEPSEEK_API_KEY` | `max_tokens`" in make_docs.servers()
     assert "| `tool_calls` | `tool_calls`, `tool_use`" in make_docs.finish_reasons()
     assert "| `RATE_LIMIT` | `429` |" in make_docs.refusals()
+    parameters = make_docs.parameters()
+    assert all(f"| `{name}` | {row.use} | {row.about}" in parameters for name, row in PARAMETERS.items())
+    assert '; `"auto"` and `"default"` are let pass |' in parameters
+    assert "; `1` is let pass |" in parameters
