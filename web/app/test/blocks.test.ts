@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Block, BlockSplitter, definitionsIn, parseFence, refers } from "../src/markdown/blocks.ts";
+import { type Block, BlockSplitter, definitionsIn, isUnreasonable, parseFence, refers } from "../src/markdown/blocks.ts";
 
 const TEXT = `First *paragraph*
 goes on.
@@ -120,4 +120,22 @@ test("definitions reach the blocks that refer to something", () => {
     blocks.filter(shows).map((block) => refers(block)),
     [true, false, true],
   );
+});
+
+test("what no person writes is not parsed", () => {
+  const markup = (source: string): Block => ({ kind: "markup", source });
+  for (const marker of ["> ", ">", "- ", "1. ", "> - "]) {
+    assert.ok(isUnreasonable(markup(`Text\n${marker.repeat(32)}deep`)), marker);
+    assert.ok(!isUnreasonable(markup(`${marker.repeat(8)}deep`)), marker);
+  }
+  assert.ok(isUnreasonable(markup("**a".repeat(10_000))));
+  assert.ok(isUnreasonable(markup("a\n".repeat(20_000))));
+  assert.ok(!isUnreasonable(markup("| a cell | another |\n".repeat(1000))));
+  assert.ok(!isUnreasonable(markup("-".repeat(500))));
+  assert.ok(!isUnreasonable({ kind: "fence", source: `\`\`\`\n${"x".repeat(100_000)}` }));
+});
+
+test("a row of brackets refers to nothing, and a bracket within brackets to something", () => {
+  assert.ok(!refers({ kind: "markup", source: "[".repeat(100_000) }));
+  assert.ok(refers({ kind: "markup", source: "see [a [b] c]" }));
 });

@@ -3,9 +3,10 @@ import ReactMarkdown, { type Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
 import remend from "remend";
 import { linkAddress } from "./address.ts";
-import { BlockSplitter, definitionsIn, parseFence, refers, type Block } from "./blocks.ts";
+import { BlockSplitter, definitionsIn, isUnreasonable, parseFence, refers, type Block } from "./blocks.ts";
 import { CodeBlock } from "./CodeBlock.tsx";
 import { Picture } from "./Picture.tsx";
+import { Rescue } from "./Rescue.tsx";
 
 const PLUGINS = [remarkGfm];
 // What is half written is completed for the eye; links and pictures wait until they are whole.
@@ -62,8 +63,14 @@ const Markup = memo(function Markup({ source }: { source: string }) {
 function BlockView({ block, definitions, open }: { block: Block; definitions: string; open: boolean }) {
   if (block.kind === "fence") return <CodeBlock {...parseFence(block.source)} />;
   if (block.source.trim() === "") return null;
+  const asItIs = <p className="plain">{block.source}</p>;
+  if (isUnreasonable(block)) return asItIs;
   const source = open ? remend(block.source, COMPLETION) : block.source;
-  return <Markup source={definitions !== "" && refers(block) ? `${source}\n\n${definitions}` : source} />;
+  return (
+    <Rescue instead={asItIs}>
+      <Markup source={definitions !== "" && refers(block) ? `${source}\n\n${definitions}` : source} />
+    </Rescue>
+  );
 }
 
 const Settled = memo(BlockView);

@@ -122,7 +122,8 @@ export function parseFence(source: string): Fence {
 }
 
 const DEFINITION = /^ {0,3}\[[^\]\n]+\]:[ \t]*\S.*$/gm;
-const REFERENCE = /\[[^\]\n]+\]/;
+// Without brackets within: it is enough that one may be there, and a row of open brackets is looked at once.
+const REFERENCE = /\[[^[\]\n]+\]/;
 
 /** The definitions of links and notes in these blocks, for blocks that may refer to them. */
 export function definitionsIn(blocks: readonly Block[]): string {
@@ -132,4 +133,17 @@ export function definitionsIn(blocks: readonly Block[]): string {
 /** Whether a block may need the definitions of other blocks. */
 export function refers(block: Block): boolean {
   return block.kind === "markup" && REFERENCE.test(block.source);
+}
+
+// A parser takes the square of the time for marks that are never closed, and calls itself for each level of nesting.
+const BLOCK_UNITS_MAX = 32_768;
+const MARKS_MAX = 1000;
+const MARKS = /[*_~[\]]+/g;
+const TOO_DEEP = /^[ \t]*(?:>[ \t]*|[-*+][ \t]+|\d{1,9}[.)][ \t]+){32}/m;
+
+/** Whether a block is no text that a person would write, and is better shown as it is than parsed. */
+export function isUnreasonable({ kind, source }: Block): boolean {
+  if (kind === "fence") return false;
+  if (source.length > BLOCK_UNITS_MAX || TOO_DEEP.test(source)) return true;
+  return source.length > MARKS_MAX && (source.match(MARKS)?.length ?? 0) > MARKS_MAX;
 }
