@@ -85,4 +85,8 @@ test("a message shows its text, and names what is not text", () => {
 test("a title is one line of bounded length", () => {
   assert.equal(titleOf("  A\nB"), "A");
   assert.equal(titleOf("x".repeat(500)).length, 80);
+  for (const before of [76, 77, 78, 79, 80]) {
+    const title = titleOf(`${"x".repeat(before)}😀😀😀`);
+    assert.ok(title.isWellFormed() && title.length <= 80, title);
+  }
 });

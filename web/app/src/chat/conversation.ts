@@ -24,7 +24,10 @@ export function turnsOf(request: RunRequest): Turn[] {
 
 export function titleOf(text: string): string {
   const line = text.trim().split("\n", 1)[0] ?? "";
-  return line.length <= TITLE_CHARACTERS_MAX ? line : `${line.slice(0, TITLE_CHARACTERS_MAX - 1).trimEnd()}…`;
+  if (line.length <= TITLE_CHARACTERS_MAX) return line;
+  // Not between the halves of a character beyond the first plane: half of one is no JSON, and is refused.
+  const cut = line.slice(0, TITLE_CHARACTERS_MAX - 1).replace(/[\ud800-\udbff]$/, "");
+  return `${cut.trimEnd()}…`;
 }
 
 /** What asks a model the next question of a conversation, or the first one. */
