@@ -29,6 +29,21 @@ NODE_LIMIT_S = 600
 SKIPPED_DIRS = frozenset({"node_modules", "test"})
 _SAID_LINES_MAX = 40
 
+#: What npm says where its registry is out of reach, as Node's error codes.
+_OUT_OF_REACH = (
+    "ECONNREFUSED",
+    "ECONNRESET",
+    "EAI_AGAIN",
+    "ENOTFOUND",
+    "ENETUNREACH",
+    "ETIMEDOUT",
+    "ERR_SOCKET_TIMEOUT",
+)
+_NEEDS_REGISTRY = """
+npm's registry can not be reached. Building the pages needs it once; the server itself needs neither npm nor Node. Name
+a registry that this machine can reach (`registry=https://…` in ~/.npmrc, or npm_config_registry), or install a built
+wheel of Headwater, which has the pages in it."""
+
 
 class BuildError(Exception):
     """The pages could not be built; the message says why and what to do."""
@@ -141,7 +156,8 @@ def npm(directory: Path, *arguments: str) -> None:
         raise BuildError(f"`{name}` did not end: {error}") from None
     if done.returncode != 0:
         said = "\n".join(done.stdout.splitlines()[-_SAID_LINES_MAX:])
-        raise BuildError(f"`{name}` failed in {directory.name}/ with {done.returncode}:\n{said}")
+        advice = _NEEDS_REGISTRY if any(f"code {code}" in said for code in _OUT_OF_REACH) else ""
+        raise BuildError(f"`{name}` failed in {directory.name}/ with {done.returncode}:\n{said}{advice}")
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """The pages are built where something changed, not otherwise, and a build that fails says why."""
 
 import json
+import socket
 import subprocess
 from pathlib import Path
 
@@ -67,6 +68,18 @@ def test_packages_that_do_not_fit_the_lock_file_fail(project: Project) -> None:
     manifest.write_text(manifest.read_text().replace("{", '{"dependencies": {"headwater-is-not-there": "1"},', 1))
     with pytest.raises(BuildError, match="`npm ci` failed"):
         project.build()
+
+
+def test_a_registry_out_of_reach_is_told_with_what_to_do(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = server.getsockname()[1]
+    monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{closed}/")
+    monkeypatch.setenv("npm_config_fetch_retries", "0")
+    with pytest.raises(BuildError, match=r"(?s)ECONNREFUSED.*Name\sa registry"):
+        npm(project.web, "view", "headwater-is-not-there")
+    with pytest.raises(BuildError) as failed:
+        npm(project.web, "run", "headwater-is-not-there")
+    assert "registry" not in str(failed.value)
 
 
 def test_what_is_installed_is_not_installed_again(project: Project) -> None:
