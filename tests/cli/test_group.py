@@ -15,8 +15,9 @@ from tests.kit.run_log import in_thread, json_answer, run_json
 from tests.kit.upstream import Stall
 
 
-def test_version() -> None:
-    assert CliRunner().invoke(app, ["version"]).stdout == f"headwater {headwater.__version__}\n"
+@pytest.mark.parametrize("word", ["version", "--version"])
+def test_version(word: str) -> None:
+    assert CliRunner().invoke(app, [word]).stdout == f"headwater {headwater.__version__}\n"
 
 
 def test_it_is_a_module_too() -> None:
