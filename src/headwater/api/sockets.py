@@ -91,7 +91,9 @@ def _listen_on_all(addresses: list[str], port: int) -> list[socket.socket]:
                 each.close()
             if error.errno == errno.EADDRINUSE and port == 0:
                 return []
-            raise ConfigError(f"Can not listen on {address} port {chosen}: {error.strerror}.") from None
+            taken = error.errno == errno.EADDRINUSE
+            hint = " Choose another one with --port, or 0 for a free one." if taken else ""
+            raise ConfigError(f"Can not listen on {address} port {chosen}: {error.strerror}.{hint}") from None
         chosen = listening[0].getsockname()[1]
     if not listening:
         raise ConfigError(f"None of {', '.join(addresses)} is an address of this machine.")
