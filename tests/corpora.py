@@ -1,4 +1,4 @@
-"""Where the corpora that others wrote are: JSONTestSuite and the Big List of Naughty Strings, beside the recordings."""
+"""The corpora that others wrote, beside the recordings: JSONTestSuite, naughty strings, DOMPurify's payloads."""
 
 import json
 import os
@@ -29,3 +29,12 @@ def naughty_strings() -> list[str]:
         return []
     strings: list[str] = json.loads((directory / "naughty-strings.json").read_bytes())
     return strings
+
+
+def xss_payloads() -> list[str]:
+    """The payloads that DOMPurify is tested with; empty on a machine without."""
+    directory = corpora_dir()
+    if directory is None:
+        return []
+    entries: list[dict[str, str]] = json.loads((directory / "xss-payloads.json").read_bytes())
+    return [entry["payload"] for entry in entries]

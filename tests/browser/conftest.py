@@ -110,15 +110,18 @@ def states() -> States:
 
 
 @pytest.fixture
-def new_context(new_context: NewContext, server: Server, watch: Watch, states: States) -> NewContext:
+def new_context(request: pytest.FixtureRequest, new_context: NewContext, server: Server, watch: Watch) -> NewContext:
     """A browser profile of its own: another device. Takes Playwright's options."""
+    # To note every state costs more than to draw it: only for tests that ask for them.
+    states: States | None = request.getfixturevalue("states") if "states" in request.fixturenames else None
     # No worker of a page's own may answer in the server's place; dates and words are the same everywhere.
     common = {"service_workers": "block", "locale": "en-GB", "timezone_id": "UTC", "viewport": DESKTOP}
 
     def make(**options: Any) -> BrowserContext:
         context = new_context(**{"base_url": server.url, **common, **options})
         watch.watch(context)
-        states.watch(context)
+        if states is not None:
+            states.watch(context)
         return context
 
     return make

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 from types import TracebackType
 from typing import Any
 
 from headwater.client.blocking import Portal
 from tests.kit.product import compatible_model
-from tests.kit.script import Pause, Step, chat_stream
+from tests.kit.script import Pause, Stall, Step, chat_stream
 from tests.kit.upstream import Received, ScriptedUpstream
 
 Gate = asyncio.Event
@@ -25,6 +25,8 @@ class ScriptedModel:
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
         self._scripts: dict[str, list[Sequence[Step]]] = {}
+        #: what it says to a question that `answers` said nothing of
+        self.otherwise: Callable[[str], Sequence[Step]] = lambda question: [Stall()]
         self._upstream = ScriptedUpstream(self._script)
 
     def answers(self, question: str, *scripts: Sequence[Step]) -> None:
@@ -54,7 +56,9 @@ class ScriptedModel:
 
     def _script(self, received: Received) -> Iterable[Step]:
         question = str(received.json["messages"][-1]["content"])
-        scripts = self._scripts[question]
+        scripts = self._scripts.get(question)
+        if scripts is None:
+            return self.otherwise(question)
         return scripts.pop(0) if len(scripts) > 1 else scripts[0]
 
     def __enter__(self) -> ScriptedModel:
