@@ -8,7 +8,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Response, expect
 
 from headwater.api.pages import CONTENT_SECURITY_POLICY
+from tests.browser.chat import Chat
 from tests.browser.conftest import PHONE, NewContext, Screenshot
+from tests.browser.model import ScriptedModel, told_in_parts
 from tests.browser.server import Server
 from tests.browser.watch import Watch
 
@@ -60,6 +62,22 @@ def test_the_server_is_killed_and_comes_back(page: Page, server: Server, watch: 
     page.goto("/")
     expect(page.locator("#root > *").first).to_be_attached()
     assert server.product.starts == 2
+
+
+def test_an_address_of_no_conversation_says_so_and_a_new_one_can_be_begun(
+    page: Page, model: ScriptedModel, watch: Watch
+) -> None:
+    watch.expect("404")
+    chat = Chat(page)
+    nowhere = "run_" + "0" * 32
+    chat.visit(nowhere)
+    expect(page.get_by_role("main")).to_contain_text("This conversation is not here")
+    expect(page.get_by_test_id("send")).to_be_visible()
+    expect(page.get_by_test_id("stop")).to_have_count(0)
+    model.answers("Anybody here?", told_in_parts([["Yes."]], []))
+    page.get_by_test_id("model").select_option("scripted")
+    chat.ask("Anybody here?")
+    chat.shows("Yes.")
 
 
 # ── the watch ───────────────────────────────────────────────────────────────────────────────────────

@@ -86,7 +86,7 @@ export function ChatPage({ id }: { id: string | null }) {
   const [live, view] = useRun(id);
   const ask = useAsk(view?.run ?? null);
   const { scroller, content, stuck, jump } = useStickToEnd();
-  const ended = view === null || isEnd(view.status.kind) || view.trouble !== null;
+  const ended = view === null || view.missing || isEnd(view.status.kind) || view.trouble !== null;
   const busy = ask.asked !== null ? ask.error === null : !ended;
   const stopping = useStop(live, ask, busy);
   useKeys(busy ? stopping.stop : null);
