@@ -58,6 +58,14 @@ def test_what_is_sent() -> None:
     ]
 
 
+def test_the_page_can_name_what_was_asked_here() -> None:
+    _, requests = chat(["Where does\nit begin? " + "x" * 100], whole(COMPLETE))
+    metadata = requests[0].json["metadata"]
+    assert metadata["title"].startswith("Where does it begin? xxx")
+    assert len(metadata["title"]) == 80
+    assert set(metadata) == {"title", "conversation"}
+
+
 @pytest.mark.parametrize("arguments", [[], ["-"]])
 def test_the_prompt_may_come_from_stdin(arguments: list[str]) -> None:
     _, requests = chat(arguments, whole(COMPLETE), stdin="From a pipe\n")
@@ -178,3 +186,6 @@ def test_a_conversation_keeps_what_was_said() -> None:
             ["One", "Hello wörld", "Two"],
             ["One", "Hello wörld", "Three"],
         ]
+        [metadata, *others] = [request.json["metadata"] for request in upstream.requests]
+        assert metadata["title"] == "One"
+        assert others == [metadata] * 2

@@ -11,6 +11,7 @@ import typer
 from headwater.cli.group import NOT_UTF_8, Exit, complain, hint
 from headwater.cli.interrupt import Interrupts
 from headwater.cli.options import DEFAULT_URL, Url, connect
+from headwater.cli.text import one_line
 from headwater.errors import HeadwaterError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ Model = Annotated[str, typer.Option("--model", "-m", help="The model's name, one
 System = Annotated[str | None, typer.Option("--system", "-s", help="Instructions that precede the conversation.")]
 
 
+TITLE_CHARS_MAX = 80
 #: From this try in a row on a person is told: one cut is mended before anyone has seen it.
 _TOLD_TRY = 2
 
@@ -51,9 +53,16 @@ def chat(prompt: Prompt = None, model: Model = "simulated", system: System = Non
         text = sys.stdin.read() if prompt in (None, "-") else prompt
         if not text or not text.strip():
             raise typer.BadParameter("there is nothing to ask", param_hint="PROMPT")
-        turn = answer(client, model, [*messages, Message("user", text)], make_view())
+        turn = answer(client, model, [*messages, Message("user", text)], make_view(), conversation(text))
     codes = {"complete": Exit.OK, "error": Exit.FAILED, "cancelled": Exit.CANCELLED}
     raise typer.Exit(codes[turn.end])
+
+
+def conversation(text: str) -> dict[str, str]:
+    """The metadata by which the page lists the runs of a conversation that begins with `text` as one, and names it."""
+    from headwater.client.service import new_idempotency_key
+
+    return {"conversation": new_idempotency_key(), "title": one_line(text, TITLE_CHARS_MAX)}
 
 
 def make_view() -> View:
@@ -67,7 +76,7 @@ def make_view() -> View:
     return LiveView(Console(highlight=False, markup=False, emoji=False))
 
 
-def answer(client: BlockingClient, model: str, messages: list[Message], view: View) -> Turn:
+def answer(client: BlockingClient, model: str, messages: list[Message], view: View, metadata: dict[str, str]) -> Turn:
     """Starts a run and shows it to its end. The first Ctrl-C cancels the run, and its end is shown; the second is let
     out as `KeyboardInterrupt`, and the run goes on to its end without us."""
     from headwater.domain.run import RunRequest
@@ -82,7 +91,8 @@ def answer(client: BlockingClient, model: str, messages: list[Message], view: Vi
                 view.note("The connection is lost; the answer goes on as soon as the server is back.")
 
     fold = Fold()
-    subscription = client.start_and_follow(RunRequest(model=model, messages=messages), on_status=tell)
+    request = RunRequest(model=model, messages=messages, metadata=metadata)
+    subscription = client.start_and_follow(request, on_status=tell)
     cancelling = False
     with Interrupts() as interrupts:
         try:
@@ -116,12 +126,15 @@ def _converse(client: BlockingClient, model: str, messages: list[Message]) -> No
 
     read = line_reader()
     typer.echo(f"Talking to {model}. Ctrl-C stops an answer, Ctrl-D ends the conversation.", err=True)
+    metadata: dict[str, str] = {}
     while (text := read()) is not None:
         if not text.strip():
             continue
+        # The title is the first question that was answered; one that could not be sent names nothing.
+        begun = metadata or conversation(text)
         question = Message("user", text)
         try:
-            turn = answer(client, model, [*messages, question], make_view())
+            turn = answer(client, model, [*messages, question], make_view(), begun)
         except HeadwaterError as error:
             # The conversation is still here; the person may try again.
             complain(hint(error))
@@ -131,6 +144,7 @@ def _converse(client: BlockingClient, model: str, messages: list[Message]) -> No
             continue
         if turn.text:
             messages += [question, Message("assistant", turn.text)]
+            metadata = begun
 
 
 def line_reader() -> Callable[[], str | None]:
