@@ -31,7 +31,7 @@ function explain(status: RunStatus, hasText: boolean): string | null {
       return failureWords(status.failure);
     case "reconnecting":
       return navigator.onLine
-        ? "The connection to the server is lost. The answer goes on there, and here as soon as it is back."
+        ? "The connection to the server is lost. This page goes on as soon as it is back."
         : "This device is offline. The answer goes on at the server, and here as soon as there is a network.";
     case "complete":
       return status.reason === "refusal" ? "The model declined to answer." : null;
