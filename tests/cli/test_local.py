@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from headwater.cli import app
@@ -97,7 +99,15 @@ def test_an_installer_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch,
     assert "There is no pip." in CliRunner().invoke(app, ["local", "install"]).stderr
 
 
-@pytest.mark.usefixtures("missing")
+@pytest.fixture
+def logging_kept() -> Iterator[None]:
+    """A server configures its process, here with a standard error that is closed when the command has ended."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("missing", "logging_kept")
 def test_serving_without_it_is_a_sentence(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["serve", "--local", "--port", "0", "--data", str(tmp_path / "data")])
     assert result.exit_code == 1
