@@ -111,6 +111,21 @@ async def test_one_that_does_not_start_is_told_and_not_waited_for(monkeypatch: p
     assert len(told[0]["output"]) <= 2_000
 
 
+async def test_what_it_prints_of_requests_is_not_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """llama.cpp quotes schemas that it can not read."""
+    gate = tmp_path / "gate"
+    monkeypatch.setattr(process, "_REST_FIRST_S", 0.001)
+    prints = f"import os\nwhile not os.path.exists({str(gate)!r}): pass\nsys.exit('unrecognized type: a secret')"
+    program = SERVES.replace("sys.stdin.read()", prints) % 1
+    with structlog.testing.capture_logs() as logs:
+        async with kept(program) as local:
+            await local.address(None)
+            gate.touch()
+            await until(lambda: any("fault" in line for line in logs))
+    told = next(line for line in logs if "fault" in line)
+    assert (told["fault"], told["output"]) == ("exit code 1", "")
+
+
 @pytest.mark.parametrize(
     ("program", "fault"),
     [

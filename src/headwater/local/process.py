@@ -39,7 +39,7 @@ _STEADY_S: Final = 60.0
 _FAILURES_PATIENT: Final = 3
 #: What a caller without a limit of its own waits at most.
 _WAIT_MAX_S: Final = 120.0
-#: What is kept of the child's output, and what of that is told when it ends by itself.
+#: What is kept of the child's output, and what of that is told where it does not start.
 _OUTPUT_BYTES_MAX: Final = 16 * 1024
 _TOLD_CHARS_MAX: Final = 2_000
 
@@ -91,6 +91,8 @@ class LocalProcess:
         #: replaced at each change, so that whoever waits looks again
         self._changed = asyncio.Event()
         self._output = bytearray()
+        #: whether the child has been asked nothing yet: what it prints later can quote a request
+        self._unasked = True
         self._stopped = False
         self.failures = 0
         #: the child's, for whoever looks after the machine; None while there is none
@@ -148,6 +150,7 @@ class LocalProcess:
     async def _run_child(self) -> str:
         """One child, from its start to its end; how it ended, in words."""
         self._output.clear()
+        self._unasked = True
         try:
             child = await asyncio.create_subprocess_exec(
                 *self._command,
@@ -206,6 +209,8 @@ class LocalProcess:
             listening = msgspec.json.decode(line, type=Listening)
         except msgspec.DecodeError:
             return "it does not say where it listens"
+        self._unasked = False
+        self._output.clear()
         self._address = Address(f"{listening.url}/v1", key)
         self._tell_waiting()
         _log.info("the local model is ready", model=plan.model, pid=self.pid)
@@ -216,10 +221,11 @@ class LocalProcess:
         self._changed = asyncio.Event()
 
     async def _keep_output(self, stream: asyncio.StreamReader) -> None:
-        """Reads what the child prints, so that it never waits for us, and keeps the end of it."""
+        """Reads what the child prints, so that it never waits for us, and keeps the end of what tells of its start."""
         while data := await stream.read(_OUTPUT_BYTES_MAX):
-            self._output += data
-            del self._output[:-_OUTPUT_BYTES_MAX]
+            if self._unasked:
+                self._output += data
+                del self._output[:-_OUTPUT_BYTES_MAX]
 
     def _last_output(self) -> str:
         return self._output.decode(errors="replace").strip()[-_TOLD_CHARS_MAX:]
