@@ -287,6 +287,101 @@ def test_a_client_that_never_ends_its_body_after_the_answer_is_cut(on_loop: OnLo
     on_loop(scene())
 
 
+def test_many_requests_in_one_packet_are_answered_in_order(on_loop: OnLoop) -> None:
+    async def scene() -> None:
+        app = Echo()
+        async with serving(app, LIMITS) as served, served.connection() as (reader, writer):
+            writer.write(b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number for number in range(20)))
+            for number in range(20):
+                assert (await reader.readuntil(b"GET /%d 0" % number)).startswith(b"HTTP/1.1 200 OK\r\n")
+            assert app.asked == [f"GET /{number}" for number in range(20)]
+
+    on_loop(scene())
+
+
+async def test_more_requests_than_a_connection_may_queue_are_refused() -> None:
+    app = Stream()
+    async with serving(app, LIMITS._replace(pipelined_max=4)) as served:
+        assert await served.say(GET * 10) == b"<reset>"
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (b"Transfer-Encoding: gzip, chunked", b"0\r\n\r\n"),
+        (b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", b"0\r\n\r\n"),
+        (b"Transfer-Encoding: chunked, chunked", b"0\r\n\r\n"),
+        (b"Transfer-Encoding: gzip", b""),
+        (b"Transfer-Encoding: identity", b""),
+        (b"Transfer-Encoding: chunked\r\nContent-Length: 5", b"0\r\n\r\n"),
+        (b"Content-Length: 5\r\nContent-Length: 6", b"hello!"),
+    ],
+)
+def test_a_body_whose_end_is_not_plain_is_refused(head: bytes, body: bytes, on_loop: OnLoop) -> None:
+    async def scene() -> None:
+        app = Echo()
+        async with serving(app, LIMITS) as served:
+            answer = await served.say(b"POST / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n" + body + GET)
+            assert problem_in(answer)["status"] in {400, 501}
+            assert app.asked == []
+
+    on_loop(scene())
+
+
+def test_a_body_in_chunks_is_not_of_http_1_0(on_loop: OnLoop) -> None:
+    async def scene() -> None:
+        async with serving(Echo(), LIMITS) as served:
+            chunks = b"5\r\nhello\r\n0\r\n\r\n"
+            answer = await served.say(b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+            assert problem_in(answer)["status"] == 501
+            answer = await served.say(
+                b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: Chunked\r\n\r\n" + chunks
+            )
+            assert answer.endswith(b"POST / 5")
+
+    on_loop(scene())
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "path"),
+    [
+        (b"http://there:1/a?b=c", b"There:1", "/a"),
+        (b"HTTPS://There", b"there", "/"),
+        (b"http://there?b=c", b"there", "/"),
+        (b"http://[::1]:8000/a", b"[::1]:8000", "/a"),
+        (b"/http://there/a", b"here", "/http://there/a"),
+    ],
+)
+async def test_a_target_may_name_its_host(target: bytes, host: bytes, path: str) -> None:
+    app = Echo()
+    async with serving(app, LIMITS) as served:
+        head = b" HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n"
+        assert (await served.say(b"GET " + target + head)).startswith(b"HTTP/1.1 200 ")
+        assert app.asked == [f"GET {path}"]
+
+
+@pytest.mark.parametrize(
+    "target", [b"http://there/a", b"ftp://there/a", b"http://here:1/a", b"http://me@here/a", b"http://", b"http:///a"]
+)
+async def test_a_target_that_names_another_host_is_refused(target: bytes) -> None:
+    app = Echo()
+    async with serving(app, LIMITS) as served:
+        answer = await served.say(b"GET " + target + b" HTTP/1.1\r\nHost: here\r\n\r\n")
+        # some of these are no target at all to the parser
+        assert problem_in(answer)["status"] == 421 or target in {b"http://", b"http:///a"}
+        assert problem_in(answer)["status"] in {400, 421}
+        assert app.asked == []
+
+
+@pytest.mark.parametrize("line", [b"CONNECT there:443", b"GET there:443"])
+async def test_targets_of_other_forms_are_refused(line: bytes) -> None:
+    app = Echo()
+    async with serving(app, LIMITS) as served:
+        answer = await served.say(line + b" HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        assert problem_in(answer)["status"] == 400
+        assert app.asked == []
+
+
 def test_a_connection_says_when_it_is_full_and_when_it_has_drained(on_loop: OnLoop) -> None:
     async def scene() -> None:
         app = Stream()

@@ -93,8 +93,11 @@ async def test_a_request_needs_one_host(api: RunningApi) -> None:
     await refused(api, get("/livez", "host: evil.example"), 400, "BAD_REQUEST")
 
 
-async def test_an_absolute_target_does_not_stand_in_for_the_host(api: RunningApi) -> None:
+async def test_an_absolute_target_and_the_host_must_both_be_ours(api: RunningApi) -> None:
     await refused(api, get("http://127.0.0.1/livez", host="evil.example"), 421, "WRONG_HOST")
+    await refused(api, get("http://evil.example/livez"), 421, "WRONG_HOST")
+    await refused(api, get("http://evil.example/livez", host="evil.example"), 421, "WRONG_HOST")
+    assert (await api.exchange(get("http://127.0.0.1/livez")))[0] == 200
 
 
 async def test_forwarded_hosts_count_for_nothing(api: RunningApi) -> None:

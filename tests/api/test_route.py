@@ -111,6 +111,11 @@ async def test_a_delete_may_not_bring_what_nobody_reads(api: RunningApi) -> None
         "/api/v1/runs/../models",
         "/api/v1/runs/%00",
         "/docs",
+        "/api%2Fv1/models",
+        f"/api/v1/runs/{RUN}%2Fevents",
+        f"/api/v1/runs/{RUN}%2fevents",
+        f"/api/v1/runs%2F{RUN}",
+        "/v1%2fmodels",
     ],
 )
 async def test_resources_that_are_not_there(api: RunningApi, path: str) -> None:

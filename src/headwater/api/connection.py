@@ -9,6 +9,7 @@ behind it, and can not end a connection whose peer has stopped reading.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 from collections.abc import Callable
@@ -42,7 +43,7 @@ class ConnectionLimits(NamedTuple):
     body_idle_s: float = 15.0
     body_s: float = 300.0
     #: requests that are parsed while an answer is under way
-    pipelined_max: int = 8
+    pipelined_max: int = 64
     #: what may wait here to be taken by the kernel, before writers are told to stop, and when they may go on
     write_high_bytes: int = 32 * 1024
     write_low_bytes: int = 8 * 1024
@@ -197,6 +198,15 @@ class HttpConnection(HttpToolsProtocol):
         if len(self.pipeline) >= self._limits.pipelined_max:
             self._refusal = (429, ErrorCode.RATE_LIMIT, "Too many requests on one connection before their answers.")
             raise _Refused
+        if not _is_coding_known(self.headers, self.parser.get_http_version()):
+            # Where such a body ends, and the next request begins, is not for us to guess (RFC 9112, 6.1).
+            self._refusal = (501, ErrorCode.UNSUPPORTED, "The only transfer coding here is `chunked`, in HTTP/1.1.")
+            raise _Refused
+        host, self.url = _split_target(self.url)
+        if host is not None and any(name == b"host" and value.lower() != host for name, value in self.headers):
+            # The target's counts (RFC 9112, 3.2.2), and everybody behind us looks at the header.
+            self._refusal = (421, ErrorCode.WRONG_HOST, "The target names another host than the Host header.")
+            raise _Refused
         self._enter(_Phase.BODY)
         super().on_headers_complete()
         if self.parser.should_upgrade():
@@ -316,6 +326,21 @@ class HttpConnection(HttpToolsProtocol):
             await app(scope, receive, unclosed)
 
         return serve
+
+
+def _is_coding_known(headers: list[tuple[bytes, bytes]], http_version: str) -> bool:
+    codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
+    return not codings or (codings == [b"chunked"] and http_version == "1.1")
+
+
+def _split_target(target: bytes) -> tuple[bytes | None, bytes]:
+    """The host that a target in absolute-form names, None for any other target; and the target without it."""
+    _, colon, rest = target.partition(b"://")
+    if not colon or target.startswith(b"/"):
+        return None, target
+    authority = re.split(rb"[/?#]", rest, maxsplit=1)[0]
+    own = rest[len(authority) :]
+    return authority.lower(), own if own.startswith(b"/") else b"/" + own
 
 
 def _unchunked(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:

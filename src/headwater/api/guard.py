@@ -8,7 +8,9 @@ change must be JSON, which no page can send elsewhere without asking first.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
+from urllib.parse import unquote
 
 from headwater.api.answer import GUARD_HEADERS, Asgi, Headers, Receive, Scope, Send, no_content
 from headwater.api.faces import refuse_for
@@ -51,6 +53,8 @@ _EXPOSED_HEADERS = b"headwater-protocol, idempotency-replayed, location, retry-a
 _PREFLIGHT_AGE_S = b"600"
 
 
+_SLASH = re.compile("%2f", re.IGNORECASE)
+
 #: What was sent after the head is not waited for.
 _CLOSE: Headers = ((b"connection", b"close"),)
 
@@ -71,6 +75,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if b"%2" in (scope.get("raw_path") or b""):
+            scope["path"] = _path(scope["raw_path"])
         try:
             origin = self.check(scope)
         except RefusedError as refusal:
@@ -118,6 +124,11 @@ class Guard:
         if origin in self._origins:
             return values[0]
         raise ForbiddenError("Pages of that origin may not use this server; the operator can add it.")
+
+
+def _path(raw: bytes) -> str:
+    """A path decoded, all but its encoded slashes: they are part of a segment and divide none (RFC 3986, 2.2)."""
+    return unquote(_SLASH.sub("%252F", raw.decode("ascii")))
 
 
 def _values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:

@@ -132,7 +132,10 @@ class Resource:
             raw = await read_body(receive, length=_content_length(scope), bytes_max=services.body_bytes_max)
             if operation.takes is not None or raw:
                 body = decode_body(raw, self._decoders[method])
-        return await operation.handler(Call(scope, services, query, body))
+        call = Call(scope, services, query, body)
+        for name in self._with_slashes:
+            call.path[name] = call.path[name].replace("%2F", "/")
+        return await operation.handler(call)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, services: Services) -> None:
         """Raises RuntimeError where an answer broke off after it had begun; the server then ends the connection."""
