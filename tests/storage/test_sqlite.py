@@ -85,6 +85,29 @@ async def test_a_lock_that_is_never_let_go_of_stops_the_engine(data_dir: Path, m
         other.close()
 
 
+@pytest.mark.parametrize("mode", ["EXCLUSIVE", "IMMEDIATE"])
+@pytest.mark.parametrize("age", ["new", "old"])
+async def test_a_database_that_another_program_keeps_locked_is_not_opened(
+    data_dir: Path, mode: str, age: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait is the opening's own, and the directory is let go of."""
+    monkeypatch.setattr(schema, "OPENING_BUSY_TIMEOUT_MS", 50)
+    path = data_dir / schema.FILE_NAME
+    if age == "new":
+        await asyncio.to_thread(data_dir.mkdir, exist_ok=True)
+    else:
+        async with engine(data_dir) as storage:
+            await fill(storage, "r", [b"x"])
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute(f"BEGIN {mode}")
+    with pytest.raises(ConfigError, match="locked by another program"):
+        await SqliteStorage(data_dir).open()
+    other.execute("ROLLBACK")
+    other.close()
+    async with engine(data_dir) as storage:
+        await fill(storage, "s", [b"y"])
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MiB."""

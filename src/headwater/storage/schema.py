@@ -15,7 +15,10 @@ from headwater.errors import ConfigError
 #: "HdWt": by it `file` and a person tell whose database this is.
 APPLICATION_ID = 0x48645774
 FILE_NAME = "headwater.db"
+#: How long a lock of another program is waited for: while the engine serves, and while it opens, when nobody is served
+#: yet and who starts it wants to know.
 BUSY_TIMEOUT_MS = 5000
+OPENING_BUSY_TIMEOUT_MS = 1000
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -82,9 +85,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 
 def open_writer(path: Path, synchronous: str) -> sqlite3.Connection:
-    """The one connection that writes and checkpoints. Raises `ConfigError` for a file that is not for this version."""
+    """The one connection that writes and checkpoints; `wait_longer` when it is ready.
+
+    Raises `ConfigError` for a file that is not for this version, or that another program keeps locked.
+    """
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, cached_statements=256)
+    db = sqlite3.connect(path, isolation_level=None, timeout=OPENING_BUSY_TIMEOUT_MS / 1000, cached_statements=256)
     try:
         _check_owner(db, path)
         # A page holds a slot of the journal, and a slot a commit of some ninety tokens. Half of it is no cheaper.
@@ -100,10 +106,24 @@ def open_writer(path: Path, synchronous: str) -> sqlite3.Connection:
         # What is deleted is overwritten, in the file and (by the next checkpoint) in the write-ahead log.
         db.execute("PRAGMA secure_delete = ON")
         _migrate(db)
+        # Who may not write learns it now, and not with the first run.
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("ROLLBACK")
     except BaseException:
         db.close()
         raise
     return db
+
+
+def wait_longer(db: sqlite3.Connection) -> None:
+    """From now on a lock is waited for as long as a serving engine can."""
+    db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+
+def is_locked(error: sqlite3.Error) -> bool:
+    """Whether another program has what was asked for."""
+    # Extended codes have their plain one in the low byte: https://sqlite.org/rescode.html
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -128,6 +148,8 @@ def _check_owner(db: sqlite3.Connection, path: Path) -> None:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.DatabaseError as error:
+        if is_locked(error):
+            raise
         raise ConfigError(f"{path} can not be read as a database: {error}") from error
     if tables and application_id != APPLICATION_ID:
         raise ConfigError(f"{path} is another program's database: choose another data directory")

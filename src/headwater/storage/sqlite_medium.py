@@ -12,12 +12,12 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from headwater.errors import LogCorrupt
+from headwater.errors import ConfigError, LogCorrupt
 from headwater.storage.batches import SEQ_MAX, decode_frame, decode_segment, encode_frame, encode_segment
 from headwater.storage.commits import Change, Group
 from headwater.storage.directory import DataDirectory
 from headwater.storage.journal import Journal, frames, scrub
-from headwater.storage.schema import FILE_NAME, open_writer
+from headwater.storage.schema import FILE_NAME, is_locked, open_writer, wait_longer
 
 _INSERT_SEGMENT = "INSERT INTO segments (id, first, blob) VALUES (?, ?, ?)"
 _REPLAY_SEGMENT_BYTES = 256 << 10
@@ -60,6 +60,14 @@ class SqliteMedium:
                 next_id = _replay(db)
             self._journal = Journal(db)
             self._directory.sync()
+            wait_longer(db)
+        except sqlite3.OperationalError as error:
+            self.close()
+            if is_locked(error):
+                raise ConfigError(
+                    f"{self.path} is locked by another program (a backup? a browser?): end that, and start again"
+                ) from error
+            raise
         except BaseException:
             self.close()
             raise
