@@ -150,3 +150,14 @@ async def test_nothing_is_left_open(speaker: Speaker) -> None:
     assert proxy.open == 0
     await speaker.left.acquire()
     writer.transport.abort()
+
+
+async def test_dropped_connections_end_and_new_ones_are_taken(speaker: Speaker) -> None:
+    async with FaultProxy(speaker.port) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        assert await reader.readexactly(len(TEXT)) == TEXT
+        proxy.drop()
+        assert await reader.read() == b""
+        await speaker.left.acquire()
+        writer.transport.abort()
+        assert await talk(proxy, say=b"bye") == (TEXT, "eof")
