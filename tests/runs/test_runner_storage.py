@@ -96,6 +96,29 @@ async def test_a_log_that_never_agrees_is_left_to_the_next_start() -> None:
 
 
 @virtual
+async def test_a_run_that_has_ended_frees_its_slot_before_its_row_can_be_written() -> None:
+    async with Scene(slots=1) as scene:
+        rows: Any = scene.storage.runs
+        finish, is_full = rows.finish, True
+
+        async def finish_when_there_is_space(*args: Any) -> None:
+            if is_full:
+                raise StorageFull
+            await finish(*args)
+
+        rows.finish = finish_when_there_is_space
+        first = await scene.submit()
+        second = await scene.submit()
+        await pause(60)
+        assert [scene.final(run).type for run in (first, second)] == ["complete", "complete"]
+        assert [scene.row(run).state for run in (first, second)] == [RunState.RUNNING, RunState.RUNNING]
+        is_full = False
+        await pause(1)
+        assert [scene.row(run).state for run in (first, second)] == [RunState.COMPLETED, RunState.COMPLETED]
+        assert scene.supervisor.live == 0
+
+
+@virtual
 async def test_a_failed_storage_ends_the_work_and_the_next_start_ends_the_run() -> None:
     """Fault 32: nothing is acknowledged after the failure, and nobody is told of an end that is not on disk."""
     async with Scene(words(*"abcd", every_s=1.0)) as scene:

@@ -57,6 +57,7 @@ REREADS_MAX = 5
 class Runner:
     """Runs one run. Made when the run is accepted, whether it has a slot already or has to wait for one.
 
+    `on_final` hears that the final record is durable: the run has ended, and only its row is still to be written.
     `born` is the monotonic time at which the run was created: its limits count from there.
     """
 
@@ -73,6 +74,7 @@ class Runner:
         spawn: Spawn,
         born: float,
         readership: Callable[[], Readership] = Readership,
+        on_final: Callable[[], None] = lambda: None,
     ) -> None:
         self.run = run
         #: set when there is nothing more to come, whatever the reason
@@ -85,6 +87,7 @@ class Runner:
         self._observer = observer
         self._spawn = spawn
         self._readership = readership
+        self._on_final = on_final
         self._born = born
         self._meter = Meter(clock, born)
         self._recorder = Recorder(storage.log, run.id, run.epoch, self._meter.elapsed_ms)
@@ -133,6 +136,7 @@ class Runner:
                 self._ending = True
                 self._disarm(*self._timers)
             if await self._write_final():
+                self._on_final()
                 await self._finish_row()
             self._tell_observer()
         finally:

@@ -224,6 +224,7 @@ class Supervisor:
             spawn=self._tasks.spawn,
             born=born,
             readership=lambda: self._readers.figures(run.id),
+            on_final=lambda: self._free_slot(run.id),
         )
         self._runners[run.id] = runner
         self._readers.open(run.id)
@@ -235,15 +236,19 @@ class Supervisor:
         living.add_done_callback(lambda _: self._over(runner))
 
     def _over(self, runner: Runner) -> None:
-        """The run's task has ended, whichever way: its slot goes to the next."""
+        """The run's task has ended, whichever way."""
         run = runner.run.id
         del self._runners[run]
         self._readers.close(run)
         if (timer := self._leave_timers.pop(run, None)) is not None:
             timer.cancel()
+        self._free_slot(run)
+        self._note_idle()
+
+    def _free_slot(self, run: str) -> None:
+        """The run's slot goes to the next: at its final record, for a full disk may keep its row waiting long."""
         if (next_run := self._queue.leave(run)) is not None:
             self._runners[next_run].grant_slot()
-        self._note_idle()
 
     def _note_idle(self) -> None:
         if not self._arriving and not self._runners:
