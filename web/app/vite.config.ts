@@ -1,13 +1,14 @@
 import tailwindcss from "@tailwindcss/vite";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
+import { licenses } from "./licenses.ts";
 
 // In development the pages come from Vite, and everything of the server from the one that this address names.
 const server = process.env.HEADWATER_URL ?? "http://127.0.0.1:8000";
 
 export default defineConfig({
   base: "/",
-  plugins: [react(), tailwindcss()],
+  plugins: [react(), tailwindcss(), licenses("licenses.txt")],
   build: {
     outDir: "../../src/headwater/pages",
     emptyOutDir: true,

@@ -13,6 +13,17 @@ function NewChat() {
   );
 }
 
+/** What others' licences ask for: their notices, which the build wrote beside the pages. */
+function SideFoot() {
+  return (
+    <footer className="side-foot">
+      <a href="/licenses.txt" target="_blank" rel="noopener">
+        Licences
+      </a>
+    </footer>
+  );
+}
+
 function Side() {
   return (
     <nav className="side" aria-label="Conversations">
@@ -23,6 +34,7 @@ function Side() {
         <NewChat />
       </div>
       <Conversations />
+      <SideFoot />
     </nav>
   );
 }
@@ -47,6 +59,7 @@ function Drawer({ close }: { close: () => void }) {
           <NewChat />
         </div>
         <Conversations />
+        <SideFoot />
       </nav>
     </dialog>
   );
