@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Block, BlockSplitter, definitionsIn, isUnreasonable, parseFence, refers } from "../src/markdown/blocks.ts";
+import {
+  type Block,
+  BlockSplitter,
+  definitionsIn,
+  isUnreasonable,
+  parseFence,
+  refers,
+  withoutHalf,
+} from "../src/markdown/blocks.ts";
 
 const TEXT = `First *paragraph*
 goes on.
@@ -138,4 +146,51 @@ test("what no person writes is not parsed", () => {
 test("a row of brackets refers to nothing, and a bracket within brackets to something", () => {
   assert.ok(!refers({ kind: "markup", source: "[".repeat(100_000) }));
   assert.ok(refers({ kind: "markup", source: "see [a [b] c]" }));
+});
+
+function growing(text: string): string {
+  const { settled, open } = new BlockSplitter().split(text);
+  return joined(settled) + (open === null ? "" : withoutHalf(open).source);
+}
+
+test("the marks that begin a block wait for what they begin", () => {
+  const items = ["-", "*", "+", "- ", "1", "12", "1.", "3) ", "- 1.", "  -", "- [", "- [x]"];
+  const marks = [...items, "#", "### ", ">", "> ", "> -"];
+  const halves = ["`", "``", "```", "```py", "~~", "~~~", "- ```", "---", "===", "**", "__"];
+  for (const line of [...marks, ...halves]) {
+    for (const before of ["", "Done early.\n", "- one\n- two\n", "Text.\n\n"]) {
+      assert.equal(growing(before + line), before, JSON.stringify(before + line));
+    }
+  }
+});
+
+test("what says something already is shown", () => {
+  const items = ["- a", "1. a", "1a", "# a", "> a", "* *a*", "3.5", "- [x] a"];
+  const words = [...items, "`a", "`` a", "-a", "--flag", "**a", "a -"];
+  for (const line of [...words, "```a` b", "```js\n", "```js\n-", "```js\n1.", "| a"]) {
+    assert.equal(growing(`Text\n${line}`), `Text\n${line}`);
+  }
+});
+
+test("half of the marks that close a fence are not shown as code", () => {
+  for (const half of ["`", "``"]) assert.equal(growing(`\`\`\`js\na\n${half}`), "```js\na\n");
+  for (const whole of ["```", "```\n", "`a", "~"]) {
+    assert.equal(growing(`\`\`\`js\na\n${whole}`), `\`\`\`js\na\n${whole}`);
+  }
+  assert.equal(growing("~~~~\n~~~"), "~~~~\n");
+});
+
+test("a line of many marks is judged at once", () => {
+  for (const marks of ["- ", " ", ">", "1. ", "-", "`", "> - "]) growing(`${marks.repeat(30_000)}x`);
+});
+
+test("what is shown of a growing text never gets shorter", () => {
+  for (const text of [TEXT, "1. a\n2. b\n\n---\n- [ ] c\n* d\n", "A\n-\n\n> - `x`\n> 2) y\n"]) {
+    let shown = 0;
+    for (let end = 1; end <= text.length; end++) {
+      const now = growing(text.slice(0, end));
+      assert.ok(text.startsWith(now) && now.length >= shown, JSON.stringify(text.slice(0, end)));
+      shown = now.length;
+    }
+  }
 });

@@ -3,7 +3,7 @@ import ReactMarkdown, { type Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
 import remend from "remend";
 import { linkAddress } from "./address.ts";
-import { BlockSplitter, definitionsIn, isUnreasonable, parseFence, refers, type Block } from "./blocks.ts";
+import { BlockSplitter, definitionsIn, isUnreasonable, parseFence, refers, withoutHalf, type Block } from "./blocks.ts";
 import { CodeBlock } from "./CodeBlock.tsx";
 import { Picture } from "./Picture.tsx";
 import { Rescue } from "./Rescue.tsx";
@@ -79,6 +79,7 @@ const Settled = memo(BlockView);
 export default function Markdown({ text, growing }: { text: string; growing: boolean }) {
   const [splitter] = useState(() => new BlockSplitter());
   const { settled, open } = splitter.split(text);
+  const shown = growing && open !== null ? withoutHalf(open) : open;
   // A definition that is still being written would change the address of its links with every letter.
   const last = growing ? null : open;
   const definitions = useMemo(() => definitionsIn(last === null ? settled : [...settled, last]), [settled, last]);
@@ -87,7 +88,7 @@ export default function Markdown({ text, growing }: { text: string; growing: boo
       {settled.map((block, index) => (
         <Settled key={index} block={block} definitions={definitions} open={false} />
       ))}
-      {open !== null && <Settled key={settled.length} block={open} definitions={definitions} open={growing} />}
+      {shown !== null && <Settled key={settled.length} block={shown} definitions={definitions} open={growing} />}
     </div>
   );
 }

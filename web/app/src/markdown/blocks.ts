@@ -121,6 +121,30 @@ export function parseFence(source: string): Fence {
   return { language: info.trim().split(/\s+/)[0] ?? "", code: lines.join("\n") };
 }
 
+// A line of which only the marks have come that begin a block or underline one: it says nothing yet.
+const ONLY_MARKS = /^(?:[ \t>]|(?:[-*+]|\d{1,9}[.)])(?=[ \t]))*(?:[-=*_+]+|\d{1,9}[.)]?|#{1,6}|~+|`{1,2})?$/;
+const TASK = /^[ \t>]*(?:[-*+]|\d{1,9}[.)])[ \t]+\[[ xX]?\]?$/;
+// Backticks may be code within a line as long as the line has not ended.
+const HALF_FENCE = /^[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(?:`{3,}[^`]*|~{3,}.*)$/;
+
+/**
+ * A block that still grows, without a last line of which only the beginning has come: it would be shown as text, or as
+ * an empty item, and be something else with the next letter.
+ */
+export function withoutHalf(open: Block): Block {
+  const { kind, source } = open;
+  const begins = source.lastIndexOf("\n") + 1;
+  const line = source.slice(begins).trimEnd();
+  if (kind === "fence" && begins > 0) {
+    const [, marker = ""] = FENCE.exec(source) ?? [];
+    const mark = line.trimStart();
+    const closing = mark !== "" && mark.length < marker.length && marker.startsWith(mark);
+    return closing ? { kind, source: source.slice(0, begins) } : open;
+  }
+  if (!ONLY_MARKS.test(line) && !TASK.test(line) && !HALF_FENCE.test(line)) return open;
+  return { kind: "markup", source: source.slice(0, begins) };
+}
+
 const DEFINITION = /^ {0,3}\[[^\]\n]+\]:[ \t]*\S.*$/gm;
 // Without brackets within: it is enough that one may be there, and a row of open brackets is looked at once.
 const REFERENCE = /\[[^[\]\n]+\]/;
