@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,6 +70,30 @@ async def test_a_disk_without_space_takes_no_runs(data_dir: Path, full: bool) ->
     storage.full = full
     async with serving(settings_for(data_dir), make=lambda _settings, _observer: storage) as app:
         assert (await start_run(port_of(app))).status == (507 if full else 201)
+
+
+@pytest.mark.parametrize(
+    ("port", "row", "is_itself"),
+    [
+        (8000, {"provider": "vllm"}, True),
+        (8001, {"provider": "vllm"}, False),
+        (8000, {"provider": "vllm", "base_url": "http://127.0.0.1:8001/v1", "allow_private": True}, False),
+        (8001, {"provider": "openai", "base_url": "http://localhost:8001/v1", "allow_private": True}, True),
+        (8001, {"provider": "openai", "base_url": "http://[::1]:8001/v1", "allow_private": True}, True),
+        (80, {"provider": "openai", "base_url": "http://127.0.0.2/v1", "allow_private": True}, True),
+        (443, {"provider": "openai", "base_url": "https://example.org/v1"}, False),
+    ],
+)
+def test_a_model_that_is_this_server_itself_is_refused(
+    data_dir: Path, port: int, row: dict[str, Any], is_itself: bool
+) -> None:
+    settings = settings_for(data_dir, port=port)
+    settings = Settings.model_validate({**settings.model_dump(), "models": [{"name": "m", **row}]})
+    if is_itself:
+        with pytest.raises(ConfigError, match="this server's own address"):
+            App(settings, environ={})
+    else:
+        App(settings, environ={})
 
 
 async def test_a_second_server_on_the_same_data_is_refused(data_dir: Path) -> None:

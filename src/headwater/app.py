@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -28,12 +29,13 @@ from headwater.api.services import Services
 from headwater.api.sockets import address_of, listen, raise_file_limit
 from headwater.clock import Clock, SystemClock
 from headwater.delivery.hub import Hub
-from headwater.errors import ErrorCode, UnavailableError
+from headwater.errors import ConfigError, ErrorCode, UnavailableError
 from headwater.local.provider import LocalModel
 from headwater.metrics import LogLines, Metrics
-from headwater.providers.catalog import Catalog, ModelRow
+from headwater.providers import replay
+from headwater.providers.catalog import Catalog, ModelRow, destination_of
 from headwater.runs.supervisor import Supervisor, Tasks
-from headwater.settings import Settings, misnamed
+from headwater.settings import Settings, is_loopback, misnamed
 from headwater.storage.contract import Storage
 from headwater.storage.sqlite import SqliteStorage
 from headwater.telemetry import Observer, Observers
@@ -171,8 +173,11 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
     observer = Observers(metrics, LogLines())
     storage = make(settings, observer)
     local = LocalModel(spawn=tasks.spawn, clock=clock) if settings.local else None
+    rows = model_rows(settings)
+    for row in rows:
+        _check_is_another(row, settings.server.port)
     catalog = Catalog.from_rows(
-        model_rows(settings),
+        rows,
         environ,
         read_records=partial(_read_records, storage),
         more=[] if local is None else [local.route],
@@ -207,6 +212,22 @@ async def _read_records(storage: Storage, run: str, after: int) -> Sequence[byte
 def model_rows(settings: Settings) -> list[ModelRow]:
     """The catalog's rows of a configuration."""
     return [ModelRow(**model.model_dump()) for model in settings.models]
+
+
+def _check_is_another(row: ModelRow, port: int) -> None:
+    """A server that calls itself would start a run for each run, until its slots are full."""
+    if row.provider == replay.NAME:
+        return
+    try:
+        place = urlsplit(destination_of(row).base_url)
+        its_port = place.port or (443 if place.scheme == "https" else 80)
+    except (ConfigError, ValueError):
+        return  # what is wrong with it is for the catalog to say
+    if its_port == port and is_loopback(place.hostname or ""):
+        raise ConfigError(
+            f"models: `{row.name}` would be called at {place.netloc}, which is this server's own address. Start the "
+            "model's server on another port and name it in base_url (with allow_private), or change server.port."
+        )
 
 
 def configure_logging() -> None:
