@@ -1,7 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { emptySnapshot } from "@headwater/client";
-import { type End, endOf, isEnd, type Link, linkOf, type Phase, statusOf, wordsOf } from "../src/chat/status.ts";
+import {
+  type End,
+  endOf,
+  hasOutput,
+  isEnd,
+  kindOf,
+  type Link,
+  linkOf,
+  type Phase,
+  statusOf,
+  wordsOf,
+} from "../src/chat/status.ts";
 
 const failure = { code: "SERVER", message: "It broke.", retryable: true };
 const streaming: Link = { state: "streaming" };
@@ -60,4 +71,23 @@ test("a run that had ended says how", () => {
   assert.deepEqual(endOf("failed", { ...snapshot, error: failure }), { type: "error", failure });
   assert.equal(endOf("failed", snapshot)?.type, "error");
   assert.equal(endOf("cancelled", snapshot)?.type, "cancelled");
+});
+
+test("a list and an answer tell the same of what failed with some output", () => {
+  const snapshot = emptySnapshot();
+  const outputs = [{ ...snapshot, text: "a" }, { ...snapshot, reasoning: "a" }, { ...snapshot, refusal: "a" }];
+  for (const output of outputs) assert.ok(hasOutput(output));
+  assert.ok(!hasOutput(snapshot));
+  const end: End = { type: "error", failure };
+  for (const chunks of [0, 1]) {
+    const listed = kindOf({ state: "failed", metrics: { chunks } });
+    assert.equal(listed, statusOf(end, streaming, phase, chunks > 0).kind);
+  }
+  assert.equal(kindOf({ state: "failed", metrics: null }), "failed");
+});
+
+test("a list names what runs and what ended as an answer does", () => {
+  const states = ["queued", "running", "completed", "cancelled"] as const;
+  const kinds = states.map((state) => kindOf({ state, metrics: null }));
+  assert.deepEqual(kinds, ["queued", "streaming", "complete", "stopped"]);
 });

@@ -3,7 +3,7 @@ import { Icon } from "../shell/Icon.tsx";
 import { FiguresLine, timeWords } from "./FiguresLine.tsx";
 import type { LiveRun, RunView } from "./liveRun.ts";
 import { ReasoningPanel } from "./ReasoningPanel.tsx";
-import { type Failure, isEnd, type RunStatus } from "./status.ts";
+import { type Failure, hasOutput, isEnd, type RunStatus } from "./status.ts";
 import { StatusBadge } from "./StatusBadge.tsx";
 import { TextView } from "./TextView.tsx";
 import { ToolCalls } from "./ToolCalls.tsx";
@@ -85,7 +85,7 @@ export function Answer({ view, asking, live, note }: AnswerProps) {
   const ended = isEnd(status.kind);
   const retry = retryOf(view, asking, live);
   const hasText = snapshot !== undefined && snapshot.text !== "";
-  const hasOutput = hasText || (snapshot !== undefined && snapshot.reasoning + snapshot.refusal !== "");
+  const output = snapshot !== undefined && hasOutput(snapshot);
   const explanation = note ?? error ?? explain(status, hasText);
   const retryable = status.kind === "stopped" || ("failure" in status && status.failure.retryable);
   return (
@@ -105,7 +105,7 @@ export function Answer({ view, asking, live, note }: AnswerProps) {
         data-testid="answer-text"
         data-view={shown}
         aria-busy={!ended}
-        data-waiting={!ended && !hasOutput}
+        data-waiting={!ended && !output}
         className="answer-text"
         hidden={ended && !hasText}
       >

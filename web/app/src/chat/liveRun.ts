@@ -14,7 +14,7 @@ import {
 } from "@headwater/client";
 import { FrameGate } from "../browser/frame.ts";
 import { type Figures, figuresOf, Meter } from "./figures.ts";
-import { type End, endOf, type Link, linkOf, type Phase, type RunStatus, statusOf } from "./status.ts";
+import { type End, endOf, hasOutput, type Link, linkOf, type Phase, type RunStatus, statusOf } from "./status.ts";
 
 /** What is shown of a run. It never changes; a new one comes with every frame in which something did. */
 export interface RunView {
@@ -196,8 +196,8 @@ export class LiveRun {
     // While the past is read again, what the server said it amounts to is shown: text never goes back.
     const caught = known === undefined || this.#snapshot.seq >= known.seq;
     const snapshot = caught ? this.#snapshot : known;
-    const hasText = snapshot.text !== "";
-    const status = statusOf(caught || this.#replayless ? this.#end : null, this.#link, this.#phase, hasText);
+    const end = caught || this.#replayless ? this.#end : null;
+    const status = statusOf(end, this.#link, this.#phase, hasOutput(snapshot));
     const run = this.#run === null ? null : { ...this.#run, snapshot };
     const figures = this.#figures(run);
     return { run, snapshot, status, figures, missing: this.#missing, trouble: this.#trouble };

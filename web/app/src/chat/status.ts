@@ -1,6 +1,6 @@
 /** Where a run stands, as the page tells it: from what its records say and what its connection does. */
 
-import type { FollowStatus, RunState, Snapshot } from "@headwater/client";
+import type { FollowStatus, RunState, RunSummary, Snapshot } from "@headwater/client";
 
 export interface Failure {
   readonly code: string;
@@ -66,20 +66,38 @@ export function endOf(state: RunState, snapshot: Snapshot): End | null {
   }
 }
 
-export function statusOf(end: End | null, link: Link, phase: Phase, hasText: boolean): RunStatus {
+/** Whether a model has put out anything: what ends by an error with something is partial, without anything failed. */
+export function hasOutput({ text, reasoning, refusal, tool_calls: calls }: Snapshot): boolean {
+  return text !== "" || reasoning !== "" || refusal !== "" || calls.length > 0;
+}
+
+export function statusOf(end: End | null, link: Link, phase: Phase, output: boolean): RunStatus {
   if (end !== null) {
     if (end.type === "complete") return { kind: "complete", reason: end.reason };
     if (end.type === "cancelled") return { kind: "stopped", by: end.by };
-    return { kind: hasText ? "partial" : "failed", failure: end.failure };
+    return { kind: output ? "partial" : "failed", failure: end.failure };
   }
   if (link.state === "reconnecting") return { kind: "reconnecting", attempt: link.attempt, at: link.at };
-  if (link.state === "connecting" && !hasText) return { kind: "connecting" };
+  if (link.state === "connecting" && !output) return { kind: "connecting" };
   if (phase.state === "queued") return { kind: "queued", position: phase.position };
   return { kind: phase.state };
 }
 
 export function isEnd(kind: StatusKind): boolean {
   return kind === "complete" || kind === "stopped" || kind === "partial" || kind === "failed";
+}
+
+const KINDS: Readonly<Record<Exclude<RunState, "failed">, StatusKind>> = {
+  queued: "queued",
+  running: "streaming",
+  completed: "complete",
+  cancelled: "stopped",
+};
+
+/** The same of a run in a list, of which no snapshot is there. */
+export function kindOf({ state, metrics }: Pick<RunSummary, "state" | "metrics">): StatusKind {
+  if (state !== "failed") return KINDS[state];
+  return (metrics?.chunks ?? 0) > 0 ? "partial" : "failed";
 }
 
 /** Why an answer that ended well may not be the whole of what was to be said. */

@@ -1,7 +1,9 @@
-import type { RunState } from "@headwater/client";
+import type { RunState, RunSummary } from "@headwater/client";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
+import { useSyncExternalStore } from "react";
 import { type ConversationSummary, groupRuns } from "../chat/conversation.ts";
+import { isEnd, kindOf, type StatusKind } from "../chat/status.ts";
 import { useServer } from "../server.ts";
 import { Ago } from "./Ago.tsx";
 
@@ -10,17 +12,36 @@ const PAGE = 40;
 const LIVE_MS = 4000;
 const IDLE_MS = 30_000;
 
-const WORDS: Readonly<Record<RunState, string>> = {
+const WORDS: Readonly<Record<StatusKind, string>> = {
+  connecting: "Connecting",
   queued: "Queued",
-  running: "Streaming",
-  completed: "Complete",
+  streaming: "Streaming",
+  reconnecting: "Reconnecting",
+  complete: "Complete",
+  stopped: "Stopped",
+  partial: "Partial",
   failed: "Failed",
-  cancelled: "Stopped",
 };
+const NEVER = () => () => {};
 const live = (state: RunState): boolean => state === "queued" || state === "running";
 
-function Item({ conversation, current }: { conversation: ConversationSummary; current: boolean }) {
+interface ItemProps {
+  readonly conversation: ConversationSummary;
+  /** The run that the page shows. */
+  readonly shown: string | undefined;
+}
+
+/** Where a run stands. The end of the one that is shown is told as its answer tells it, and at once. */
+function useKind(run: RunSummary, shown: boolean): StatusKind {
+  const { runs } = useServer();
+  const followed = shown ? runs.get(run.id) : null;
+  const told = useSyncExternalStore(followed?.subscribe ?? NEVER, () => followed?.view().status.kind ?? null);
+  return told !== null && isEnd(told) ? told : kindOf(run);
+}
+
+function Item({ conversation, shown }: ItemProps) {
   const { run, title, runs } = conversation;
+  const kind = useKind(run, shown === run.id);
   return (
     <li>
       <Link
@@ -28,12 +49,12 @@ function Item({ conversation, current }: { conversation: ConversationSummary; cu
         params={{ run: run.id }}
         className="conversation"
         data-run={run.id}
-        aria-current={current ? "page" : undefined}
+        aria-current={shown !== undefined && runs.includes(shown) ? "page" : undefined}
       >
         <span className="title">{title}</span>
         <span className="detail">
-          <i className="dot" data-state={run.state} aria-hidden="true" />
-          <span>{WORDS[run.state]}</span>
+          <i className="dot" data-state={kind} aria-hidden="true" />
+          <span>{WORDS[kind]}</span>
           <Ago time={run.created_at} />
           {runs.length > 1 && <span>{runs.length} answers</span>}
         </span>
@@ -45,7 +66,7 @@ function Item({ conversation, current }: { conversation: ConversationSummary; cu
 /** The conversations that the server knows of, newest first. */
 export function Conversations() {
   const { client } = useServer();
-  const { run: current } = useParams({ strict: false });
+  const { run: shown } = useParams({ strict: false });
   const query = useInfiniteQuery({
     queryKey: RUNS_KEY,
     queryFn: ({ pageParam, signal }) =>
@@ -70,11 +91,7 @@ export function Conversations() {
       {query.isSuccess && conversations.length === 0 && <p className="hint">What you ask is kept here.</p>}
       <ul>
         {conversations.map((conversation) => (
-          <Item
-            key={conversation.id}
-            conversation={conversation}
-            current={current !== undefined && conversation.runs.includes(current)}
-          />
+          <Item key={conversation.id} conversation={conversation} shown={shown} />
         ))}
       </ul>
       {query.hasNextPage && (
