@@ -175,7 +175,7 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
     local = LocalModel(spawn=tasks.spawn, clock=clock) if settings.local else None
     rows = model_rows(settings)
     for row in rows:
-        _check_is_another(row, settings.server.port)
+        check_is_another(row, settings.server.port)
     catalog = Catalog.from_rows(
         rows,
         environ,
@@ -214,8 +214,11 @@ def model_rows(settings: Settings) -> list[ModelRow]:
     return [ModelRow(**model.model_dump()) for model in settings.models]
 
 
-def _check_is_another(row: ModelRow, port: int) -> None:
-    """A server that calls itself would start a run for each run, until its slots are full."""
+def check_is_another(row: ModelRow, port: int) -> None:
+    """Raises `ConfigError` where the model's server would be the one that listens on this port.
+
+    A server that calls itself would start a run for each run, until its slots are full.
+    """
     if row.provider == replay.NAME:
         return
     try:

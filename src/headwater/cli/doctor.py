@@ -54,7 +54,7 @@ def examine(config: Path | None, data: Path | None, environ: Mapping[str, str], 
     settings, findings = configuration.check_configuration(config, data, environ)
     all_of: list[Finding] = [*findings]
     if settings is not None:
-        usable, found = models.check_models(model_rows(settings), environ)
+        usable, found = models.check_models(model_rows(settings), environ, port=settings.server.port)
         all_of += found
         if online:
             all_of += asyncio.run(models.check_servers(usable, environ))

@@ -12,6 +12,7 @@ from tests.kit.product import free_port
 from tests.kit.upstream import Received, ScriptedUpstream, Send, Status, Step
 
 KEY = {"K": "sk-canary-49a1"}
+PORT = 8100
 
 
 def rows(**fields: Any) -> list[ModelRow]:
@@ -26,21 +27,28 @@ def worst(found: Findings) -> tuple[Level, str]:
 
 
 def test_simulated_needs_nothing() -> None:
-    usable, found = check_models([], {})
+    usable, found = check_models([], {}, port=PORT)
     assert usable == []
     assert [finding.level for finding in found] == [Level.OK]
 
 
+def test_a_model_at_the_server_s_own_address_is_a_problem() -> None:
+    usable, found = check_models(rows(provider="vllm"), {}, port=8000)
+    level, text = worst(found)
+    assert (usable, level) == ([], Level.PROBLEM)
+    assert "this server's own address" in text
+
+
 def test_a_row_with_its_key_is_good_and_the_key_is_not_said() -> None:
     wanted = rows(provider="groq", api_key_env="K")
-    usable, found = check_models(wanted, KEY)
+    usable, found = check_models(wanted, KEY, port=PORT)
     assert usable == wanted
     assert worst(found) == (Level.OK, "`m` by groq, with the key of K.")
 
 
 @pytest.mark.parametrize("environ", [{}, {"GROQ_API_KEY": ""}, {"GROQ_API_KEY": " \n"}])
 def test_a_missing_key_is_a_problem(environ: dict[str, str]) -> None:
-    usable, found = check_models(rows(provider="groq"), environ)
+    usable, found = check_models(rows(provider="groq"), environ, port=PORT)
     level, text = worst(found)
     assert (usable, level) == ([], Level.PROBLEM)
     assert "`GROQ_API_KEY` is not set" in text
@@ -57,14 +65,16 @@ def test_a_missing_key_is_a_problem(environ: dict[str, str]) -> None:
     ],
 )
 def test_a_row_that_can_not_be_used_is_a_problem(fields: dict[str, Any], said: str) -> None:
-    usable, found = check_models(rows(**fields), KEY)
+    usable, found = check_models(rows(**fields), KEY, port=PORT)
     level, text = worst(found)
     assert (usable, level) == ([], Level.PROBLEM)
     assert said in text
 
 
 def test_one_bad_row_hides_no_other_and_a_name_is_given_once() -> None:
-    usable, found = check_models([*rows(provider="ollama"), *rows(provider="none"), *rows(provider="vllm")], {})
+    usable, found = check_models(
+        [*rows(provider="ollama"), *rows(provider="none"), *rows(provider="vllm")], {}, port=PORT
+    )
     assert len(usable) == 2
     assert sum(finding.level is Level.PROBLEM for finding in found) == 2
     assert "two models with the name `m`" in found[-1].text

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import aiohttp
 
+from headwater.app import check_is_another
 from headwater.cli.checkup.finding import Findings
 from headwater.errors import ConfigError
 from headwater.providers.catalog import Catalog, Destination, ModelRow, auth_of, destination_of
@@ -16,13 +17,14 @@ from headwater.providers.replay import NAME as REPLAY
 PROBE_S = 10.0
 
 
-def check_models(rows: Sequence[ModelRow], environ: Mapping[str, str]) -> tuple[list[ModelRow], Findings]:
-    """The rows that can be called, and what was found. Without any network."""
+def check_models(rows: Sequence[ModelRow], environ: Mapping[str, str], *, port: int) -> tuple[list[ModelRow], Findings]:
+    """The rows that a server on this port can call, and what was found. Without any network."""
     found = Findings("models")
     found.ok("`simulated` needs nothing and is always there.")
     usable: list[ModelRow] = []
     for row in rows:
         try:
+            check_is_another(row, port)
             catalog = Catalog.from_rows([row], environ)
         except ConfigError as error:
             found.problem(f"{error.message}", "Correct the row in [[models]].")
