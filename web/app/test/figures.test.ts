@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ProtocolRecord } from "@headwater/client";
-import { Meter, utf8Bytes } from "../src/chat/figures.ts";
+import { emptySnapshot, fold, type ProtocolRecord, type RunResource } from "@headwater/client";
+import { figuresOf, Meter, utf8Bytes } from "../src/chat/figures.ts";
 
 const chunk = (seq: number, t: number, content: string): ProtocolRecord => ({
   seq,
@@ -16,17 +16,17 @@ test("bytes are those of UTF-8", () => {
   }
 });
 
-test("before the provider reports, a short piece is one token and a long one is estimated", () => {
+test("before the provider reports, four bytes are a token", () => {
   const meter = new Meter();
   meter.take({ seq: 1, t: 5, type: "status", data: { state: "streaming" } });
   assert.deepEqual([meter.figures(null).tokens, meter.figures(null).firstTokenMs], [0, null]);
   meter.take(chunk(2, 100, "Hello"));
   meter.take(chunk(3, 1100, "x".repeat(40)));
   assert.deepEqual(meter.figures(null), {
-    tokens: 11,
+    tokens: 12,
     estimated: true,
     firstTokenMs: 100,
-    tokensPerS: 11,
+    tokensPerS: 12,
     elapsedMs: 1100,
     costUsd: null,
   });
@@ -41,9 +41,30 @@ test("what the provider reports counts", () => {
 
 test("behind a snapshot the first token's time is not known", () => {
   const meter = new Meter();
-  meter.skip("x".repeat(400));
+  meter.skip({ ...emptySnapshot(), text: "x".repeat(399), reasoning: "x" });
   meter.take(chunk(9, 5000, "a"));
   meter.take(chunk(10, 9000, "b"));
-  assert.deepEqual([meter.figures(null).tokens, meter.figures(null).firstTokenMs], [102, null]);
+  assert.deepEqual([meter.figures(null).tokens, meter.figures(null).firstTokenMs], [101, null]);
   assert.equal(meter.figures(null).tokensPerS, null);
+});
+
+test("an estimate stays what it was at the end, and when the run is looked at again", () => {
+  const meter = new Meter();
+  let snapshot = emptySnapshot();
+  const records: ProtocolRecord[] = [
+    { seq: 1, t: 90, type: "reasoning", data: { content: "Hm.", index: 0 } },
+    chunk(2, 100, "Hello"),
+    chunk(3, 1090, "wörld"),
+  ];
+  for (const record of records) {
+    meter.take(record);
+    snapshot = fold(snapshot, record);
+  }
+  const live = meter.figures(null);
+  const usage = { output_tokens: 2, source: "estimated" } as const;
+  assert.deepEqual([live.tokens, live.estimated], [4, true]);
+  assert.deepEqual(meter.figures(usage), live);
+  const metrics = { tokens_per_s: 2, first_token_ms: 90, duration_ms: 1090 };
+  const run = { snapshot: { ...snapshot, usage }, metrics, ended_at: null } as unknown as RunResource;
+  assert.deepEqual(figuresOf(run), live);
 });

@@ -1,6 +1,6 @@
 /** What a run has cost in tokens, time and money so far. */
 
-import type { ProtocolRecord, RunResource, Usage } from "@headwater/client";
+import type { ProtocolRecord, RunResource, Snapshot, Usage } from "@headwater/client";
 
 export interface Figures {
   readonly tokens: number;
@@ -11,18 +11,12 @@ export interface Figures {
   readonly costUsd: number | null;
 }
 
-// The server's own rule where a provider reports no count (PROTOCOL, "Events").
+// The protocol's rule where a provider reports no count ("Events"). It holds from the first piece to the end, and for
+// what a server guessed by another: a number that jumps when nothing comes any more would say that something had.
 const BYTES_PER_TOKEN = 4;
-// Providers send a token at a time, or several at once; a piece of up to so many bytes is taken for one.
-const PIECE_BYTES_MAX = 16;
 // A rate over a shorter time than this says nothing.
 const RATE_MS_MIN = 200;
 const OUTPUT = new Set(["chunk", "reasoning", "refusal", "tool_call"]);
-
-export function tokensOf(piece: string): number {
-  const bytes = utf8Bytes(piece);
-  return bytes <= PIECE_BYTES_MAX ? Math.min(bytes, 1) : Math.ceil(bytes / BYTES_PER_TOKEN);
-}
 
 /** Bytes of UTF-8, without making them. */
 export function utf8Bytes(text: string): number {
@@ -35,15 +29,25 @@ export function utf8Bytes(text: string): number {
   return bytes;
 }
 
+/** Bytes of all that a model has put out. */
+export function outputBytes({ text, reasoning, refusal, tool_calls: calls }: Snapshot): number {
+  return [text, reasoning, refusal, ...calls.map((call) => call.arguments)].reduce((sum, of) => sum + utf8Bytes(of), 0);
+}
+
+function count(usage: Usage | null, bytes: number): { tokens: number; estimated: boolean } {
+  if (usage?.source === "provider") return { tokens: usage.output_tokens ?? 0, estimated: false };
+  return { tokens: Math.ceil(bytes / BYTES_PER_TOKEN), estimated: true };
+}
+
 export class Meter {
-  #tokens = 0;
+  #bytes = 0;
   #firstMs: number | null = null;
   #lastMs: number | null = null;
   #complete = true;
 
   /** Goes on from a snapshot, where the records before it are not read. Their times are then not known. */
-  skip(text: string): void {
-    this.#tokens = tokensOf(text);
+  skip(snapshot: Snapshot): void {
+    this.#bytes = outputBytes(snapshot);
     this.#complete = false;
   }
 
@@ -52,17 +56,16 @@ export class Meter {
     if (!OUTPUT.has(record.type)) return;
     this.#firstMs ??= record.t;
     const { data } = record as { data: { content?: string; arguments?: string } };
-    this.#tokens += tokensOf(data.content ?? data.arguments ?? "");
+    this.#bytes += utf8Bytes(data.content ?? data.arguments ?? "");
   }
 
   figures(usage: Usage | null): Figures {
-    const tokens = usage?.output_tokens ?? this.#tokens;
+    const counted = count(usage, this.#bytes);
     const span = this.#complete && this.#firstMs !== null && this.#lastMs !== null ? this.#lastMs - this.#firstMs : 0;
     return {
-      tokens,
-      estimated: usage?.source !== "provider",
+      ...counted,
       firstTokenMs: this.#complete ? this.#firstMs : null,
-      tokensPerS: span >= RATE_MS_MIN ? (tokens * 1000) / span : null,
+      tokensPerS: span >= RATE_MS_MIN ? (counted.tokens * 1000) / span : null,
       elapsedMs: this.#lastMs,
       costUsd: usage?.cost_usd ?? null,
     };
@@ -71,14 +74,16 @@ export class Meter {
 
 /** The figures of a run that had ended before the page came. */
 export function figuresOf(run: RunResource): Figures {
-  const { usage, text, reasoning } = run.snapshot;
+  const { usage } = run.snapshot;
   const { metrics } = run;
+  const counted = count(usage, outputBytes(run.snapshot));
   const lived = run.ended_at === null ? null : Date.parse(run.ended_at) - Date.parse(run.created_at);
+  // The server's rate is of its own count.
+  const share = usage?.output_tokens ? counted.tokens / usage.output_tokens : 1;
   return {
-    tokens: usage?.output_tokens ?? tokensOf(text + reasoning),
-    estimated: usage?.source !== "provider",
+    ...counted,
     firstTokenMs: metrics?.first_token_ms ?? null,
-    tokensPerS: metrics?.tokens_per_s ?? null,
+    tokensPerS: metrics?.tokens_per_s == null ? null : metrics.tokens_per_s * share,
     elapsedMs: metrics?.duration_ms ?? lived,
     costUsd: usage?.cost_usd ?? null,
   };

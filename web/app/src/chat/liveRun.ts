@@ -128,7 +128,7 @@ export class LiveRun {
   async #follow(run: RunResource, signal: AbortSignal): Promise<void> {
     if (run.tail > REPLAY_RECORDS_MAX && this.#snapshot.seq === 0) {
       this.#snapshot = run.snapshot;
-      this.#meter.skip(run.snapshot.text + run.snapshot.reasoning);
+      this.#meter.skip(run.snapshot);
     }
     // What has put something out is past its queue and its connecting, whose records may not be read.
     if (run.snapshot.text + run.snapshot.reasoning !== "") this.#phase = { state: "streaming" };
@@ -143,7 +143,7 @@ export class LiveRun {
       this.#run = await this.#load(signal);
       this.#snapshot = this.#run.snapshot;
       this.#end = endOf(this.#run.state, this.#run.snapshot);
-      this.#meter.skip(this.#snapshot.text + this.#snapshot.reasoning);
+      this.#meter.skip(this.#snapshot);
       this.#gate.request();
       if (this.#end !== null) return;
     }
