@@ -169,34 +169,65 @@ async def test_other_methods(site: RunningApi, method: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/../secret",
         "/assets/../../secret",
         "/assets/..%2f..%2fsecret",
         "/assets/%2e%2e/%2e%2e/secret",
         "/assets/..%5c..%5csecret",
         "/assets//app-1a2b.js",
-        "//index.html",
         "/assets/./app-1a2b.js",
         "/assets/app-1a2b.js%00.html",
         "/assets/app-1a2b.js/",
-        "/assets",
-        "/assets/",
-        "/link.txt",
-        "/.vite/manifest.json",
         "/assets/app-1a2b.js.br",
         "/assets/app-1a2b.js.gz",
-        "/etc/passwd",
+        "/assets",
+        "/assets/",
+        "//index.html",
         "//etc/passwd",
-        "/favicon.ico",
-        "/nowhere",
-        "/c",
-        "/INDEX.HTML",
+        "/api",
+        "/api/v1/nothing",
     ],
 )
-async def test_nothing_else_is_there(site: RunningApi, path: str) -> None:
+async def test_no_file_but_those_of_the_build_is_there(site: RunningApi, path: str) -> None:
     answer = await site.exchange(get(path, HTML))
     assert answer[0] == 404
     assert check(*answer)["code"] == "NOT_FOUND"
+
+
+NOWHERE = pytest.mark.parametrize(
+    "path",
+    [
+        "/../secret",
+        "/link.txt",
+        "/.vite/manifest.json",
+        "/etc/passwd",
+        "/favicon.ico",
+        "/nowhere",
+        "/nowhere/else",
+        "/c",
+        "/INDEX.HTML",
+        "/apis",
+        "/v1x",
+    ],
+)
+
+
+@NOWHERE
+async def test_a_person_is_shown_that_there_is_nothing(site: RunningApi, path: str) -> None:
+    status, headers, body = await site.exchange(get(path, HTML))
+    assert (status, headers["content-type"], body) == (404, "text/html; charset=utf-8", INDEX)
+    assert (headers["cache-control"], headers["vary"]) == ("no-cache", "Accept, Accept-Encoding")
+    assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+    assert "etag" not in headers
+    head = await site.client.request("HEAD", "/nowhere", headers={"accept": "text/html"})
+    assert (head.status_code, head.content) == (404, b"")
+
+
+@NOWHERE
+async def test_a_program_is_told_that_there_is_nothing(site: RunningApi, path: str) -> None:
+    for request in (get(path), get(path, "accept: */*"), get(path, HTML, method="POST")):
+        answer = await site.exchange(request)
+        assert answer[0] == 404
+        assert check(*answer)["code"] == "NOT_FOUND"
 
 
 async def test_a_server_without_pages_says_so(api: RunningApi, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from starlette.routing import Router
 
 from headwater.api.answer import Asgi, Receive, Scope, Send
 from headwater.api.events import EVENTS
-from headwater.api.faces import refuse_for
+from headwater.api.faces import nothing_at
 from headwater.api.guard import Guard
 from headwater.api.models import MODELS
 from headwater.api.openai_chat import CHAT_COMPLETIONS
@@ -18,7 +18,6 @@ from headwater.api.pages import Pages
 from headwater.api.route import Resource
 from headwater.api.runs import CANCEL, RETRY, RUN, RUNS
 from headwater.api.services import Services
-from headwater.errors import NotFoundError
 
 _API: list[Resource] = [RUNS, RUN, EVENTS, CANCEL, RETRY, MODELS, CHAT_COMPLETIONS, OPENAI_MODELS, OPENAI_MODEL]
 
@@ -40,5 +39,5 @@ async def _page_or_nothing(pages: Pages, scope: Scope, receive: Receive, send: S
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1000})
         return
-    answer = pages.answer(scope) or refuse_for(scope["path"])(NotFoundError("There is no such resource."))
+    answer = pages.answer(scope) or pages.nothing_here(scope) or nothing_at(scope["path"])
     await answer(scope, receive, send)

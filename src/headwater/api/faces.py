@@ -5,18 +5,30 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from headwater.api.answer import Answer, Headers
 from headwater.api.openai_error import openai_error
 from headwater.api.problem import problem_of
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, NotFoundError
 
 
 class Refuse(Protocol):
     """Makes the answer for an error. `status` is for where HTTP has a finer one than the table (431)."""
 
     def __call__(self, error: HeadwaterError, *, headers: Headers = (), status: int | None = None) -> Answer: ...
+
+
+#: What is there of other APIs.
+_THEIRS: Final = ("POST /v1/chat/completions", "GET /v1/models", "GET /v1/models/{model}")
+
+
+def nothing_at(path: str) -> Answer:
+    """The answer where no resource is."""
+    refuse = refuse_for(path)
+    if refuse is openai_error:
+        return refuse(NotFoundError(f"There is no such resource. Of OpenAI's API there are {', '.join(_THEIRS)}."))
+    return refuse(NotFoundError("There is no such resource."))
 
 
 def refuse_for(path: str) -> Refuse:

@@ -7,6 +7,7 @@ What is worth compressing was compressed when it was built: `x.js.br` and `x.js.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
@@ -20,6 +21,9 @@ FILES_MAX = 1000
 FILES_BYTES_MAX = 32 << 20
 
 _INDEX: Final = "/index.html"
+
+#: Where no person looks for a page. A browser would read what begins with two slashes as the name of a host.
+_OF_PROGRAMS: Final = re.compile(r"/(?:api|v1|assets)(?:/|\Z)|//")
 
 #: The build names these after their content: what is at such an address never changes.
 _HASHED: Final = "/assets/"
@@ -123,21 +127,30 @@ class Pages:
 
     def answer(self, scope: Scope) -> Asgi | None:
         """The answer to a request for a page or a file of the pages; None where the path is neither."""
-        is_page = _is_page(scope["path"], scope)
+        is_page = _is_page(scope)
         file = self._files.get(_INDEX if is_page else scope["path"])
         if file is None:
             return Answer(503, _NOT_BUILT, [(b"content-type", _MEDIA[".txt"])]) if is_page else None
         if scope["method"] not in ("GET", "HEAD"):
             return problem(ErrorCode.METHOD_NOT_ALLOWED, "A page takes GET, HEAD.", headers=[(b"allow", b"GET, HEAD")])
-        coding = accept.coding(_header(scope, b"accept-encoding"), file.forms)
-        form = file.forms[coding]
+        form, described = _form_for(file, scope)
         headers = [(b"etag", form.etag), (b"cache-control", file.cache), (b"vary", b"Accept-Encoding")]
         if _has(_header(scope, b"if-none-match"), form.etag):
             return Answer(304, b"", headers, safety=PAGE_SAFETY_HEADERS)
-        headers.append((b"content-type", file.media))
-        if coding != accept.IDENTITY:
-            headers.append((b"content-encoding", coding.encode()))
-        return Answer(200, form.body, headers, safety=PAGE_SAFETY_HEADERS)
+        return Answer(200, form.body, [*headers, *described], safety=PAGE_SAFETY_HEADERS)
+
+    def nothing_here(self, scope: Scope) -> Answer | None:
+        """The document, as what a person is told whose address does not exist; None for whoever is not told in HTML.
+
+        Below the APIs and among the build's files everybody is told in the API's own shape.
+        """
+        document = self._files.get(_INDEX)
+        asked = scope["method"] in ("GET", "HEAD") and accept.names(_header(scope, b"accept"), accept.HTML)
+        if document is None or not asked or _OF_PROGRAMS.match(scope["path"]):
+            return None
+        form, described = _form_for(document, scope)
+        headers = [(b"cache-control", _ASK_AGAIN), (b"vary", b"Accept, Accept-Encoding"), *described]
+        return Answer(404, form.body, headers, safety=PAGE_SAFETY_HEADERS)
 
 
 NO_PAGES: Final = Pages({})
@@ -178,8 +191,16 @@ def _form(body: bytes, coding: str) -> Form:
     return Form(body, f'"{hashlib.sha256(body).hexdigest()[:24]}-{coding}"'.encode())
 
 
-def _is_page(path: str, scope: Scope) -> bool:
+def _form_for(file: PageFile, scope: Scope) -> tuple[Form, Headers]:
+    """The form that the reader likes best, and the headers that say what it is."""
+    coding = accept.coding(_header(scope, b"accept-encoding"), file.forms)
+    coded = [] if coding == accept.IDENTITY else [(b"content-encoding", coding.encode())]
+    return file.forms[coding], [(b"content-type", file.media), *coded]
+
+
+def _is_page(scope: Scope) -> bool:
     """Whether the document answers here: at the root to anyone, at a route only to who asks for HTML by name."""
+    path = scope["path"]
     if path in ("/", _INDEX):
         return True
     on_route = path == "/runs" or path.startswith(("/runs/", "/c/"))

@@ -1,11 +1,17 @@
 import { createRootRoute, createRoute, createRouter, Link } from "@tanstack/react-router";
+import { useEffect } from "react";
 import { ChatPage } from "./chat/ChatPage.tsx";
 import { Shell } from "./shell/Shell.tsx";
 
+/** What the server answers an address that does not exist with, too. */
 function Lost() {
+  useEffect(() => {
+    document.title = "Nothing here · Headwater";
+  }, []);
   return (
     <main className="notice">
-      <h1>There is no such page</h1>
+      <h1>There is nothing here</h1>
+      <p>The address is not whole, or it is none of this server.</p>
       <p>
         <Link to="/" className="link">
           Start a new chat

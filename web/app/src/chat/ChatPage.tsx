@@ -17,6 +17,7 @@ import { ViewSwitch } from "./ViewSwitch.tsx";
 
 const NOTHING = (): null => null;
 const NEVER = () => () => {};
+const MISSING = "This conversation is not here";
 
 function useRun(id: string | null): [LiveRun | null, RunView | null] {
   const { runs } = useServer();
@@ -67,7 +68,7 @@ function Conversation({ view, ask, live, stopping }: ConversationProps) {
   if (view?.missing) {
     return (
       <div className="notice">
-        <h1>This conversation is not here</h1>
+        <h1>{MISSING}</h1>
         <p>It was deleted, or its address is not whole.</p>
       </div>
     );
@@ -92,14 +93,15 @@ export function ChatPage({ id }: { id: string | null }) {
   useKeys(busy ? stopping.stop : null);
   useListRefresh(ended, id);
   useEffect(jump, [jump, id, ask.asked]);
-  const title = view?.run?.metadata.title;
+  const missing = view?.missing === true;
+  const title = missing ? MISSING : view?.run?.metadata.title;
   useEffect(() => {
     document.title = title === undefined ? "Headwater" : `${title} · Headwater`;
   }, [title]);
   const empty = id === null && ask.asked === null;
   return (
     <main className={empty ? "chat empty" : "chat"}>
-      <h1 className="for-readers">{title ?? "New chat"}</h1>
+      {!missing && <h1 className="for-readers">{title ?? "New chat"}</h1>}
       <div className="scroller" ref={scroller} data-stuck={stuck}>
         <div className="column" ref={content}>
           {empty ? <EmptyState ask={ask} /> : <Conversation view={view} ask={ask} live={live} stopping={stopping} />}
