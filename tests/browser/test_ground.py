@@ -71,13 +71,26 @@ def test_an_address_of_no_conversation_says_so_and_a_new_one_can_be_begun(
     chat = Chat(page)
     nowhere = "run_" + "0" * 32
     chat.visit(nowhere)
-    expect(page.get_by_role("main")).to_contain_text("This conversation is not here")
+    expect(page.get_by_role("heading", level=1)).to_have_text("This conversation is not here")
     expect(page.get_by_test_id("send")).to_be_visible()
     expect(page.get_by_test_id("stop")).to_have_count(0)
     model.answers("Anybody here?", told_in_parts([["Yes."]], []))
     page.get_by_test_id("model").select_option("scripted")
     chat.ask("Anybody here?")
     chat.shows("Yes.")
+
+
+def test_an_address_that_does_not_exist_says_so_and_leads_to_a_chat(page: Page, server: Server, watch: Watch) -> None:
+    watch.expect("404")
+    answer = page.goto("/nowhere/at/all")
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.get_by_role("heading", level=1)).to_have_text("There is nothing here")
+    page.get_by_role("link", name="Start a new chat").click()
+    expect(page.get_by_test_id("composer")).to_be_visible()
+    licences = page.get_by_role("link", name="Licences").get_attribute("href")
+    assert licences is not None
+    assert "SIL OPEN FONT LICENSE" in server.http.get(licences).text
 
 
 # ── the watch ───────────────────────────────────────────────────────────────────────────────────────
