@@ -50,7 +50,7 @@ INSPECT: Final = r"""
   const inspectLink = (link) => {
     const own = link.getAttribute("href") ?? "";
     if (link.closest(".markdown") === null) {
-      if (!/^(\/(c\/run_\w+)?|#composer)$/.test(own)) tell(link, "a link of the page's own");
+      if (!/^(\/(c\/run_\w+|licenses\.txt)?|#composer)$/.test(own)) tell(link, "a link of the page's own");
       return;
     }
     if (!["http:", "https:", "mailto:"].includes(link.protocol)) tell(link, "a link");
