@@ -101,8 +101,8 @@ export class Headwater {
   /** The caller's runs, newest first. */
   async list(options: ListOptions = {}): Promise<RunList> {
     const { signal, ...query } = options;
-    const answer = await this.#call({ method: "GET", path: RUNS, query }, signal);
-    return checked<RunList>(answer, (page) => Array.isArray(page.runs));
+    const read = (body: string) => checked<RunList>(body, (page) => Array.isArray(page.runs));
+    return this.#call({ method: "GET", path: RUNS, query }, read, signal);
   }
 
   /** Asks for a cancel: durable, and the same however often it is asked. The run as it then stands. */
@@ -119,9 +119,10 @@ export class Headwater {
   async delete(run: string, options: CallOptions = {}): Promise<void> {
     let askedBefore = false;
     try {
-      await this.#call({ method: "DELETE", path: pathOf(run) }, options.signal, () => {
+      const failed = () => {
         askedBefore = true;
-      });
+      };
+      await this.#call({ method: "DELETE", path: pathOf(run) }, () => {}, options.signal, failed);
     } catch (error) {
       // A try whose answer was lost may have done it.
       if (!(askedBefore && error instanceof NotFound)) {
@@ -132,8 +133,8 @@ export class Headwater {
 
   /** What can be called. */
   async models(options: CallOptions = {}): Promise<ModelResource[]> {
-    const answer = await this.#call({ method: "GET", path: "/api/v1/models" }, options.signal);
-    return checked<ModelList>(answer, (page) => Array.isArray(page.models)).models;
+    const read = (body: string) => checked<ModelList>(body, (page) => Array.isArray(page.models)).models;
+    return this.#call({ method: "GET", path: "/api/v1/models" }, read, options.signal);
   }
 
   /** The run's records after a cursor, over as many connections as it takes, to the final one. */
@@ -191,11 +192,18 @@ export class Headwater {
     });
   }
 
-  async #run(call: Call, signal: AbortSignal | undefined): Promise<RunResource> {
-    return checked<RunResource>(await this.#call(call, signal), (run) => typeof run.id === "string");
+  #run(call: Call, signal: AbortSignal | undefined): Promise<RunResource> {
+    return this.#call(call, (body) => checked<RunResource>(body, (run) => typeof run.id === "string"), signal);
   }
 
-  async #call(call: Call, signal?: AbortSignal, failed: () => void = () => {}): Promise<string> {
+  /** What `read` makes of the answer. An answer that it can not read is asked for again too: a browser takes the
+   * first bytes of a head for a whole one, and the answer for empty. */
+  async #call<Answer>(
+    call: Call,
+    read: (body: string) => Answer,
+    signal?: AbortSignal,
+    failed: () => void = () => {},
+  ): Promise<Answer> {
     const backoff = new Backoff(this.#callRetry, this.#random);
     const waiting = signal ?? new AbortController().signal;
     for (;;) {
@@ -204,7 +212,7 @@ export class Headwater {
       }
       let delayMs: number;
       try {
-        return await this.#http.call(call, signal);
+        return read(await this.#http.call(call, signal));
       } catch (error) {
         if (!(error instanceof ClientError)) {
           throw error;

@@ -84,7 +84,11 @@ test("an answer that is not the resource is asked for again, and then refused", 
   for (const answer of [json([RESOURCE]), json({ id: 7 }), { ...json(null), body: "<html>" }]) {
     await using server = await serving(answer);
     const [headwater] = impatient(server, { callRetry: { triesMax: 1 } });
-    await assert.rejects(headwater.get(RUN), ParseError);
+    await assert.rejects(
+      headwater.get(RUN),
+      (error: unknown) => error instanceof MaxRetriesExceeded && error.cause instanceof ParseError,
+    );
+    assert.equal(server.asked.length, 2);
   }
 });
 
