@@ -1,7 +1,15 @@
-import { memo } from "react";
+import { memo, useState } from "react";
+import { TextPieces } from "../chat/textPieces.ts";
 import { CopyButton } from "../shell/CopyButton.tsx";
 
-export const CodeBlock = memo(function CodeBlock({ code, language }: { code: string; language: string }) {
+interface CodeBlockProps {
+  readonly code: string;
+  readonly language: string;
+}
+
+export const CodeBlock = memo(function CodeBlock({ code, language }: CodeBlockProps) {
+  // Texts of their own: the browser shapes a text anew that grows, however long it is.
+  const [pieces] = useState(() => new TextPieces());
   return (
     <figure className="code-block">
       <figcaption>
@@ -9,7 +17,11 @@ export const CodeBlock = memo(function CodeBlock({ code, language }: { code: str
         <CopyButton text={code} label="Copy code" />
       </figcaption>
       <pre tabIndex={0}>
-        <code>{code}</code>
+        <code>
+          {pieces.cut(code).map((piece, at) => (
+            <span key={at}>{piece}</span>
+          ))}
+        </code>
       </pre>
     </figure>
   );

@@ -5,6 +5,7 @@ import remend from "remend";
 import { linkAddress } from "./address.ts";
 import { BlockSplitter, definitionsIn, isUnreasonable, parseFence, refers, withoutHalf, type Block } from "./blocks.ts";
 import { CodeBlock } from "./CodeBlock.tsx";
+import { ParagraphPieces } from "./paragraph.ts";
 import { Picture } from "./Picture.tsx";
 import { Rescue } from "./Rescue.tsx";
 
@@ -49,28 +50,67 @@ const COMPONENTS: Components = {
   table: ({ children }) => <Table>{children}</Table>,
 };
 
+const INLINE: Components = { ...COMPONENTS, p: ({ children }) => children };
+
 /** Addresses are judged where they are used; here they only pass. Nothing else of a node becomes an attribute. */
 const pass = (address: string): string => address;
 
-const Markup = memo(function Markup({ source }: { source: string }) {
+interface MarkupProps {
+  readonly source: string;
+  readonly components?: Components;
+}
+
+const Markup = memo(function Markup({ source, components = COMPONENTS }: MarkupProps) {
   return (
-    <ReactMarkdown remarkPlugins={PLUGINS} components={COMPONENTS} urlTransform={pass}>
+    <ReactMarkdown remarkPlugins={PLUGINS} components={components} urlTransform={pass}>
       {source}
     </ReactMarkdown>
   );
 });
 
-function BlockView({ block, definitions, open }: { block: Block; definitions: string; open: boolean }) {
-  if (block.kind === "fence") return <CodeBlock {...parseFence(block.source)} />;
-  if (block.source.trim() === "") return null;
+/** A paragraph of which only the last piece is parsed again while it grows. */
+function Paragraph({ pieces, open }: { pieces: readonly string[]; open: boolean }) {
+  const last = pieces.length - 1;
+  return (
+    <p>
+      {pieces.map((piece, at) => (
+        <span key={at} className="piece">
+          <Markup source={open && at === last ? remend(piece, COMPLETION) : piece} components={INLINE} />
+          {at < last && piece.at(-1)}
+        </span>
+      ))}
+    </p>
+  );
+}
+
+interface BlockProps {
+  readonly block: Block;
+  readonly definitions: string;
+  readonly open: boolean;
+}
+
+function MarkupBlock({ block, definitions, open }: BlockProps) {
+  const [paragraph] = useState(() => new ParagraphPieces());
   const asItIs = <p className="plain">{block.source}</p>;
-  if (isUnreasonable(block)) return asItIs;
-  const source = open ? remend(block.source, COMPLETION) : block.source;
+  const defined = definitions !== "" && refers(block) ? `\n\n${definitions}` : "";
+  // What is defined elsewhere may bring notes, which stand behind the paragraph.
+  const pieces = defined === "" ? paragraph.cut(block.source) : null;
+  if (isUnreasonable({ kind: "markup", source: pieces?.at(-1) ?? block.source })) return asItIs;
   return (
     <Rescue instead={asItIs}>
-      <Markup source={definitions !== "" && refers(block) ? `${source}\n\n${definitions}` : source} />
+      {pieces === null ? (
+        <Markup source={(open ? remend(block.source, COMPLETION) : block.source) + defined} />
+      ) : (
+        <Paragraph pieces={pieces} open={open} />
+      )}
     </Rescue>
   );
+}
+
+function BlockView(props: BlockProps) {
+  const { kind, source } = props.block;
+  if (kind === "fence") return <CodeBlock {...parseFence(source)} />;
+  return source.trim() === "" ? null : <MarkupBlock {...props} />;
 }
 
 const Settled = memo(BlockView);

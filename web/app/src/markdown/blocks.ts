@@ -20,7 +20,7 @@ const ITEM = /^ {0,3}(?:[-*+]|\d{1,9}[.)])(?:[ \t]|$)/;
 // An item at the beginning of its line that a list may begin anew with. In a list that counts 1, 1, 1 there is none.
 const LATER_ITEM = /^(?:[-*+]|(?!1[.)])\d{1,9}[.)])[ \t]/;
 // A list grows longer than a paragraph, and is cut between two items so that its beginning need not be parsed again.
-const LIST_UNITS_MIN = 1024;
+const LIST_UNITS_MIN = 512;
 const INDENTED = /^(?: {2}|\t)/;
 
 /** The fence that a line opens, or null. A line of backticks with a backtick behind them is code within a line. */
