@@ -34,7 +34,8 @@ function numbers(seed: number): (below: number) => number {
 
 test("the pieces, parsed one by one, are the paragraph parsed as a whole", () => {
   const spans = ["**two words**", "*a*", "`code *x*`", "[link](https://a.example/b_c)", "snake_case_name", "(**so**)"];
-  const broken = ["*", "**", "`", "``", "[", "](u)", "~", "~~", "_", "\\", "<", ">", "!", "&", "\\*", "**a.**b", "a**b"];
+  const marks = ["*", "**", "`", "``", "[", "](u)", "~", "~~", "_", "\\", "<", ">", "!", "&"];
+  const broken = [...marks, "\\*", "**a.**b", "a**b"];
   const blanks = [" ", " ", " ", "\n", "  ", "  \n", "\n  "];
   let cuts = 0;
   for (let seed = 1; seed <= 400; seed++) {
@@ -68,8 +69,9 @@ test("settled pieces stay while the paragraph grows, and the cuts of the arrivin
 });
 
 test("what is no paragraph, or may become something else, is not cut", () => {
-  const others = ["- a", "1. a", "# a", "> a", "```\na", "    a", "| a |\n|---|", "A\n===", "A\n- b", "A\n> b", "A\n# b"];
-  for (const source of [...others, "[a]: b", "A\n\n    b", "\n    a", "<b>", "***", "* * *", "__", "~~~", "A\nb | c\n--|--"]) {
+  const blocks = ["- a", "1. a", "# a", "> a", "```\na", "~~~", "    a", "\n    a", "[a]: b", "<b>", "***", "* * *", "__"];
+  const later = ["A\n===", "A\n- b", "A\n> b", "A\n# b", "A\n\n    b", "| a |\n|---|", "A\nb | c\n--|--"];
+  for (const source of [...blocks, ...later]) {
     assert.equal(new ParagraphPieces().cut(source), null, source);
   }
   for (const source of ["A", "**a** b", "*a*", "`a` b", "A\nb\n\n", "3.5 a", "“a”", "泉", "\nA", "\n \nA\n"]) {
