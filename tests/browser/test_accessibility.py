@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.chat import Chat
 from tests.browser.conftest import PHONE, NewContext
-from tests.browser.model import ScriptedModel
+from tests.browser.model import ScriptedModel, told_in_parts
 from tests.browser.server import Server
 from tests.browser.test_pictures import QUESTION, calling, thinking, words
 from tests.kit.script import Pause, Send, chat_stream
@@ -137,10 +137,15 @@ def test_states_are_told_to_screen_readers(page: Page, model: ScriptedModel) -> 
         }).observe(document, { subtree: true, childList: true, characterData: true });
         """
     )
-    model.answers("One?", chat_stream(["One. "] * 50, delay_s=0.002))
+    gate = model.gate()
+    model.answers("One?", told_in_parts([["One. "] * 25, ["One. "] * 25], [gate]))
     chat = Chat(page).open(view="Markdown")
     chat.ask("One?")
+    chat.badge("streaming")
+    page.wait_for_function("told.at(-1) === 'Streaming'")
+    model.open(gate)
     chat.badge("complete")
+    page.wait_for_function("told.at(-1) !== 'Streaming'")
     told = page.evaluate("told")
     assert told[-1] == "Complete"
     assert told[-2] == "Streaming"
