@@ -58,6 +58,8 @@ def test_the_server_is_killed_and_comes_back(page: Page, server: Server, watch: 
     watch.expect("ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING")
     with pytest.raises(Exception, match="ERR_CONNECTION_REFUSED"):
         page.goto("/")
+    # The browser's own page of the failure is still on its way: a visit that comes before it would be interrupted.
+    page.wait_for_url("chrome-error://**")
     server.start()
     page.goto("/")
     expect(page.locator("#root > *").first).to_be_attached()
