@@ -28,7 +28,8 @@ DOWN = (
     "ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING"
     "|ERR_CONTENT_LENGTH_MISMATCH|ERR_SOCKET_NOT_CONNECTED"
 )
-CUT = DOWN + "|ERR_INVALID_HTTP_RESPONSE"
+#: A cut strikes whatever is on the wire: a font too, which is then shown in the system's own letters.
+CUT = DOWN + "|ERR_INVALID_HTTP_RESPONSE|Failed to decode downloaded font|OTS parsing error"
 OFFLINE = "ERR_INTERNET_DISCONNECTED"
 QUESTION = "Where does the river begin?"
 
