@@ -19,9 +19,9 @@ import msgspec
 from headwater.api.openai_parameters import PARAMETERS
 from headwater.domain.run import state_diagram
 from headwater.errors import CODES
-from headwater.providers.catalog import SERVERS, ServerRow
-from headwater.providers.openai_chat import FAILURES, FINISH_REASONS
+from headwater.providers.openai_chat import FAILURES, FINISH_REASONS, OpenAIChat, Quirks
 from headwater.providers.openai_chat_error import CODE_BY_STATUS, CODE_BY_WORD
+from headwater.providers.servers import SERVERS, ServerRow
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 _BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -46,12 +46,22 @@ def error_codes() -> str:
 
 
 def servers() -> str:
-    head = ["`provider`", "base URL", "key", "asks and takes otherwise than OpenAI"]
+    head = ["`provider`", "dialect", "base URL", "key", "asks and takes otherwise than the dialect's own server"]
     return table(head, [_server(name, row) for name, row in SERVERS.items()])
 
 
 def _server(name: str, row: ServerRow) -> list[str]:
-    quirks = row.quirks
+    dialect = row.dialect()
+    return [
+        f"`{name}`",
+        f"`{dialect.name}`",
+        f"`{row.base_url}`" if row.base_url else "the model's `base_url`",
+        f"`{row.api_key_env}`" if row.api_key_env else "—",
+        ", ".join(_quirks(dialect.quirks) if isinstance(dialect, OpenAIChat) else []) or "—",
+    ]
+
+
+def _quirks(quirks: Quirks) -> list[str]:
     others = {
         f"`{quirks.max_tokens_field}`": quirks.max_tokens_field != "max_completion_tokens",
         f"`{quirks.seed_field}`": quirks.seed_field != "seed",
@@ -60,12 +70,7 @@ def _server(name: str, row: ServerRow) -> list[str]:
         "no JSON schema": not quirks.json_schema,
         "text only": not quirks.content_parts,
     }
-    return [
-        f"`{name}`",
-        f"`{row.base_url}`" if row.base_url else "the model's `base_url`",
-        f"`{row.api_key_env}`" if row.api_key_env else "—",
-        ", ".join(other for other, holds in others.items() if holds) or "—",
-    ]
+    return [other for other, holds in others.items() if holds]
 
 
 def _by_value(words: Mapping[str, object]) -> list[list[str]]:

@@ -8,10 +8,11 @@ import pytest
 
 from headwater.domain.message import GenerationRequest, Message, Settings
 from headwater.errors import BadRequestError, ConfigError, ErrorCode, ProviderError, UnsupportedError
-from headwater.providers.catalog import SERVERS, Catalog, ModelRow
-from headwater.providers.contract import Finish, Silence
-from headwater.providers.egress import check_base_url
+from headwater.providers.catalog import Catalog, ModelRow
+from headwater.providers.contract import Finish, HttpRequest, Silence
+from headwater.providers.openai_chat import OpenAIChat, Quirks
 from headwater.providers.replay import RecordingReplay, RunReplay
+from headwater.providers.servers import SERVERS, ServerRow
 from headwater.providers.simulated import Simulated
 from tests.kit.upstream import ScriptedUpstream, chat_stream
 
@@ -157,19 +158,35 @@ class TestKeys:
 
 
 class TestServers:
-    @pytest.mark.parametrize("name", SERVERS)
-    def test_each_can_be_a_models_provider(self, name: str) -> None:
-        server = SERVERS[name]
-        if server.base_url is None:
-            base_url: str | None = "https://models.example/v1"
-        else:
-            assert check_base_url(server.base_url, allow_private=server.is_local) == server.base_url
-            base_url = None
-        catalog = Catalog.from_rows([row("m", base_url, provider=name)], {})
-        assert catalog.models()[1].provider == name
-        catalog.check(asked("m", max_tokens=5, seed=1, temperature=0.5, stop=["x"]))
-        assert server.quirks.provider_name == name
-        assert server.is_local or server.api_key_env or name == "openai_chat"
+    async def test_rows_may_name_servers_from_elsewhere(self) -> None:
+        async with ScriptedUpstream(chat_stream(["a"])) as upstream:
+            acme = ServerRow(dialect=lambda: OpenAIChat(Quirks(provider_name="acme")), base_url=upstream.base_url)
+            servers = {**SERVERS, "acme": acme}
+            rows = [row("m", None, provider="acme", allow_private=True)]
+            catalog = Catalog.from_rows(rows, {}, servers=servers)
+            provider, model = catalog.resolve("m")
+            assert [i async for b in provider.stream(asked(model), connect_s=10) for i in b]
+            await catalog.close()
+        with pytest.raises(ConfigError, match="`acme`, which is not known"):
+            Catalog.from_rows(rows, {})
+        recorded = ModelRow(name="r", provider="replay", file=TestReplay.PLAIN, dialect="acme")
+        assert Catalog.from_rows([recorded], {}, servers=servers).models()[-1].name == "r"
+
+    async def test_a_server_is_spoken_to_in_its_own_dialect(self) -> None:
+        class Elsewhere(OpenAIChat):
+            def request(self, request: GenerationRequest) -> HttpRequest:
+                return super().request(request)._replace(path="/elsewhere")
+
+        async with ScriptedUpstream(chat_stream(["a"])) as upstream:
+            acme = ServerRow(dialect=Elsewhere, capabilities=("text",), base_url=upstream.base_url)
+            catalog = Catalog.from_rows(
+                [row("m", None, provider="acme", allow_private=True)], {}, servers={"acme": acme}
+            )
+            provider, model = catalog.resolve("m")
+            assert [i async for b in provider.stream(asked(model), connect_s=10) for i in b]
+            assert upstream.requests[0].path == "/v1/elsewhere"
+            assert catalog.models()[-1].capabilities == ("text",)
+            await catalog.close()
 
 
 class TestReplay:

@@ -49,9 +49,9 @@ def test_an_unknown_block_is_told() -> None:
 
 
 def test_the_tables_hold_every_row() -> None:
-    codes = make_docs.error_codes()
+    codes, servers = make_docs.error_codes(), make_docs.servers()
     assert all(f"| `{code}` | {row.status} |" in codes for code, row in CODES.items())
-    assert "| `deepseek` | `https://api.deepseek.com/v1` | `DEEPSEEK_API_KEY` | `max_tokens`" in make_docs.servers()
+    assert "| `deepseek` | `openai_chat` | `https://api.deepseek.com/v1` | `DEEPSEEK_API_KEY` | `max_tokens`" in servers
     assert "| `tool_calls` | `tool_calls`, `tool_use`" in make_docs.finish_reasons()
     assert "| `RATE_LIMIT` | `429` |" in make_docs.refusals()
     parameters = make_docs.parameters()

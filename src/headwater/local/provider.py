@@ -14,11 +14,12 @@ from headwater.domain.message import GenerationRequest
 from headwater.errors import ErrorCode, ProviderError
 from headwater.local.packages import weights
 from headwater.local.process import Address, LocalProcess, Plan
-from headwater.providers.catalog import SERVERS, Route
+from headwater.providers.catalog import Route
 from headwater.providers.contract import Item, ModelInfo
 from headwater.providers.egress import Egress
 from headwater.providers.http import Auth, HttpProvider
 from headwater.providers.openai_chat import OpenAIChat
+from headwater.providers.servers import chat_quirks_here
 from headwater.tasks import Spawn
 
 MODEL: Final = "smollm2"
@@ -29,7 +30,7 @@ MAX_TOKENS_DEFAULT: Final = 512
 #: How long after a call found nobody the child's death may take to be known.
 _NOTICE_S: Final = 1.0
 #: llama.cpp's own ways; this model sees no images.
-_QUIRKS: Final = msgspec.structs.replace(SERVERS["llamacpp"].quirks, provider_name=NAME, content_parts=False)
+_QUIRKS: Final = msgspec.structs.replace(chat_quirks_here(NAME), content_parts=False)
 
 
 class LocalProvider:

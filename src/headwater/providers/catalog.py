@@ -1,7 +1,7 @@
 """Which models can be called, and by whom: the operator's rows, the servers that are known, and `simulated`.
 
-A server that speaks a dialect is a row here and not a file: its address, where its key is, and its quirks. A model is
-a row of the configuration: the name that callers say, and the server behind it. Callers never name a host or a key.
+A model is a row of the configuration: the name that callers say, and the server behind it, which is a row of
+`servers`. Callers never name a host or a key.
 
 A route ends in a `Provider`, so whatever is later put around one (retries, a breaker, a fallback) is a provider too.
 """
@@ -21,109 +21,10 @@ from headwater.providers import replay, simulated
 from headwater.providers.contract import ModelInfo, Provider, Silence
 from headwater.providers.egress import Egress, Resolve
 from headwater.providers.http import Auth, HttpProvider, Limits
-from headwater.providers.openai_chat import OpenAIChat, Quirks
 from headwater.providers.pace import Speed
 from headwater.providers.recording import load_recording
 from headwater.providers.redact import Secret
-
-
-class ServerRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A server that is known by name. Without `base_url` each of its models has to say where it is."""
-
-    quirks: Quirks
-    base_url: str | None = None
-    api_key_env: str | None = None
-    auth_header: str = "Authorization"
-    auth_prefix: str = "Bearer "
-    #: the address above is this machine's
-    is_local: bool = False
-
-
-def _cloud(name: str, base_url: str, api_key_env: str, **quirks: object) -> ServerRow:
-    return ServerRow(quirks=_quirks(name, quirks), base_url=base_url, api_key_env=api_key_env)
-
-
-def _local(name: str, port: int) -> ServerRow:
-    """A server on this machine: it takes the older names, and its chat templates know no developer."""
-    quirks = _quirks(name, {"max_tokens_field": "max_tokens", "developer_role": False})
-    return ServerRow(quirks=quirks, base_url=f"http://127.0.0.1:{port}/v1", is_local=True)
-
-
-def _quirks(name: str, quirks: Mapping[str, object]) -> Quirks:
-    return msgspec.convert({"provider_name": name, **quirks}, Quirks)
-
-
-_AZURE = ServerRow(
-    quirks=Quirks(provider_name="azure"), api_key_env="AZURE_OPENAI_API_KEY", auth_header="api-key", auth_prefix=""
-)
-
-#: What a model's `provider` can be. Quirks are from each provider's own reference; what is not there is OpenAI's way.
-SERVERS: Mapping[str, ServerRow] = {
-    # Any compatible server, wherever it is.
-    "openai_chat": ServerRow(quirks=Quirks(provider_name="openai_chat", max_tokens_field="max_tokens")),
-    "openai": _cloud("openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
-    # Its address is the resource's: https://NAME.openai.azure.com/openai/v1
-    "azure": _AZURE,
-    "alibaba": _cloud(
-        "alibaba",
-        "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
-        "DASHSCOPE_API_KEY",
-        max_tokens_field="max_tokens",
-        developer_role=False,
-    ),
-    "cerebras": _cloud("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", developer_role=False),
-    # Its `response_format` is `text` or `json_object` only.
-    "deepseek": _cloud(
-        "deepseek",
-        "https://api.deepseek.com/v1",
-        "DEEPSEEK_API_KEY",
-        max_tokens_field="max_tokens",
-        developer_role=False,
-        json_schema=False,
-        content_parts=False,
-    ),
-    "groq": _cloud("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", developer_role=False),
-    "huggingface": _cloud(
-        "huggingface",
-        "https://router.huggingface.co/v1",
-        "HF_TOKEN",
-        max_tokens_field="max_tokens",
-        developer_role=False,
-    ),
-    # Refuses fields that it does not know, and sends usage unasked.
-    "mistral": _cloud(
-        "mistral",
-        "https://api.mistral.ai/v1",
-        "MISTRAL_API_KEY",
-        max_tokens_field="max_tokens",
-        seed_field="random_seed",
-        stream_options=False,
-        developer_role=False,
-    ),
-    "openrouter": _cloud(
-        "openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", max_tokens_field="max_tokens"
-    ),
-    "perplexity": _cloud(
-        "perplexity",
-        "https://api.perplexity.ai",
-        "PERPLEXITY_API_KEY",
-        max_tokens_field="max_tokens",
-        stream_options=False,
-        developer_role=False,
-    ),
-    "together": _cloud(
-        "together",
-        "https://api.together.xyz/v1",
-        "TOGETHER_API_KEY",
-        max_tokens_field="max_tokens",
-        developer_role=False,
-    ),
-    "xai": _cloud("xai", "https://api.x.ai/v1", "XAI_API_KEY", developer_role=False),
-    "llamacpp": _local("llamacpp", 8080),
-    "lmstudio": _local("lmstudio", 1234),
-    "ollama": _local("ollama", 11434),
-    "vllm": _local("vllm", 8000),
-}
+from headwater.providers.servers import SERVERS, ServerRow
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -195,14 +96,16 @@ class Catalog:
         limits: Limits | None = None,
         read_records: replay.ReadRecords | None = None,
         more: Iterable[Route] = (),
+        servers: Mapping[str, ServerRow] = SERVERS,
     ) -> Catalog:
         """The catalog of a configuration. Keys are read from `environ`, here and nowhere else.
 
-        Models of one server and one key share its connections; `more` are routes that no row makes. Raises
+        Models of one server and one key share its connections; `more` are routes that no row makes, `servers` what a
+        row may name. Raises
         `ConfigError` for a row that can not be used; a key that is missing is a warning, and an `AUTH` error of each
         call.
         """
-        builder = _Builder(environ, resolve, limits)
+        builder = _Builder(environ, servers, resolve, limits)
         routes = [*(builder.route(row) for row in rows), *more]
         return cls(routes, warnings=builder.warnings, read_records=read_records)
 
@@ -246,8 +149,15 @@ class Catalog:
 class _Builder:
     """Turns rows into routes, with one provider for each server and key."""
 
-    def __init__(self, environ: Mapping[str, str], resolve: Resolve | None, limits: Limits | None) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        servers: Mapping[str, ServerRow],
+        resolve: Resolve | None,
+        limits: Limits | None,
+    ) -> None:
         self._environ = environ
+        self._servers = servers
         self._resolve = resolve
         self._limits = limits
         self._providers: dict[tuple[str, str, str | None, bool], HttpProvider] = {}
@@ -256,15 +166,15 @@ class _Builder:
     def route(self, row: ModelRow) -> Route:
         _check_fields(row)
         if row.provider == replay.NAME:
-            return _recording(row)
-        place = destination_of(row)
+            return _recording(row, self._servers)
+        place = destination_of(row, self._servers)
         server, base_url, key_env, allow_private = place
         known = (row.provider, base_url, key_env, allow_private)
         if known not in self._providers:
             try:
                 self._providers[known] = HttpProvider(
                     row.provider,
-                    OpenAIChat(server.quirks),
+                    server.dialect(),
                     base_url=base_url,
                     auth=auth_of(place, self._environ),
                     egress=Egress(allow_private, self._resolve),
@@ -274,7 +184,7 @@ class _Builder:
                 raise ConfigError(f"models: `{row.name}`: {exc.message}") from None
         if key_env is not None and not _key(key_env, self._environ):
             self.warnings.append(f"The model `{row.name}` can not be called: `{key_env}` is not set.")
-        info = ModelInfo(row.name, row.provider, row.model or row.name, _capabilities(server.quirks))
+        info = ModelInfo(row.name, row.provider, row.model or row.name, server.capabilities)
         return Route(info, self._providers[known], Silence(row.first_token_s, row.idle_s))
 
 
@@ -287,9 +197,9 @@ class Destination(NamedTuple):
     allow_private: bool
 
 
-def destination_of(row: ModelRow) -> Destination:
+def destination_of(row: ModelRow, servers: Mapping[str, ServerRow] = SERVERS) -> Destination:
     """Raises `ConfigError` for a server that is not known, or has no address."""
-    server = _server(row, "provider", row.provider)
+    server = _server(row, "provider", row.provider, servers)
     base_url = row.base_url or server.base_url
     if base_url is None:
         raise ConfigError(f"models: `{row.name}` needs a base_url, for `{row.provider}` has none of its own.")
@@ -323,32 +233,26 @@ def _check_fields(row: ModelRow) -> None:
         raise ConfigError(f"models: `{row.name}` has `{given[0]}`, which means nothing to `{row.provider}`.")
 
 
-def _server(row: ModelRow, field: str, name: str) -> ServerRow:
-    server = SERVERS.get(name)
+def _server(row: ModelRow, field: str, name: str, servers: Mapping[str, ServerRow]) -> ServerRow:
+    server = servers.get(name)
     if server is None:
-        meant = _meant(name, [*SERVERS, replay.NAME] if field == "provider" else SERVERS)
+        meant = _meant(name, [*servers, replay.NAME] if field == "provider" else servers)
         raise ConfigError(f"models: `{row.name}` has the {field} `{name}`, which is not known.{meant}")
     return server
 
 
-def _recording(row: ModelRow) -> Route:
+def _recording(row: ModelRow, servers: Mapping[str, ServerRow]) -> Route:
     """The route of a row that plays a file."""
     if row.file is None:
         raise ConfigError(f"models: `{row.name}` needs a `file` to play.")
-    quirks = _server(row, "dialect", row.dialect or "openai_chat").quirks
+    server = _server(row, "dialect", row.dialect or "openai_chat", servers)
     try:
         recording = load_recording(row.file, row.ms_per_event)
     except ConfigError as exc:
         raise ConfigError(f"models: `{row.name}`: {exc.message}") from None
-    provider = replay.RecordingReplay(recording, OpenAIChat(quirks), 1.0 if row.speed is None else row.speed)
+    provider = replay.RecordingReplay(recording, server.dialect(), 1.0 if row.speed is None else row.speed)
     info = ModelInfo(row.name, replay.NAME, row.name, ("text", "reasoning", "tools"))
     return Route(info, provider, Silence(row.first_token_s, row.idle_s))
-
-
-def _capabilities(quirks: Quirks) -> tuple[str, ...]:
-    """What can be asked for by this server's dialect; whether the model behind it can do it is the model's affair."""
-    wanted = {"json_schema": quirks.json_schema, "images": quirks.content_parts}
-    return ("text", "reasoning", "tools", *(name for name, has in wanted.items() if has))
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

@@ -1,0 +1,140 @@
+"""The servers that are known by name: where each one is, how it is shown a key, and the dialect it speaks.
+
+A server that speaks a known dialect is a row here and not a file. A model of the configuration names its row in
+`provider`; a further server is a further row, wherever it comes from (`Catalog.from_rows(..., servers=...)`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from headwater.providers.contract import Dialect
+from headwater.providers.openai_chat import OpenAIChat, Quirks
+
+#: What a row may say that its models can be asked for; `text` is there always.
+CAPABILITIES: Final = ("text", "reasoning", "tools", "json_schema", "images")
+
+
+class ServerRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A server that is known by name. Without `base_url` each of its models has to say where it is."""
+
+    #: makes the dialect, which has no state: one does for all calls
+    dialect: Callable[[], Dialect]
+    #: what can be asked for in this dialect; whether the model behind it can do it is the model's affair
+    capabilities: tuple[str, ...] = CAPABILITIES
+    base_url: str | None = None
+    api_key_env: str | None = None
+    auth_header: str = "Authorization"
+    auth_prefix: str = "Bearer "
+    #: the address above is this machine's
+    is_local: bool = False
+    #: where the server lists its models, which costs nothing to ask; joined to the base URL
+    models_path: str = "/models"
+
+
+def _chat(
+    name: str,
+    base_url: str | None = None,
+    api_key_env: str | None = None,
+    *,
+    auth_header: str = "Authorization",
+    auth_prefix: str = "Bearer ",
+    **quirks: object,
+) -> ServerRow:
+    """A server that speaks Chat Completions."""
+    its_quirks = msgspec.convert({"provider_name": name, **quirks}, Quirks)
+    able = {"json_schema": its_quirks.json_schema, "images": its_quirks.content_parts}
+    return ServerRow(
+        dialect=lambda: OpenAIChat(its_quirks),
+        capabilities=tuple(each for each in CAPABILITIES if able.get(each, True)),
+        base_url=base_url,
+        api_key_env=api_key_env,
+        auth_header=auth_header,
+        auth_prefix=auth_prefix,
+    )
+
+
+def chat_quirks_here(name: str) -> Quirks:
+    """Of a server on this machine: it takes the older names, and its chat templates know no developer."""
+    return Quirks(provider_name=name, max_tokens_field="max_tokens", developer_role=False)
+
+
+def _chat_here(name: str, port: int) -> ServerRow:
+    """A server on this machine that speaks Chat Completions."""
+    quirks = chat_quirks_here(name)
+    return ServerRow(dialect=lambda: OpenAIChat(quirks), base_url=f"http://127.0.0.1:{port}/v1", is_local=True)
+
+
+#: Those of Chat Completions. Quirks are from each provider's own reference; what is not there is OpenAI's way.
+_CHAT: Mapping[str, ServerRow] = {
+    # Any compatible server, wherever it is.
+    "openai_chat": _chat("openai_chat", max_tokens_field="max_tokens"),
+    "openai": _chat("openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
+    # Its address is the resource's: https://NAME.openai.azure.com/openai/v1
+    "azure": _chat("azure", api_key_env="AZURE_OPENAI_API_KEY", auth_header="api-key", auth_prefix=""),
+    "alibaba": _chat(
+        "alibaba",
+        "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        "DASHSCOPE_API_KEY",
+        max_tokens_field="max_tokens",
+        developer_role=False,
+    ),
+    "cerebras": _chat("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", developer_role=False),
+    # Its `response_format` is `text` or `json_object` only.
+    "deepseek": _chat(
+        "deepseek",
+        "https://api.deepseek.com/v1",
+        "DEEPSEEK_API_KEY",
+        max_tokens_field="max_tokens",
+        developer_role=False,
+        json_schema=False,
+        content_parts=False,
+    ),
+    "groq": _chat("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", developer_role=False),
+    "huggingface": _chat(
+        "huggingface",
+        "https://router.huggingface.co/v1",
+        "HF_TOKEN",
+        max_tokens_field="max_tokens",
+        developer_role=False,
+    ),
+    # Refuses fields that it does not know, and sends usage unasked.
+    "mistral": _chat(
+        "mistral",
+        "https://api.mistral.ai/v1",
+        "MISTRAL_API_KEY",
+        max_tokens_field="max_tokens",
+        seed_field="random_seed",
+        stream_options=False,
+        developer_role=False,
+    ),
+    "openrouter": _chat(
+        "openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", max_tokens_field="max_tokens"
+    ),
+    "perplexity": _chat(
+        "perplexity",
+        "https://api.perplexity.ai",
+        "PERPLEXITY_API_KEY",
+        max_tokens_field="max_tokens",
+        stream_options=False,
+        developer_role=False,
+    ),
+    "together": _chat(
+        "together",
+        "https://api.together.xyz/v1",
+        "TOGETHER_API_KEY",
+        max_tokens_field="max_tokens",
+        developer_role=False,
+    ),
+    "xai": _chat("xai", "https://api.x.ai/v1", "XAI_API_KEY", developer_role=False),
+    "llamacpp": _chat_here("llamacpp", 8080),
+    "lmstudio": _chat_here("lmstudio", 1234),
+    "ollama": _chat_here("ollama", 11434),
+    "vllm": _chat_here("vllm", 8000),
+}
+
+#: What a model's `provider` can be. A dialect's rows stand together, above; here they are joined.
+SERVERS: Mapping[str, ServerRow] = {**_CHAT}

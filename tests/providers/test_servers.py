@@ -1,0 +1,41 @@
+"""The servers that are known by name: each row makes a model that can be called, and says what it can be asked for."""
+
+import pytest
+
+from headwater.domain.message import GenerationRequest, Message, Settings
+from headwater.providers.catalog import Catalog, ModelRow
+from headwater.providers.egress import check_base_url
+from headwater.providers.openai_chat import OpenAIChat
+from headwater.providers.servers import CAPABILITIES, SERVERS, chat_quirks_here
+
+ASKED = GenerationRequest("m", [Message("user", "Hello")], Settings(max_tokens=5, seed=1, temperature=0.5, stop=["x"]))
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_each_can_be_a_models_provider(name: str) -> None:
+    server = SERVERS[name]
+    if server.base_url is None:
+        base_url: str | None = "https://models.example/v1"
+    else:
+        assert check_base_url(server.base_url, allow_private=server.is_local) == server.base_url
+        base_url = None
+    catalog = Catalog.from_rows([ModelRow(name="m", provider=name, base_url=base_url)], {})
+    assert catalog.models()[1].provider == name
+    catalog.check(ASKED)
+    # a server without a key of its own is on this machine, or is any that the operator names
+    assert server.is_local or server.api_key_env or server.base_url is None
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_each_calls_itself_by_its_name_and_promises_what_is_known(name: str) -> None:
+    server = SERVERS[name]
+    assert server.dialect().error(500, {}, b"").provider == name
+    assert server.capabilities[0] == "text"
+    assert set(server.capabilities) <= set(CAPABILITIES)
+    assert server.models_path.startswith("/")
+
+
+def test_a_server_on_this_machine_has_quirks_under_its_own_name() -> None:
+    llamacpp = SERVERS["llamacpp"].dialect()
+    assert isinstance(llamacpp, OpenAIChat)
+    assert llamacpp.quirks == chat_quirks_here("llamacpp")
