@@ -39,9 +39,10 @@ class Words:
             raise ProviderError(ErrorCode.SERVER)
         else:
             try:
-                return [Chunk(msgspec.json.decode(frame.data, type=str), 0)]
-            except msgspec.DecodeError:
+                value = msgspec.json.decode(frame.data)
+            except (msgspec.DecodeError, RecursionError):
                 raise ProviderError(ErrorCode.PARSE) from None
+            return [Chunk(value, 0)] if isinstance(value, str) else []
         return []
 
     def end(self, clean: bool) -> list[Item]:
@@ -124,6 +125,46 @@ class Global(Words):
         return [*super().feed(frame), Chunk(str(Global.seen), 0)]
 
 
+class Curious(Words):
+    """Fails at what it does not know."""
+
+    def feed(self, frame: Frame) -> list[Item]:
+        if frame.event:
+            raise ProviderError(ErrorCode.PARSE, detail="what is that?")
+        return super().feed(frame)
+
+
+class Lenient(Words):
+    """Passes over what it can not read."""
+
+    def feed(self, frame: Frame) -> list[Item]:
+        try:
+            return super().feed(frame)
+        except ProviderError:
+            return []
+
+
+class Quoting(Words):
+    """Tells what it could not read."""
+
+    def feed(self, frame: Frame) -> list[Item]:
+        try:
+            return super().feed(frame)
+        except ProviderError as error:
+            error.detail = frame.data.decode(errors="replace")
+            raise
+
+
+class Untyping(Words):
+    """Trusts that every value is of the type that it should be."""
+
+    def feed(self, frame: Frame) -> list[Item]:
+        items = super().feed(frame)
+        if frame.data.startswith(b"{"):
+            msgspec.json.decode(frame.data)["type"]
+        return items
+
+
 class Language:
     """A dialect with one of these decoders."""
 
@@ -158,10 +199,35 @@ def test_a_sound_dialect_fails_as_it_should(seeded: random.Random) -> None:
     assert decoded.error.code is ErrorCode.SERVER
 
 
-@pytest.mark.parametrize("mutant", [Trusting, Careless, Strict, Endless, Twice, Hasty, Surrogates, Untyped, Global])
-def test_a_mutant_is_caught(mutant: type[Words], seeded: random.Random) -> None:
-    with pytest.raises((AssertionError, UnicodeEncodeError)):
+@pytest.mark.parametrize(
+    ("mutant", "words"),
+    [
+        (Trusting, "completed is True"),
+        (Careless, "completed is True"),
+        (Strict, "completed is False"),
+        (Endless, "`Finish` is at"),
+        (Twice, "`Finish` is at"),
+        (Hasty, "`Finish` is at"),
+        (Surrogates, "can not be stored|does not come back"),
+        (Untyped, "can not be stored|does not come back"),
+        (Global, "other items"),
+        (Curious, "unknown type"),
+        (Lenient, "completed all the same"),
+        (Quoting, "repeats a key"),
+        (Untyping, "KeyError"),
+    ],
+)
+def test_a_mutant_is_caught(mutant: type[Words], words: str, seeded: random.Random) -> None:
+    with pytest.raises(AssertionError, match=words):
         check_dialect(Language(mutant), BODY, ENDS, rng=seeded)
+
+
+@pytest.mark.parametrize("mutant", [Trusting, Endless, Curious, Lenient, Quoting, Untyping])
+def test_a_mutant_is_caught_without_knowing_the_ends(mutant: type[Words]) -> None:
+    recording = BODY.replace(b'data: "late"\n\n', b"")
+    check_dialect(Language(Words), recording)
+    with pytest.raises(AssertionError):
+        check_dialect(Language(mutant), recording)
 
 
 def test_a_mutant_that_passes_over_errors_is_caught(seeded: random.Random) -> None:

@@ -1,4 +1,4 @@
-"""The laws that every dialect's decoder must keep, checked on the bytes of a stream.
+"""The laws that every dialect must keep, checked on the bytes of a recorded stream.
 
     1. What comes out does not depend on how the bytes were cut.
     2. A stream that completes has exactly one `Finish`, as its last item; one that fails has none.
@@ -6,8 +6,11 @@
        whole"); where it does not, it raises `ProviderError`.
     4. What a cut stream had put out is a prefix of what the uncut stream put out before its end.
     5. Every event can be encoded as a record, and comes back as it was.
+    6. Frames of an unknown type change nothing; malformed JSON is a `PARSE` error; nothing that a server may send
+       raises anything but `ProviderError`, or is quoted by it (`headwater.testing.hostile`).
 
-Where a stream is whole is for the caller to say, by other means than the decoder's: `Ends`.
+Where a stream is whole is for the caller to say, by other means than the decoder's: `Ends`. Without them law 3 is
+that no cut stream completes that has lost a word of the answer.
 """
 
 from __future__ import annotations
@@ -15,17 +18,26 @@ from __future__ import annotations
 import copy
 import itertools
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
-from headwater.domain.event import decode_record, encode_record
+from headwater.domain.event import Chunk, Reasoning, Refusal, ToolCall
 from headwater.domain.message import GenerationRequest
 from headwater.errors import ErrorCode, ProviderError
-from headwater.providers.contract import Dialect, Finish, Framing, Item
-from headwater.wire.sse import SSEDecoder
+from headwater.providers.contract import Dialect, Finish, Item
+from headwater.testing.decoding import PLAIN, Decoded, check_items, decode_pieces, framer
+from headwater.testing.hostile import check_hostile
 
-#: A request that asks for nothing special.
-PLAIN: Final = GenerationRequest(model="model", messages=[])
+__all__ = [
+    "PLAIN",
+    "Decoded",
+    "Ends",
+    "check_cutting",
+    "check_dialect",
+    "check_truncated",
+    "decode_pieces",
+    "pieces_of",
+]
 
 
 class Ends(NamedTuple):
@@ -49,69 +61,33 @@ class Ends(NamedTuple):
         return clean and self.finish_at is not None and length >= self.finish_at
 
 
-class Decoded(NamedTuple):
-    """What became of a stream: everything that was put out, and the error that it ended with, if it did."""
-
-    items: list[Item]
-    error: ProviderError | None
-
-    @property
-    def completed(self) -> bool:
-        return self.error is None
-
-
-def decode_pieces(
-    dialect: Dialect, pieces: Iterable[bytes], *, clean: bool, request: GenerationRequest = PLAIN
-) -> Decoded:
-    """The stream of these pieces, as the network would have brought them; `clean` is how the body ended.
-
-    A block without its blank line at the end of the body is read all the same. If it can not be, it was cut off and
-    says nothing: the dialect decides by what came before.
-    """
-    if dialect.framing is not Framing.SSE:
-        raise NotImplementedError(f"the framing {dialect.framing} can not be checked yet")
-    sse, decoder = SSEDecoder(), dialect.decoder(request)
-    items: list[Item] = []
-    try:
-        for piece in pieces:
-            for frame in sse.feed(piece):
-                items += decoder.feed(frame)
-        for frame in sse.end(flush=True):
-            try:
-                items += decoder.feed(frame)
-            except ProviderError as error:
-                if error.code is not ErrorCode.PARSE:
-                    raise
-        items += decoder.end(clean)
-    except ProviderError as error:
-        return Decoded(items, error)
-    return Decoded(items, None)
-
-
 def check_dialect(
     dialect: Dialect,
-    body: bytes,
-    ends: Ends,
+    recording: bytes,
+    ends: Ends | None = None,
     *,
-    rng: random.Random,
+    rng: random.Random | None = None,
     cuts: int = 200,
     request: GenerationRequest = PLAIN,
 ) -> Decoded:
     """Holds the decoder to all laws on this body, with `cuts` random ways and places of cutting it.
 
-    Returns what the whole body came to, for the caller to compare. Raises AssertionError for a broken law.
+    `rng` is there so that a failure can be repeated with another seed; by default every call tries the same. Returns
+    what the whole body came to, for the caller to compare. Raises AssertionError for a broken law.
     """
-    decoded = decode_pieces(dialect, [body], clean=True, request=request)
-    _check_items(decoded)
-    check_cutting(dialect, body, decoded, rng=rng, request=request)
-    for length, cut_here in _at_boundaries(dialect, body, request):
+    rng = rng or random.Random(dialect.name)
+    decoded = decode_pieces(dialect, [recording], clean=True, request=request)
+    check_items(decoded)
+    check_cutting(dialect, recording, decoded, rng=rng, request=request)
+    for length, cut_here in _at_boundaries(dialect, recording, request):
         for clean in (True, False):
             check_truncated(decoded, cut_here(clean), ends, length, clean=clean)
     for _ in range(cuts):
-        length = rng.randrange(len(body) + 1)
+        length = rng.randrange(len(recording) + 1)
         for clean in (True, False):
-            cut = decode_pieces(dialect, [body[:length]], clean=clean, request=request)
+            cut = decode_pieces(dialect, [recording[:length]], clean=clean, request=request)
             check_truncated(decoded, cut, ends, length, clean=clean)
+    check_hostile(dialect, recording, rng=rng, request=request)
     return decoded
 
 
@@ -136,10 +112,14 @@ def check_cutting(
         assert _kind(again) == _kind(decoded), f"another end where the pieces begin with {sizes} bytes"
 
 
-def check_truncated(whole: Decoded, cut: Decoded, ends: Ends, length: int, *, clean: bool) -> None:
+def check_truncated(whole: Decoded, cut: Decoded, ends: Ends | None, length: int, *, clean: bool) -> None:
     """Laws 2 to 4, for a stream of which only `length` bytes came."""
     how = f"cut at byte {length}, {'clean' if clean else 'not clean'}"
-    assert cut.completed is ends.is_whole(length, clean=clean), f"{how}: completed is {cut.completed} ({cut.error!r})"
+    if ends is not None:
+        expected = ends.is_whole(length, clean=clean)
+        assert cut.completed is expected, f"{how}: completed is {cut.completed} ({cut.error!r})"
+    elif cut.completed:
+        assert _said(cut) == _said(whole), f"{how}: completed although it has lost a part of the answer"
     finishes = sum(isinstance(item, Finish) for item in cut.items)
     if not cut.completed:
         assert finishes == 0, f"{how}: failed with a finish"
@@ -155,13 +135,9 @@ def pieces_of(body: bytes, places: Sequence[int]) -> list[bytes]:
     return [body[start:stop] for start, stop in itertools.pairwise(edges)]
 
 
-def _check_items(decoded: Decoded) -> None:
-    finishes = [at for at, item in enumerate(decoded.items) if isinstance(item, Finish)]
-    assert finishes == ([len(decoded.items) - 1] if decoded.completed else []), f"finishes at {finishes}"
-    for seq, item in enumerate(decoded.items, 1):
-        if not isinstance(item, Finish):
-            record = decode_record(encode_record(seq, 0, item))
-            assert record.event == item, f"item {seq} is not what its record says"
+def _said(decoded: Decoded) -> list[Item]:
+    """The answer itself, without what a provider may add once it is whole: usage, sources, what goes back to it."""
+    return [item for item in decoded.items if isinstance(item, Chunk | Reasoning | Refusal | ToolCall)]
 
 
 def _at_boundaries(
@@ -171,7 +147,7 @@ def _at_boundaries(
 
     The end is asked of a copy, for a decoder holds the state of its stream and nothing else.
     """
-    sse, decoder = SSEDecoder(), dialect.decoder(request)
+    frames, decoder = framer(dialect), dialect.decoder(request)
     items: list[Item] = []
     failed: ProviderError | None = None
 
@@ -185,7 +161,7 @@ def _at_boundaries(
 
     yield 0, cut_here
     for at in range(len(body)):
-        for frame in sse.feed(body[at : at + 1]):
+        for frame in frames.feed(body[at : at + 1]):
             try:
                 if failed is None:
                     items += decoder.feed(frame)

@@ -1,0 +1,153 @@
+"""What a server may send that no recording has: frames of the future, broken JSON, values of any other type.
+
+A provider adds types of events without notice, a proxy breaks what it passes on, and an error may quote the key that
+it was shown. None of that may end in another exception than `ProviderError`, in an event that can not be stored, or
+in an error that repeats what came.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from headwater.domain.message import GenerationRequest
+from headwater.errors import ErrorCode, ProviderError
+from headwater.providers.contract import Dialect, Frame
+from headwater.testing.decoding import PLAIN, Decoded, check_items, decode_frames, frames_of
+
+#: A key as providers make them; an error of a dialect must not repeat it.
+KEY: Final = "sk-kanarie-0123456789abcdef0123456789abcdef"
+
+#: A type of frame that no version of any provider knows.
+UNKNOWN: Final = Frame(b'{"type":"headwater.unknown","headwater":{"unknown":[1,null,{}]}}', "headwater.unknown")
+
+#: What stands where another value should, as JSON text: every type, ends of ranges, half of a surrogate pair, depth.
+_ODD: Final = (
+    "null",
+    "true",
+    "0",
+    "-1",
+    "1e308",
+    "9" * 40,
+    '""',
+    '"odd"',
+    '"\\ud800"',
+    "[]",
+    "{}",
+    "[null]",
+    '[{"type":"odd"}]',
+    '{"type":"odd","text":[]}',
+    "[" * 60 + "]" * 60,
+)
+#: Whole frames that are no object of the provider's.
+_STRANGE: Final = (*_ODD, "[" * 20_000, '{"a":' * 20_000, "\x00", "odd", '{"error":0}', '{"error":{"message":7}}')
+
+#: Stands in a frame's JSON for what is written in its place as text.
+_MARK: Final = "headwater\u2063odd"
+
+
+def check_hostile(
+    dialect: Dialect, body: bytes, *, rng: random.Random, tries: int = 40, request: GenerationRequest = PLAIN
+) -> None:
+    """Puts what no recording has among the frames of this one, in about `tries` places of each kind.
+
+    Raises AssertionError for a broken law.
+    """
+    frames = frames_of(dialect, body)
+    whole = decode_frames(dialect.decoder(request), frames)
+    _check_unknown(dialect, frames, whole, rng.sample(range(len(frames) + 1), min(tries, len(frames) + 1)), request)
+    _check_malformed(dialect, frames, rng, tries, request)
+    for number, changed in enumerate(_odd_frames(frames, rng, tries)):
+        at, frame = changed
+        what = f"frame {at} made odd ({number}: {frame.data[:200]!r})"
+        check_any(dialect, [*frames[:at], frame, *frames[at + 1 :]], what, request=request)
+    for text in _STRANGE:
+        at = rng.randrange(len(frames) + 1)
+        what = f"{text[:40]!r} in place of frame {at}"
+        check_any(dialect, [*frames[:at], Frame(text.encode()), *frames[at:]], what, request=request)
+
+
+def check_any(dialect: Dialect, frames: Sequence[Frame], what: str, *, request: GenerationRequest = PLAIN) -> None:
+    """Whatever these frames are, they end in a finish or in a `ProviderError` that quotes no key."""
+    try:
+        decoded = decode_frames(dialect.decoder(request), frames)
+        check_items(decoded)
+    except Exception as error:
+        raise AssertionError(f"{what}: {type(error).__name__}: {error}") from error
+    if decoded.error is not None:
+        check_silent(decoded.error, what)
+
+
+def check_silent(error: ProviderError, what: str) -> None:
+    """An error repeats no key: not to the person who asked, and not in what the operator's log gets."""
+    for name, text in (("message", error.message), ("detail", error.detail), ("text", str(error))):
+        assert KEY not in text, f"{what}: the error's {name} repeats a key that the server quoted"
+
+
+def _check_unknown(
+    dialect: Dialect, frames: Sequence[Frame], whole: Decoded, places: Sequence[int], request: GenerationRequest
+) -> None:
+    for at in places:
+        more = decode_frames(dialect.decoder(request), [*frames[:at], UNKNOWN, *frames[at:]])
+        what = f"a frame of an unknown type before frame {at}"
+        assert more.items == whole.items, f"{what}: other items ({more.error!r})"
+        assert more.completed is whole.completed, f"{what}: completed is {more.completed} ({more.error!r})"
+
+
+def _check_malformed(
+    dialect: Dialect, frames: Sequence[Frame], rng: random.Random, tries: int, request: GenerationRequest
+) -> None:
+    """Where a frame put something out, the same without its end is JSON that can not be read, and a key is in it."""
+    decoder = dialect.decoder(request)
+    telling: list[int] = []
+    for at, frame in enumerate(frames):
+        try:
+            if decoder.feed(frame) and frame.data.rstrip().endswith((b"}", b"]", b'"')):
+                telling.append(at)
+        except ProviderError:
+            break
+    for at in rng.sample(telling, min(tries, len(telling))):
+        broken = Frame(frames[at].data.rstrip()[:-1] + b',"' + KEY.encode(), frames[at].event)
+        found = decode_frames(dialect.decoder(request), [*frames[:at], broken, *frames[at + 1 :]])
+        what = f"frame {at} without the end of its JSON"
+        assert found.error is not None, f"{what}: the stream completed all the same"
+        assert found.error.code is ErrorCode.PARSE, f"{what}: {found.error!r} in place of a PARSE error"
+        check_silent(found.error, what)
+
+
+def _odd_frames(frames: Sequence[Frame], rng: random.Random, tries: int) -> Iterator[tuple[int, Frame]]:
+    """Frames in which one value, anywhere, is another than the provider's."""
+    values = [(at, value) for at, frame in enumerate(frames) if isinstance(value := _json(frame.data), dict | list)]
+    for turn in range(tries if values else 0):
+        at, value = rng.choice(values)
+        places = list(_places(value))
+        if not places:
+            continue
+        changed = json.dumps(_with(value, rng.choice(places), _MARK))
+        text = changed.replace(json.dumps(_MARK), _ODD[turn % len(_ODD)])
+        yield at, Frame(text.encode(), frames[at].event)
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None
+
+
+def _places(value: Any) -> Iterator[tuple[Any, ...]]:
+    """The way to each value inside, by keys and indexes."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inside:
+        yield (key,)
+        yield from ((key, *way) for way in _places(each))
+
+
+def _with(value: Any, way: tuple[Any, ...], other: object) -> Any:
+    if not way:
+        return other
+    changed = value.copy()
+    changed[way[0]] = _with(value[way[0]], way[1:], other)
+    return changed
