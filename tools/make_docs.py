@@ -20,7 +20,7 @@ from headwater.api.openai_parameters import PARAMETERS
 from headwater.domain.run import state_diagram
 from headwater.errors import CODES
 from headwater.providers.openai_chat import FAILURES, FINISH_REASONS, OpenAIChat, Quirks
-from headwater.providers.openai_chat_error import CODE_BY_STATUS, CODE_BY_WORD
+from headwater.providers.provider_error import CODE_BY_STATUS, CODE_BY_WORD
 from headwater.providers.servers import SERVERS, ServerRow
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"

@@ -23,10 +23,10 @@ from headwater.domain.message import GenerationRequest, Usage
 from headwater.domain.surrogates import REPLACEMENT, join_surrogates, replace_surrogates, scrub_surrogates
 from headwater.errors import ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Decoder, Finish, Frame, Framing, HttpRequest, Item
-from headwater.providers.openai_chat_error import SENTENCES, error_words, provider_error, refusal_error
 from headwater.providers.openai_chat_request import Quirks, request_body
 from headwater.providers.openai_chat_tools import ToolCalls, ToolDelta, ToolFunction
 from headwater.providers.openai_chat_usage import read_usage
+from headwater.providers.provider_error import SENTENCES, error_words, provider_error, refusal_error
 
 __all__ = ["OpenAIChat", "Quirks"]
 

@@ -1,8 +1,9 @@
-"""What a refusal means: the errors of OpenAI and of the servers that speak its language, as our codes.
+"""What a refusal means: the errors of providers, in whatever form they send them, as our codes.
 
 The shapes seen are OpenAI's `{"error": {message, type, code, param}}`, the same with a string or inside a list
-(Ollama, Gemini), the flat ones of vLLM, Mistral and Alibaba, and FastAPI's `detail`. Words decide before the status,
-for a status says too little: 429 is both "wait" and "pay".
+(Ollama, Gemini), Anthropic's `{"type": "error", "error": {type, message}}`, the flat ones of vLLM, Mistral and
+Alibaba, and FastAPI's `detail`. Words decide before the status, for a status says too little: 429 is both "wait" and
+"pay".
 """
 
 from __future__ import annotations

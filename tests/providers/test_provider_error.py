@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from headwater.errors import ErrorCode, ProviderError
 from headwater.providers.openai_chat import OpenAIChat, Quirks
-from headwater.providers.openai_chat_error import (
+from headwater.providers.provider_error import (
     CODE_BY_PHRASE,
     CODE_BY_STATUS,
     CODE_BY_WORD,
