@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from headwater.domain.event import Event, FinishReason
+from headwater.domain.event import Event, FinishReason, ProviderData
 from headwater.domain.message import GenerationRequest
 from headwater.errors import ProviderError
 from headwater.wire import sse
@@ -30,7 +30,7 @@ class HttpRequest(NamedTuple):
     """What a dialect wants sent. `path` is joined to the base URL; the key is added by `http`, not here."""
 
     path: str
-    body: bytes
+    body: bytes = b""
     method: str = "POST"
     headers: Mapping[str, str] = {}
 
@@ -85,6 +85,50 @@ class Dialect(Protocol):
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         """What a refusal means. `body` may be anything, cut off too."""
+        ...
+
+
+class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A place in an answer that goes on at its provider's, by which the stream can be asked for again.
+
+    It covers all that its call had put out before it. Its JSON form is the value of a `provider_data` event.
+    """
+
+    #: the provider's name for the answer
+    response_id: str
+    #: of the provider's last event that is covered
+    sequence_number: int
+    #: parts of text, and tool calls, that were put out until then: what comes is numbered on from there
+    parts: int = 0
+    tool_calls: int = 0
+
+
+class Reattachable(Dialect, Protocol):
+    """A dialect whose provider can go on with an answer when nobody listens, and be asked for the rest of it.
+
+    An answer that was asked for by `in_background` has checkpoints among its events. A decoder that resumes at one
+    puts out what the first decoder put out after it, event for event, and then what is new. Providers forget such an
+    answer after some minutes.
+    """
+
+    def in_background(self, request: GenerationRequest) -> GenerationRequest:
+        """The same request, its answer to go on without us. Raises `UnsupportedError` where the server can not."""
+        ...
+
+    def checkpoint(self, event: ProviderData) -> Checkpoint | None:
+        """What the event says, if it is a checkpoint of this server's."""
+        ...
+
+    def reattach(self, checkpoint: Checkpoint) -> HttpRequest:
+        """Asks for the events after a checkpoint; the answer is a stream like any other."""
+        ...
+
+    def resume(self, request: GenerationRequest, checkpoint: Checkpoint) -> Decoder:
+        """The decoder of that stream."""
+        ...
+
+    def cancel(self, checkpoint: Checkpoint) -> HttpRequest:
+        """Stops the answer at the provider's. Asking twice does no harm; what is answered says nothing to us."""
         ...
 
 
