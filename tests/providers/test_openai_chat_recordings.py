@@ -1,20 +1,20 @@
 """Every recorded Chat Completions stream comes out as the provider's own SDK read it, however its bytes are cut."""
 
 import random
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.domain.event import Chunk, Reasoning, Refusal, ToolCall, UsageReport
-from headwater.domain.message import GenerationRequest, Settings, Usage
+from headwater.domain.event import Chunk
+from headwater.domain.message import GenerationRequest, Settings
 from headwater.errors import ErrorCode
 from headwater.providers.contract import Finish
 from headwater.providers.openai_chat import FINISH_REASONS, OpenAIChat
-from headwater.testing.dialect import Decoded, check_dialect, decode_pieces, pieces_of
+from headwater.testing.dialect import check_dialect, decode_pieces, pieces_of
 from tests.providers.chat_ends import chat_ends
+from tests.providers.summaries import assert_tool_calls_end, summary_of
 from tests.recordings import Recording, chat_recordings, recordings_dir
 
 RECORDINGS = {recording.name: recording for recording in chat_recordings()}
@@ -112,7 +112,10 @@ def test_laws(recording: Recording, seeded: random.Random) -> None:
 
 def test_golden(recording: Recording) -> None:
     decoded = decode_pieces(DIALECT, [recording.read()], clean=True)
-    ours, golden = _ours(decoded), golden_summary(RECORDINGS[GOLDEN_OF.get(recording.name, recording.name)].golden())
+    ours, golden = (
+        summary_of(decoded),
+        golden_summary(RECORDINGS[GOLDEN_OF.get(recording.name, recording.name)].golden()),
+    )
     if recording.name in DEVIATIONS:
         changed = DEVIATIONS[recording.name].fields
         assert all(golden[name] != value for name, value in changed.items()), "no deviation any more"
@@ -150,14 +153,7 @@ def test_finish_reason(recording: Recording) -> None:
 
 
 def test_every_tool_call_is_done_once_and_last(recording: Recording) -> None:
-    decoded = decode_pieces(DIALECT, [recording.read()], clean=True)
-    pieces: dict[str, list[bool]] = {}
-    for item in decoded.items:
-        if isinstance(item, ToolCall):
-            pieces.setdefault(item.id, []).append(item.done)
-    for done in pieces.values():
-        assert True not in done[:-1]
-        assert done[-1] or not decoded.completed
+    assert_tool_calls_end(decode_pieces(DIALECT, [recording.read()], clean=True))
 
 
 @given(data=st.data())
@@ -188,34 +184,6 @@ def test_logprobs_are_passed_by() -> None:
         assert "".join(token["token"] for token in chunk.logprobs["content"]) == chunk.content
     silent = decode_pieces(DIALECT, [RECORDINGS[name].read()], clean=True).items
     assert all(item.logprobs is None for item in silent if isinstance(item, Chunk))
-
-
-def _ours(decoded: Decoded) -> dict[str, Any]:
-    usages = [item.usage for item in decoded.items if isinstance(item, UsageReport)]
-    finishes = [item.raw or None for item in decoded.items if isinstance(item, Finish)]
-    return {
-        "text": _joined(decoded, Chunk),
-        "reasoning": _joined(decoded, Reasoning),
-        "refusal": _joined(decoded, Refusal),
-        "tool_calls": list(_tool_calls(decoded)),
-        "finish": finishes[0] if finishes else None,
-        "usage": _counts(usages[-1]) if usages else None,
-    }
-
-
-def _joined(decoded: Decoded, kind: type[Chunk] | type[Reasoning] | type[Refusal]) -> str:
-    return "".join(item.content for item in decoded.items if isinstance(item, kind))
-
-
-def _tool_calls(decoded: Decoded) -> Iterator[tuple[str, str, str]]:
-    pieces = [item for item in decoded.items if isinstance(item, ToolCall)]
-    for call_id in dict.fromkeys(piece.id for piece in pieces):
-        own = [piece for piece in pieces if piece.id == call_id]
-        yield call_id, own[0].name, "".join(piece.arguments for piece in own)
-
-
-def _counts(usage: Usage) -> tuple[int, int, int, int]:
-    return usage.input_tokens, usage.cached_input_tokens, usage.output_tokens, usage.reasoning_tokens
 
 
 def golden_summary(golden: dict[str, Any]) -> dict[str, Any]:
