@@ -1,0 +1,100 @@
+"""A dialect of somebody else, held to what the server relies on: what it raises ends a call, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from headwater.domain.message import GenerationRequest
+from headwater.errors import ErrorCode, ProviderError, RefusedError, UnsupportedError
+from headwater.providers.contract import Decoder, Dialect, Finish, Frame, HttpRequest, Item
+
+_SENTENCE: Final = "The plug-in for this model's provider has a fault."
+
+
+class Guarded:
+    """A plug-in's dialect, between it and whoever calls it. `plugin` is the name that faults are told by.
+
+    Nothing of what a plug-in raises is repeated but its type, for its words may quote keys and prompts.
+    """
+
+    def __init__(self, dialect: Dialect, plugin: str) -> None:
+        self.name = dialect.name
+        self.framing = dialect.framing
+        self._dialect = dialect
+        self._plugin = plugin
+
+    def request(self, request: GenerationRequest) -> HttpRequest:
+        """As `Dialect.request`; a plug-in that can not make one refuses it with `UnsupportedError`."""
+        try:
+            made = self._dialect.request(request)
+        except RefusedError:
+            raise
+        except Exception as error:
+            raise self._refusal(f"`request` raised {type(error).__name__}") from None
+        if not isinstance(made, HttpRequest):
+            raise self._refusal(f"`request` gave a {type(made).__name__}")
+        if not made.path.startswith("/"):
+            # Behind a base URL without a path anything else could lead the key to another host.
+            raise self._refusal("the path of its request does not begin with `/`")
+        return made
+
+    def decoder(self, request: GenerationRequest) -> Decoder:
+        try:
+            return _GuardedDecoder(self._dialect.decoder(request), self._plugin)
+        except Exception as error:
+            raise _fault(self._plugin, "decoder", error) from None
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        try:
+            error = self._dialect.error(status, headers, body)
+            if not isinstance(error, ProviderError):
+                raise TypeError
+        except Exception as raised:
+            error = _fault(self._plugin, "error", raised)
+            error.status_code = status
+        return error
+
+    def _refusal(self, what: str) -> UnsupportedError:
+        return UnsupportedError(f"The plug-in `{self._plugin}` can not make this request: {what}.", pointer="/model")
+
+
+class _GuardedDecoder:
+    """One stream. Items behind a fault are lost with it, as with any error of a decoder."""
+
+    def __init__(self, decoder: Decoder, plugin: str) -> None:
+        self._decoder = decoder
+        self._plugin = plugin
+
+    @property
+    def ended(self) -> bool:
+        try:
+            return bool(self._decoder.ended)
+        except Exception as error:
+            raise _fault(self._plugin, "ended", error) from None
+
+    def feed(self, frame: Frame) -> list[Item]:
+        try:
+            # A copy, so that what is no list is a fault here and not in whoever reads it.
+            return [*self._decoder.feed(frame)]
+        except ProviderError:
+            raise
+        except Exception as error:
+            raise _fault(self._plugin, "feed", error) from None
+
+    def end(self, clean: bool) -> list[Item]:
+        try:
+            items = [*self._decoder.end(clean)]
+        except ProviderError:
+            raise
+        except Exception as error:
+            raise _fault(self._plugin, "end", error) from None
+        if not items or not isinstance(items[-1], Finish):
+            detail = f"the plug-in `{self._plugin}`: `end` gave no `Finish`"
+            raise ProviderError(ErrorCode.SERVER, _SENTENCE, detail=detail, retryable=False)
+        return items
+
+
+def _fault(plugin: str, where: str, error: Exception) -> ProviderError:
+    detail = f"the plug-in `{plugin}`: `{where}` raised {type(error).__name__}"
+    return ProviderError(ErrorCode.SERVER, _SENTENCE, detail=detail, retryable=False)
