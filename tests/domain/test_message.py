@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.domain.message import ImagePart, Message, TextPart, ToolResultPart, Usage
+from headwater.domain.message import ImagePart, Message, ProviderValue, TextPart, ToolResultPart, Usage
 
 USAGES = st.builds(
     Usage,
@@ -53,3 +53,10 @@ def test_content_is_text_or_parts() -> None:
         msgspec.json.decode(b'{"role":"user","content":[{"type":"video"}]}', type=Message)
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(b'{"role":"robot","content":"hi"}', type=Message)
+
+
+def test_what_is_sent_back_is_as_it_came() -> None:
+    sent = b'{"role":"assistant","content":"hi","provider_data":[{"provider":"openai","value":{"a":[1,null]}}]}'
+    message = msgspec.json.decode(sent, type=Message)
+    assert message.provider_data == [ProviderValue("openai", {"a": [1, None]})]
+    assert msgspec.json.encode(message) == sent

@@ -14,6 +14,7 @@ from headwater.domain.message import (
     ImagePart,
     Message,
     NamedTool,
+    ProviderValue,
     Settings,
     TextPart,
     Tool,
@@ -61,7 +62,7 @@ def _drained(value: Any) -> Any:
     [
         Settings(),
         Settings(temperature=0.0, top_p=0.5, max_tokens=5, stop=["\n", "END"], seed=7),
-        Settings(reasoning_effort="minimal"),
+        Settings(reasoning_effort="minimal", verbosity="low"),
         Settings(logprobs=3),
         Settings(json_schema=OPEN_SCHEMA),
         Settings(json_schema=CLOSED_SCHEMA),
@@ -117,6 +118,7 @@ def test_every_setting_is_sent() -> None:
         stop=["a"],
         seed=0,
         reasoning_effort="high",
+        verbosity="high",
         json_schema=OPEN_SCHEMA,
         tools=[Tool("add")],
         tool_choice="auto",
@@ -215,6 +217,18 @@ def test_quirks() -> None:
         "random_seed": 1,
         "top_k": 3,
     }
+
+
+def test_verbosity_is_refused_where_it_is_not_known() -> None:
+    assert "verbosity" not in body_of(HELLO, Settings(verbosity="medium"), verbosity=False)
+    with pytest.raises(UnsupportedError) as caught:
+        body_of(HELLO, Settings(verbosity="low"), verbosity=False)
+    assert caught.value.extra["pointer"] == "/settings/verbosity"
+
+
+def test_what_belongs_to_a_provider_of_the_past_is_passed_over() -> None:
+    message = Message("assistant", "Hello.", provider_data=[ProviderValue("anthropic", {"signature": "abc"})])
+    assert body_of([message])["messages"] == [{"role": "assistant", "content": "Hello."}]
 
 
 def test_extra_wins_over_settings() -> None:

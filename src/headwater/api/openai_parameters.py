@@ -46,6 +46,7 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "stop": Parameter(_TAKEN, "one string or a list"),
     "seed": Parameter(_TAKEN, ""),
     "reasoning_effort": Parameter(_TAKEN, ""),
+    "verbosity": Parameter(_TAKEN, "`medium` is what servers do that do not know it"),
     "response_format": Parameter(
         _TAKEN,
         "`text`, `json_object`, `json_schema`. The schema is sent as `strict` where it can be (every object closed,"
@@ -74,7 +75,6 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "moderation": Parameter(_REFUSED, "no moderation beside the model's own"),
     "prediction": Parameter(_REFUSED, "no predicted outputs"),
     "service_tier": Parameter(_REFUSED, "no tiers", ("auto", "default")),
-    "verbosity": Parameter(_REFUSED, "known to one provider only", ("medium",)),
     "web_search_options": Parameter(_REFUSED, "no search of its own"),
 }
 

@@ -23,6 +23,7 @@ from headwater.domain.message import (
     Tool,
     ToolResultPart,
     ToolUse,
+    Verbosity,
 )
 from headwater.domain.run import OnDisconnect, RunRequest
 
@@ -154,6 +155,7 @@ class ChatCompletionRequest(_Body, frozen=True):
     stop: str | list[str] | None = None
     seed: int | None = None
     reasoning_effort: ReasoningEffort | None = None
+    verbosity: Verbosity | None = None
     response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
     tools: list[FunctionTool] | None = None
     tool_choice: Literal["auto", "none", "required"] | FunctionChoice | None = None
@@ -180,7 +182,6 @@ class ChatCompletionRequest(_Body, frozen=True):
     moderation: Any = None
     prediction: Any = None
     service_tier: Any = None
-    verbosity: Any = None
     web_search_options: Any = None
 
     @property
@@ -217,6 +218,7 @@ def _settings(body: ChatCompletionRequest) -> Settings:
         stop=stop,
         seed=body.seed,
         reasoning_effort=body.reasoning_effort,
+        verbosity=body.verbosity,
         json_schema=schema,
         json_object=isinstance(body.response_format, JsonObjectFormat),
         tools=[_tool(tool.function) for tool in body.tools or []],

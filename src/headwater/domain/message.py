@@ -12,6 +12,7 @@ import msgspec
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high"]
+Verbosity = Literal["low", "medium", "high"]
 
 
 class _Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
@@ -47,11 +48,20 @@ class ToolUse(_Strict, frozen=True):
     arguments: str
 
 
+class ProviderValue(_Strict, frozen=True):
+    """What a `provider_data` event of an earlier turn held, to be sent back as it came."""
+
+    provider: str
+    value: Any
+
+
 class Message(_Strict, frozen=True):
     role: Role
     content: str | list[Part] = ""
     name: str | None = None
     tool_calls: list[ToolUse] = []
+    #: of an assistant, in the order it came; each provider is sent its own only
+    provider_data: list[ProviderValue] = []
 
 
 class Tool(_Strict, frozen=True):
@@ -78,6 +88,8 @@ class Settings(_Strict, frozen=True):
     stop: list[str] = []
     seed: int | None = None
     reasoning_effort: ReasoningEffort | None = None
+    #: how long the answer is to be, beside what the messages ask for
+    verbosity: Verbosity | None = None
     json_schema: dict[str, Any] | None = None
     #: the answer is a JSON object, of whatever shape; a schema says more
     json_object: bool = False

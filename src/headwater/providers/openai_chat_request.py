@@ -50,6 +50,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     json_schema: bool = True
     #: whether content may be a list of parts; a server without it takes text only
     content_parts: bool = True
+    #: whether `verbosity` is known
+    verbosity: bool = True
 
 
 def request_body(request: GenerationRequest, quirks: Quirks) -> _Json:
@@ -84,6 +86,11 @@ def _settings(settings: Settings, quirks: Quirks) -> _Json:
         "parallel_tool_calls": settings.parallel_tool_calls,
     }
     body = {name: value for name, value in body.items() if value is not None}
+    # "medium" asks for what happens anyway.
+    if quirks.verbosity and settings.verbosity is not None:
+        body["verbosity"] = settings.verbosity
+    elif settings.verbosity not in (None, "medium"):
+        raise UnsupportedError(f"{quirks.provider_name} does not know verbosity", pointer="/settings/verbosity")
     if settings.stop:
         body["stop"] = list(settings.stop)
     if settings.json_schema is not None:

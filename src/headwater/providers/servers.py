@@ -14,8 +14,8 @@ import msgspec
 from headwater.providers.contract import Dialect
 from headwater.providers.openai_chat import OpenAIChat, Quirks
 
-#: What a row may say that its models can be asked for; `text` is there always.
-CAPABILITIES: Final = ("text", "reasoning", "tools", "json_schema", "images")
+#: What a dialect can ask for that has a word for all of it.
+_ALL: Final = ("text", "reasoning", "tools", "json_schema", "images")
 
 
 class ServerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +24,7 @@ class ServerRow(msgspec.Struct, frozen=True, kw_only=True):
     #: makes the dialect, which has no state: one does for all calls
     dialect: Callable[[], Dialect]
     #: what can be asked for in this dialect; whether the model behind it can do it is the model's affair
-    capabilities: tuple[str, ...] = CAPABILITIES
+    capabilities: tuple[str, ...] = _ALL
     base_url: str | None = None
     api_key_env: str | None = None
     auth_header: str = "Authorization"
@@ -49,7 +49,7 @@ def _chat(
     able = {"json_schema": its_quirks.json_schema, "images": its_quirks.content_parts}
     return ServerRow(
         dialect=lambda: OpenAIChat(its_quirks),
-        capabilities=tuple(each for each in CAPABILITIES if able.get(each, True)),
+        capabilities=tuple(each for each in _ALL if able.get(each, True)),
         base_url=base_url,
         api_key_env=api_key_env,
         auth_header=auth_header,
@@ -59,7 +59,7 @@ def _chat(
 
 def chat_quirks_here(name: str) -> Quirks:
     """Of a server on this machine: it takes the older names, and its chat templates know no developer."""
-    return Quirks(provider_name=name, max_tokens_field="max_tokens", developer_role=False)
+    return Quirks(provider_name=name, max_tokens_field="max_tokens", developer_role=False, verbosity=False)
 
 
 def _chat_here(name: str, port: int) -> ServerRow:
@@ -81,8 +81,11 @@ _CHAT: Mapping[str, ServerRow] = {
         "DASHSCOPE_API_KEY",
         max_tokens_field="max_tokens",
         developer_role=False,
+        verbosity=False,
     ),
-    "cerebras": _chat("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", developer_role=False),
+    "cerebras": _chat(
+        "cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", developer_role=False, verbosity=False
+    ),
     # Its `response_format` is `text` or `json_object` only.
     "deepseek": _chat(
         "deepseek",
@@ -92,14 +95,16 @@ _CHAT: Mapping[str, ServerRow] = {
         developer_role=False,
         json_schema=False,
         content_parts=False,
+        verbosity=False,
     ),
-    "groq": _chat("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", developer_role=False),
+    "groq": _chat("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", developer_role=False, verbosity=False),
     "huggingface": _chat(
         "huggingface",
         "https://router.huggingface.co/v1",
         "HF_TOKEN",
         max_tokens_field="max_tokens",
         developer_role=False,
+        verbosity=False,
     ),
     # Refuses fields that it does not know, and sends usage unasked.
     "mistral": _chat(
@@ -110,6 +115,7 @@ _CHAT: Mapping[str, ServerRow] = {
         seed_field="random_seed",
         stream_options=False,
         developer_role=False,
+        verbosity=False,
     ),
     "openrouter": _chat(
         "openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", max_tokens_field="max_tokens"
@@ -121,6 +127,7 @@ _CHAT: Mapping[str, ServerRow] = {
         max_tokens_field="max_tokens",
         stream_options=False,
         developer_role=False,
+        verbosity=False,
     ),
     "together": _chat(
         "together",
@@ -128,8 +135,9 @@ _CHAT: Mapping[str, ServerRow] = {
         "TOGETHER_API_KEY",
         max_tokens_field="max_tokens",
         developer_role=False,
+        verbosity=False,
     ),
-    "xai": _chat("xai", "https://api.x.ai/v1", "XAI_API_KEY", developer_role=False),
+    "xai": _chat("xai", "https://api.x.ai/v1", "XAI_API_KEY", developer_role=False, verbosity=False),
     "llamacpp": _chat_here("llamacpp", 8080),
     "lmstudio": _chat_here("lmstudio", 1234),
     "ollama": _chat_here("ollama", 11434),

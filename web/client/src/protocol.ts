@@ -284,6 +284,7 @@ export interface Message {
   content?: string | (TextPart | ImagePart | ToolResultPart)[];
   name?: string | null;
   tool_calls?: ToolUse[];
+  provider_data?: ProviderValue[];
 }
 
 /** How to generate. `null` leaves the provider's default. */
@@ -294,6 +295,7 @@ export interface Settings {
   stop?: string[];
   seed?: number | null;
   reasoning_effort?: "high" | "low" | "medium" | "minimal" | "none" | null;
+  verbosity?: "high" | "low" | "medium" | null;
   json_schema?: Record<string, unknown> | null;
   json_object?: boolean;
   tools?: Tool[];
@@ -369,6 +371,12 @@ export interface ToolUse {
   id: string;
   name: string;
   arguments: string;
+}
+
+/** What a `provider_data` event of an earlier turn held, to be sent back as it came. */
+export interface ProviderValue {
+  provider: string;
+  value: unknown;
 }
 
 /** A function that the model may call; `parameters` is a JSON schema. */
