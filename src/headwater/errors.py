@@ -22,6 +22,7 @@
     ├── WireError               bytes that are not what they should be
     │   ├── LineTooLong
     │   ├── EventTooLarge
+    │   ├── MalformedBody       the framing itself is broken: nothing after it can be told apart
     │   └── EncodeError         a field that would change the framing
     ├── StorageError            what an engine raises; `runs` and `delivery` translate it
     │   ├── LogMissing          no such log
@@ -273,6 +274,10 @@ class LineTooLong(WireError):
 
 class EventTooLarge(WireError):
     code = ErrorCode.TOO_LARGE
+
+
+class MalformedBody(WireError):
+    """A body whose framing is broken: what follows can not be told apart."""
 
 
 class EncodeError(WireError):

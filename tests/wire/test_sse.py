@@ -165,7 +165,7 @@ def test_limits_do_not_depend_on_the_cuts(body: bytes, cuts: list[int], line: in
     assert whole == limited(body, line_bytes_max=line, event_bytes_max=event)
 
 
-def outcome(chunks: Iterator[bytes] | list[bytes], **limits: int) -> tuple[list[Frame], type[WireError] | None]:
+def outcome(chunks: Iterator[bytes] | list[bytes], **limits: Any) -> tuple[list[Frame], type[WireError] | None]:
     decoder = SSEDecoder(**limits)
     got: list[Frame] = []
     fault: WireError | None
@@ -241,7 +241,7 @@ def test_a_flush_keeps_the_limits() -> None:
 
 
 @pytest.mark.parametrize("limits", [{"line_bytes_max": 0}, {"event_bytes_max": -1}])
-def test_limits_must_be_positive(limits: dict[str, int]) -> None:
+def test_limits_must_be_positive(limits: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="positive"):
         SSEDecoder(**limits)
 
@@ -400,3 +400,41 @@ def test_frames_are_values() -> None:
     assert frame == Frame(b"a", "b", "c")
     with pytest.raises(AttributeError):
         frame.data = b"x"  # type: ignore[misc]
+
+
+class TestBareJSON:
+    """An object that stands among the events without a field's name."""
+
+    BODY = b'data: {"a":1}\n\n{\r\n  "error": {\r\n    "code": 499\r\n  }\r\n}\r\n\r\ndata: {"b":2}\n\n'
+    OBJECT = b'{\n  "error": {\n    "code": 499\n  }\n}\n'
+
+    @pytest.mark.parametrize("step", [1, 2, 3, 1000])
+    def test_it_is_a_frame_of_its_own(self, step: int) -> None:
+        decoder = SSEDecoder(bare_json=True)
+        found = [frame for at in range(0, len(self.BODY), step) for frame in decoder.feed(self.BODY[at : at + step])]
+        assert found == frames(b'{"a":1}', self.OBJECT, b'{"b":2}')
+        assert not decoder.pending
+        assert decoder.comments == 0
+
+    def test_it_is_ignored_where_nobody_asked_for_it(self) -> None:
+        assert SSEDecoder().feed(self.BODY) == frames(b'{"a":1}', b'{"b":2}')
+
+    def test_only_what_begins_with_a_brace_is_one(self) -> None:
+        decoder = SSEDecoder(bare_json=True)
+        assert decoder.feed(b'error: {"a":1}\n\nda\n\n[{"a":1}]\n\n: {\n\n') == []
+        assert decoder.comments == 1
+
+    def test_without_its_blank_line_it_is_dropped_or_flushed(self) -> None:
+        for flush, expected in ((False, []), (True, frames(b'{"a":\n'))):
+            decoder = SSEDecoder(bare_json=True)
+            assert decoder.feed(b'{"a":') == []
+            assert decoder.pending
+            assert decoder.end(flush=flush) == expected
+            assert not decoder.pending
+
+    def test_it_is_bounded_and_made_utf8(self) -> None:
+        decoder = SSEDecoder(event_bytes_max=20, bare_json=True)
+        assert decoder.feed(b'{"a":"\xff"}\n\n') == frames('{"a":"\ufffd"}\n'.encode())
+        with pytest.raises(EventTooLarge):
+            decoder.feed(b"{\n" * 11)
+        assert not decoder.pending

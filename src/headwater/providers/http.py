@@ -19,10 +19,12 @@ from headwater import __version__
 from headwater.domain.message import GenerationRequest
 from headwater.errors import ConfigError, ErrorCode, ProviderError, Truncated, WireError
 from headwater.providers.body import thin
-from headwater.providers.contract import Dialect, Frame, Framing, HttpRequest, Item
+from headwater.providers.contract import Dialect, Frame, HttpRequest, Item
 from headwater.providers.egress import Egress, EgressRefused, check_base_url
+from headwater.providers.framing import FRAMINGS, frame_decoder
+from headwater.providers.headers import check_headers
 from headwater.providers.redact import Secret, redact, redact_bytes
-from headwater.wire.sse import EVENT_BYTES_MAX, LINE_BYTES_MAX, SSEDecoder
+from headwater.wire.sse import EVENT_BYTES_MAX, LINE_BYTES_MAX
 
 _DETAIL_CHARS_MAX = 500
 #: How a body can break off. (aiohttp's errors of HTTP itself are not in its own tree.)
@@ -31,11 +33,6 @@ _LOST = (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError)
 _ENDING_S = 0.25
 #: A body larger than this is written in pieces, so that the loop is not held up by copying it.
 _PIECE_BYTES = 256 * 1024
-
-#: The media types that a body of each framing comes as. Some servers give none, or the plainest.
-_MEDIA_TYPES: Mapping[Framing, frozenset[str]] = {
-    Framing.SSE: frozenset({"text/event-stream", "text/plain", "application/octet-stream", ""}),
-}
 
 
 class Limits(NamedTuple):
@@ -67,7 +64,9 @@ class AnswerReader:
     """The bytes of one answer to items. A failure waits in `failure` until the items before it have been given out."""
 
     def __init__(self, dialect: Dialect, request: GenerationRequest, limits: Limits, secrets: list[Secret]) -> None:
-        self._frames = SSEDecoder(line_bytes_max=limits.line_bytes_max, event_bytes_max=limits.event_bytes_max)
+        self._frames = frame_decoder(
+            dialect.framing, line_bytes_max=limits.line_bytes_max, event_bytes_max=limits.event_bytes_max
+        )
         self._decoder = dialect.decoder(request)
         self._bytes_left = limits.answer_bytes_max
         self._secrets = secrets
@@ -109,7 +108,7 @@ class AnswerReader:
                 raise _unreadable(exc.message) from None
             if failure is not None and failure.code is not ErrorCode.PARSE:
                 raise failure
-        return items + self._decoder.end(clean)
+        return items + self._decoder.end(clean and self._frames.closed)
 
     def whole(self, body: bytes) -> list[Item]:
         """The items of an answer that came as one value and not as a stream, `Finish` last.
@@ -154,13 +153,16 @@ class HttpProvider:
         auth: Auth | None = None,
         egress: Egress | None = None,
         limits: Limits | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Raises `ConfigError` for a base URL that must not be called."""
-        if dialect.framing not in _MEDIA_TYPES:
+        """`headers` are the operator's. Raises `ConfigError` for them or for a base URL that must not be called."""
+        if dialect.framing not in FRAMINGS:
             raise ConfigError(f"The framing `{dialect.framing}` of `{dialect.name}` is not spoken by this version.")
         self.name = name
         self._dialect = dialect
         self._auth = auth or Auth()
+        self._headers = dict(headers or {})
+        check_headers(self._headers, self._auth.header)
         self._egress = egress or Egress()
         self._limits = limits or Limits()
         self._base_url = check_base_url(base_url, allow_private=self._egress.allow_private)
@@ -227,6 +229,7 @@ class HttpProvider:
         if self._auth.env is not None and self._auth.key is None:
             raise ProviderError(ErrorCode.AUTH, f"The server has no key for this model: `{self._auth.env}` is not set.")
         headers = {
+            **self._headers,
             **wanted.headers,
             "Accept-Encoding": "identity",
             "Content-Length": str(len(wanted.body)),
@@ -303,7 +306,7 @@ class HttpProvider:
         not stream. Raises `PARSE` for anything else.
         """
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if media_type in _MEDIA_TYPES[self._dialect.framing]:
+        if media_type in FRAMINGS[self._dialect.framing].media_types:
             return True
         if media_type == "application/json":
             return False

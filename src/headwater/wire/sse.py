@@ -52,12 +52,17 @@ class SSEDecoder:
     `feed` then returns them, `fault` holds the error at once, and the next `feed` or `end` raises it. A decoder with
     a fault stays so, and keeps nothing of what it had buffered.
 
+    With `bare_json` a JSON object that stands among the events without a field's name (Google and some gateways write
+    their errors so) is a frame too, of all lines from its first to the blank one. The WHATWG has them ignored, and so
+    does a decoder without it.
+
     `comments` counts the comment lines so far: heartbeats, which say that a peer is there but not that it progresses.
     `retry_ms` is the last reconnection time asked for, or None.
     """
 
     __slots__ = (
         "_after_cr",
+        "_bare",
         "_data",
         "_ended",
         "_event",
@@ -75,7 +80,16 @@ class SSEDecoder:
         "retry_ms",
     )
 
-    def __init__(self, *, line_bytes_max: int = LINE_BYTES_MAX, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
+    #: The format has no end of its own: whether something is missing is for others to know.
+    closed: Final = True
+
+    def __init__(
+        self,
+        *,
+        line_bytes_max: int = LINE_BYTES_MAX,
+        event_bytes_max: int = EVENT_BYTES_MAX,
+        bare_json: bool = False,
+    ) -> None:
         if line_bytes_max < 1 or event_bytes_max < 1:
             raise ValueError("the limits must be positive")
         self._line_bytes_max = line_bytes_max
@@ -87,6 +101,7 @@ class SSEDecoder:
         self._after_cr = False  # the last byte was a CR: an LF that follows belongs to it
         self._line = bytearray()  # a line whose end has not arrived
         self._data: bytes | bytearray | None = None  # a bytearray from the second data line on
+        self._bare = bytearray() if bare_json else None  # the lines of an object that has no field's name
         self._event = b""
         self._id_buffer: str | None = None
         self._id: str | None = None  # takes the buffer's value when a block ends: a block cut off does not count
@@ -105,7 +120,7 @@ class SSEDecoder:
     @property
     def pending(self) -> bool:
         """Whether an unfinished line or block is buffered, so that an end here would cut it off."""
-        return bool(self._head or self._line) or self._in_block
+        return bool(self._head or self._line or self._bare) or self._in_block
 
     @property
     def fault(self) -> WireError | None:
@@ -186,6 +201,8 @@ class SSEDecoder:
         self._head = None
         self._line = bytearray()
         self._data = None
+        if self._bare:
+            self._bare.clear()
         self._event = b""
         self._id_buffer = self._id
         self._in_block = False
@@ -313,6 +330,17 @@ class SSEDecoder:
                 self.retry_ms = _retry_ms(value)
         elif colon and not name:
             self.comments += 1
+        elif self._bare is not None and (self._bare or line.startswith(b"{")):
+            self._take_bare(line)
+
+    def _take_bare(self, line: bytes) -> None:
+        bare = self._bare
+        assert bare is not None
+        if len(bare) + len(line) + 1 > self._event_bytes_max:
+            raise EventTooLarge(f"an event's data is larger than {self._event_bytes_max} bytes")
+        bare += line
+        bare += b"\n"
+        self._in_block = True
 
     def _take_data(self, value: bytes) -> None:
         data = self._data
@@ -335,6 +363,10 @@ class SSEDecoder:
                 data = data.decode(errors="replace").encode()
             frames.append(Frame(data, self._event.decode(errors="replace"), self._id))
             self._data = None
+        if self._bare:
+            bare = bytes(self._bare)
+            self._bare.clear()
+            frames.append(Frame(bare if _is_utf8(bare) else bare.decode(errors="replace").encode(), "", self._id))
         self._event = b""
         self._in_block = False
 
