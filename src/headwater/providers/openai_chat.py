@@ -20,13 +20,14 @@ import msgspec
 
 from headwater.domain.event import Annotation, Chunk, FinishReason, ProviderData, Reasoning, Refusal, UsageReport
 from headwater.domain.message import GenerationRequest, Usage
-from headwater.domain.surrogates import REPLACEMENT, join_surrogates, replace_surrogates, scrub_surrogates
+from headwater.domain.surrogates import REPLACEMENT, replace_surrogates, scrub_surrogates
 from headwater.errors import ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Decoder, Finish, Frame, Framing, HttpRequest, Item
 from headwater.providers.openai_chat_request import Quirks, request_body
 from headwater.providers.openai_chat_tools import ToolCalls, ToolDelta, ToolFunction
 from headwater.providers.openai_chat_usage import read_usage
 from headwater.providers.provider_error import SENTENCES, error_words, provider_error, refusal_error
+from headwater.providers.surrogate_pairs import SurrogatePairs
 
 __all__ = ["OpenAIChat", "Quirks"]
 
@@ -136,7 +137,7 @@ class OpenAIChatDecoder:
         self._mending = False
         #: whether content needs more than being handed on
         self._careful = logprobs
-        self._halves: dict[type[Chunk | Reasoning | Refusal], str] = {}
+        self._pairs: SurrogatePairs[type[Chunk | Reasoning | Refusal]] = SurrogatePairs()
 
     @property
     def ended(self) -> bool:
@@ -177,7 +178,7 @@ class OpenAIChatDecoder:
             seen = "a finish reason and no clean end" if self._finish is not None else "no finish reason"
             raise Truncated(provider=self._provider, detail=f"the stream ended with {seen}, and without [DONE]")
         self._ended = True
-        items: list[Item] = [kind(REPLACEMENT, 0) for kind in self._halves]
+        items: list[Item] = [kind(REPLACEMENT, 0) for kind in self._pairs.alone()]
         self._tools.finish(items)
         self._tell_usage(items)
         items.append(Finish(self._reason(), self._finish or ""))
@@ -226,14 +227,14 @@ class OpenAIChatDecoder:
         self._has_text = self._has_text or bool(content)
         logprobs = choice.logprobs if self._logprobs else None
         if isinstance(logprobs, dict) and logprobs.get("content"):
-            text = self._mend(Chunk, content) if self._mending else content
+            text = self._pairs.join(Chunk, content) if self._mending else content
             items.append(Chunk(text, 0, None, self._value(logprobs)))
         else:
             self._take_text(Chunk, content, items)
 
     def _take_text(self, kind: type[Chunk | Reasoning | Refusal], text: str, items: list[Item]) -> None:
         if self._mending:
-            text = self._mend(kind, text)
+            text = self._pairs.join(kind, text)
         if text:
             items.append(kind(text, 0))
 
@@ -297,13 +298,6 @@ class OpenAIChatDecoder:
         if self._usage is not None and self._usage != self._usage_told:
             self._usage_told = self._usage
             items.append(UsageReport(self._usage))
-
-    def _mend(self, kind: type[Chunk | Reasoning | Refusal], text: str) -> str:
-        """Joins a surrogate pair that two deltas share; half a pair at the end is held back for the next delta."""
-        text, half = join_surrogates(self._halves.pop(kind, "") + text)
-        if half:
-            self._halves[kind] = half
-        return text
 
     def _value(self, value: Any) -> Any:
         """A value in the provider's own form, fit to be encoded."""
