@@ -68,6 +68,10 @@ class ModelSettings(_Section):
     #: how long it may be silent, where a run does not say otherwise; off by default
     first_token_s: float | None = Field(default=None, gt=0, le=3600)
     idle_s: float | None = Field(default=None, gt=0, le=3600)
+    #: what it can do, where that is less than its server's row says
+    capabilities: tuple[str, ...] | None = None
+    #: further headers of each call; nothing secret
+    headers: dict[str, str] = {}
     #: with `provider = "replay"`: the recorded stream, whose dialect it is in, and how fast it is played
     file: Path | None = None
     dialect: str | None = None

@@ -78,6 +78,49 @@ class TestCheck:
         with pytest.raises(BadRequestError):
             catalog.check(asked("nobody"))
 
+    def test_it_is_said_which_model_can(self) -> None:
+        rows = [row("d", provider="deepseek"), row("o", provider="openai"), row("p", provider="openai"), row("g")]
+        catalog = Catalog.from_rows(rows, {})
+        with pytest.raises(UnsupportedError) as caught:
+            catalog.check(asked("d", json_schema={"type": "object"}))
+        # `p` is of the same kind as `o`, so it says nothing more
+        assert caught.value.message == "deepseek does not take a JSON schema for its answer. `o` or `g` can."
+        assert caught.value.extra == {"pointer": "/settings/json_schema"}
+
+    def test_nobody_is_named_where_nobody_can(self) -> None:
+        catalog = Catalog.from_rows([row("d", provider="deepseek"), row("e", provider="deepseek")], {})
+        with pytest.raises(UnsupportedError, match=r"for its answer$"):
+            catalog.check(asked("d", json_schema={"type": "object"}))
+
+    def test_a_row_may_promise_less_than_its_server(self) -> None:
+        rows = [row("small", capabilities=["tools"]), row("large")]
+        catalog = Catalog.from_rows(rows, {})
+        assert catalog.models()[1].capabilities == ("text", "tools")
+        catalog.check(asked("small", tools=[{"name": "clock"}]))
+        with pytest.raises(UnsupportedError, match=r"`small` can not reason\. `large` can\.") as caught:
+            catalog.check(asked("small", reasoning_effort="low"))
+        assert caught.value.extra["pointer"] == "/settings/reasoning_effort"
+        a, b = (catalog.resolve(name)[0] for name in ("small", "large"))
+        assert a is b
+
+
+async def test_a_row_may_add_headers() -> None:
+    async with ScriptedUpstream(chat_stream(["a"])) as upstream:
+        headers = {"HTTP-Referer": "https://app.example", "User-Agent": "ours"}
+        rows = [row(name, upstream.base_url, allow_private=True, headers=headers) for name in ("a", "b")]
+        catalog = Catalog.from_rows([*rows, row("c", upstream.base_url, allow_private=True)], {})
+        a, b, c = (catalog.resolve(name)[0] for name in "abc")
+        assert a is b
+        for provider in (a, c):
+            assert [i async for batch in provider.stream(asked("m"), connect_s=10) for i in batch]
+        await catalog.close()
+    first, second = (received.headers for received in upstream.requests)
+    assert first["http-referer"] == "https://app.example"
+    assert first["user-agent"].startswith("headwater/")
+    assert "http-referer" not in second
+    with pytest.raises(ConfigError, match=r"`m`.*api_key_env"):
+        Catalog.from_rows([row("m", headers={"Authorization": CANARY})], {})
+
 
 class TestRowsThatCanNotBeUsed:
     @pytest.mark.parametrize(
@@ -89,6 +132,8 @@ class TestRowsThatCanNotBeUsed:
             (row(base_url="http://127.0.0.1/v1"), "allow_private"),
             (row(base_url="ftp://example.com"), "https"),
             (row(name="simulated"), "simulated"),
+            (row(capabilities=["text", "imags"]), "`images`"),
+            (row(provider="deepseek", capabilities=["images"]), "which `deepseek` does not have"),
         ],
     )
     def test_it_is_named_with_what_is_wrong(self, bad: ModelRow, words: str) -> None:

@@ -3,10 +3,11 @@
 import pytest
 
 from headwater.domain.message import GenerationRequest, Message, Settings
+from headwater.providers.capabilities import CAPABILITIES
 from headwater.providers.catalog import Catalog, ModelRow
 from headwater.providers.egress import check_base_url
 from headwater.providers.openai_chat import OpenAIChat
-from headwater.providers.servers import CAPABILITIES, SERVERS, chat_quirks_here
+from headwater.providers.servers import SERVERS, chat_quirks_here
 
 ASKED = GenerationRequest("m", [Message("user", "Hello")], Settings(max_tokens=5, seed=1, temperature=0.5, stop=["x"]))
 

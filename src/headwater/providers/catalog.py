@@ -8,16 +8,17 @@ A route ends in a `Provider`, so whatever is later put around one (retries, a br
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
 from headwater.domain.message import GenerationRequest
-from headwater.errors import BadRequestError, ConfigError
-from headwater.providers import replay, simulated
+from headwater.errors import BadRequestError, ConfigError, RefusedError, UnsupportedError
+from headwater.providers import capabilities, replay, simulated
 from headwater.providers.contract import ModelInfo, Provider, Silence
 from headwater.providers.egress import Egress, Resolve
 from headwater.providers.http import Auth, HttpProvider, Limits
@@ -25,6 +26,9 @@ from headwater.providers.pace import Speed
 from headwater.providers.recording import load_recording
 from headwater.providers.redact import Secret
 from headwater.providers.servers import SERVERS, ServerRow
+
+#: So many models at most are named to a caller whose own can not do it.
+_ABLE_MAX: Final = 3
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,6 +46,10 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     #: limits of a run that sets none of its own (PROTOCOL, `limits`)
     first_token_s: float | None = None
     idle_s: float | None = None
+    #: what the model can do, where that is less than its server's dialect can ask for; default: all of that
+    capabilities: tuple[str, ...] | None = None
+    #: further headers of each call, e.g. OpenRouter's `HTTP-Referer`; nothing secret, for they can be shown
+    headers: Mapping[str, str] = {}
     #: of `replay` only: the recorded body, the name in `SERVERS` whose dialect it is in, and how fast it is played
     file: Path | None = None
     dialect: str | None = None
@@ -63,6 +71,13 @@ class Route(NamedTuple):
     info: ModelInfo
     provider: CheckedProvider
     silence: Silence = Silence()
+
+
+def _check(route: Route, request: GenerationRequest) -> None:
+    """What the provider says comes first: it knows more of the matter than a word in a list."""
+    route.provider.check(msgspec.structs.replace(request, model=route.info.model))
+    if route.info.provider != replay.NAME:
+        capabilities.check(request, route.info.name, route.info.capabilities)
 
 
 class Catalog:
@@ -125,13 +140,42 @@ class Catalog:
         """How long a model may be silent. Raises `BadRequestError` for an unknown one."""
         return self._route(name).silence
 
+    def capabilities(self, name: str) -> Sequence[str]:
+        """What a model can be asked for. Raises `BadRequestError` for an unknown one."""
+        return self._route(name).info.capabilities
+
     def check(self, request: GenerationRequest) -> None:
         """Refuses a request that its model can not do, before anything begins. `request.model` is the caller's name.
 
-        Raises `RefusedError` (`BadRequestError`, `UnsupportedError`).
+        Raises `RefusedError` (`BadRequestError`, `UnsupportedError`); the latter says which model can do it.
         """
         route = self._route(request.model)
-        route.provider.check(msgspec.structs.replace(request, model=route.info.model))
+        try:
+            _check(route, request)
+        except UnsupportedError as error:
+            able = [f"`{name}`" for name in self._able(request, route)]
+            if not able:
+                raise
+            end = "" if error.message.endswith(".") else "."
+            helpful = UnsupportedError(f"{error.message}{end} {_either(able)} can.")
+            helpful.extra = error.extra
+            raise helpful from None
+
+    def _able(self, request: GenerationRequest, refused: Route) -> Iterator[str]:
+        """A few configured models that can do what this route can not, each of another kind than the one before."""
+        asked: set[tuple[int, Sequence[str]]] = {(id(refused.provider), refused.info.capabilities)}
+        found = 0
+        for route in self._routes.values():
+            kind = (id(route.provider), route.info.capabilities)
+            if route.info in (simulated.MODEL, replay.MODEL) or kind in asked:
+                continue
+            asked.add(kind)
+            with contextlib.suppress(RefusedError):
+                _check(route, request)
+                yield route.info.name
+                found += 1
+            if found == _ABLE_MAX:
+                return
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -160,7 +204,7 @@ class _Builder:
         self._servers = servers
         self._resolve = resolve
         self._limits = limits
-        self._providers: dict[tuple[str, str, str | None, bool], HttpProvider] = {}
+        self._providers: dict[tuple[object, ...], HttpProvider] = {}
         self.warnings: list[str] = []
 
     def route(self, row: ModelRow) -> Route:
@@ -169,7 +213,7 @@ class _Builder:
             return _recording(row, self._servers)
         place = destination_of(row, self._servers)
         server, base_url, key_env, allow_private = place
-        known = (row.provider, base_url, key_env, allow_private)
+        known = (row.provider, base_url, key_env, allow_private, tuple(sorted(row.headers.items())))
         if known not in self._providers:
             try:
                 self._providers[known] = HttpProvider(
@@ -179,12 +223,13 @@ class _Builder:
                     auth=auth_of(place, self._environ),
                     egress=Egress(allow_private, self._resolve),
                     limits=self._limits,
+                    headers=row.headers,
                 )
             except ConfigError as exc:
                 raise ConfigError(f"models: `{row.name}`: {exc.message}") from None
         if key_env is not None and not _key(key_env, self._environ):
             self.warnings.append(f"The model `{row.name}` can not be called: `{key_env}` is not set.")
-        info = ModelInfo(row.name, row.provider, row.model or row.name, server.capabilities)
+        info = ModelInfo(row.name, row.provider, row.model or row.name, _capabilities(row, server))
         return Route(info, self._providers[known], Silence(row.first_token_s, row.idle_s))
 
 
@@ -223,7 +268,7 @@ def _key(key_env: str, environ: Mapping[str, str]) -> str:
 
 #: Fields of a row that only `replay` has, and those that it has not.
 _REPLAY_FIELDS = ("file", "dialect", "speed", "ms_per_event")
-_SERVER_FIELDS = ("base_url", "model", "api_key_env", "allow_private")
+_SERVER_FIELDS = ("base_url", "model", "api_key_env", "allow_private", "capabilities", "headers")
 
 
 def _check_fields(row: ModelRow) -> None:
@@ -239,6 +284,23 @@ def _server(row: ModelRow, field: str, name: str, servers: Mapping[str, ServerRo
         meant = _meant(name, [*servers, replay.NAME] if field == "provider" else servers)
         raise ConfigError(f"models: `{row.name}` has the {field} `{name}`, which is not known.{meant}")
     return server
+
+
+def _capabilities(row: ModelRow, server: ServerRow) -> tuple[str, ...]:
+    """Raises `ConfigError` for a word that is not known, or promises more than the server's dialect can ask for."""
+    if row.capabilities is None:
+        return server.capabilities
+    for word in row.capabilities:
+        if word not in capabilities.CAPABILITIES:
+            raise ConfigError(
+                f"models: `{row.name}` has the capability `{word}`, which is not one of "
+                f"{', '.join(capabilities.CAPABILITIES)}.{_meant(word, capabilities.CAPABILITIES)}"
+            )
+        if word not in server.capabilities:
+            raise ConfigError(
+                f"models: `{row.name}` has the capability `{word}`, which `{row.provider}` does not have."
+            )
+    return tuple(word for word in server.capabilities if word in {"text", *row.capabilities})
 
 
 def _recording(row: ModelRow, servers: Mapping[str, ServerRow]) -> Route:
@@ -257,4 +319,9 @@ def _recording(row: ModelRow, servers: Mapping[str, ServerRow]) -> Route:
 
 def _meant(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name[:100], list(known), n=3)
-    return f" Did you mean {' or '.join(f'`{each}`' for each in close)}?" if close else ""
+    return f" Did you mean {_either([f'`{each}`' for each in close])}?" if close else ""
+
+
+def _either(words: Sequence[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
