@@ -163,39 +163,6 @@ def test_calls_without_words_have_null_content() -> None:
     assert message["content"] is None
 
 
-@pytest.mark.parametrize(
-    ("schema", "strict"),
-    [
-        (CLOSED_SCHEMA, True),
-        (OPEN_SCHEMA, False),
-        ({**CLOSED_SCHEMA, "required": ["x"]}, False),
-        ({**CLOSED_SCHEMA, "additionalProperties": True}, False),
-        ({"type": "object", "properties": {"x": OPEN_SCHEMA}, "required": ["x"], "additionalProperties": False}, False),
-        ({**CLOSED_SCHEMA, "anyOf": [OPEN_SCHEMA]}, False),
-        ({"type": "string", "enum": [{"type": "object"}]}, True),
-    ],
-)
-def test_a_schema_is_strict_where_it_can_be(schema: dict[str, Any], strict: bool) -> None:
-    wanted = body_of(HELLO, Settings(json_schema=schema))["response_format"]["json_schema"]
-    assert wanted["schema"] == schema
-    assert wanted.get("strict", False) is strict
-
-
-def test_a_schema_that_is_too_deep_is_not_strict() -> None:
-    schema: dict[str, Any] = {"type": "string"}
-    for _ in range(100):
-        schema = {"type": "array", "items": schema}
-    assert "strict" not in body_of(HELLO, Settings(json_schema=schema))["response_format"]["json_schema"]
-
-
-@pytest.mark.parametrize(
-    ("title", "name"), [("An answer!", "An_answer_"), ("", "answer"), (5, "answer"), ("x" * 99, "x" * 64)]
-)
-def test_a_schema_has_a_name_that_is_allowed(title: object, name: str) -> None:
-    settings = Settings(json_schema={"type": "string", "title": title})
-    assert body_of(HELLO, settings)["response_format"]["json_schema"]["name"] == name
-
-
 def test_quirks() -> None:
     settings = Settings(max_tokens=5, seed=1, extra={"vllm": {"top_k": 3}, "openai": {"store": True}})
     messages = [Message("developer", "Be brief."), Message("user", [TextPart("Hel"), TextPart("lo")])]

@@ -25,7 +25,7 @@ from headwater.errors import ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Decoder, Finish, Frame, Framing, HttpRequest, Item
 from headwater.providers.openai_chat_request import Quirks, request_body
 from headwater.providers.openai_chat_tools import ToolCalls, ToolDelta, ToolFunction
-from headwater.providers.openai_chat_usage import read_usage
+from headwater.providers.openai_usage import CHAT, read_usage
 from headwater.providers.provider_error import SENTENCES, error_words, provider_error, refusal_error
 from headwater.providers.surrogate_pairs import SurrogatePairs
 
@@ -288,7 +288,7 @@ class OpenAIChatDecoder:
             reported = chunk.x_groq.get("usage")
         if not isinstance(reported, dict) or not reported:
             return
-        if (usage := read_usage(reported)) is None:
+        if (usage := read_usage(reported, CHAT)) is None:
             return
         self._usage = usage
         if self._finish is not None or not chunk.choices:

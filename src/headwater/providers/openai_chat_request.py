@@ -6,7 +6,6 @@ The fields are those of https://platform.openai.com/docs/api-reference/chat/crea
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final, Literal
 
 import msgspec
@@ -22,13 +21,10 @@ from headwater.domain.message import (
     ToolResultPart,
 )
 from headwater.errors import BadRequestError, UnsupportedError
+from headwater.providers.openai_parts import extra_of, image_url, named_schema
 
 #: What `settings.extra` can not set: our decoder and our accounting rest on these.
 RESERVED: Final = frozenset({"model", "messages", "stream"})
-#: What a name of a schema may hold, as OpenAI documents it.
-_SCHEMA_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
-_SCHEMA_NAME_CHARS_MAX: Final = 64
-_SCHEMA_DEPTH_MAX: Final = 64
 
 _Json = dict[str, Any]
 
@@ -64,12 +60,12 @@ def request_body(request: GenerationRequest, quirks: Quirks) -> _Json:
     if quirks.stream_options:
         body["stream_options"] = {"include_usage": True}
     body.update(_settings(request.settings, quirks))
-    extra = request.settings.extra.get(quirks.provider_name, {})
-    pointer = f"/settings/extra/{quirks.provider_name}"
-    if reserved := sorted(RESERVED & extra.keys()):
-        raise BadRequestError(f"`{reserved[0]}` can not be set by `extra`", pointer=f"{pointer}/{reserved[0]}")
+    extra = extra_of(request.settings, quirks.provider_name, RESERVED)
     if extra.get("n") not in (None, 1):
-        raise UnsupportedError("more than one answer to a request (`n`) is not supported", pointer=f"{pointer}/n")
+        raise UnsupportedError(
+            "more than one answer to a request (`n`) is not supported",
+            pointer=f"/settings/extra/{quirks.provider_name}/n",
+        )
     body.update(extra)
     return body
 
@@ -124,32 +120,7 @@ def _response_format(schema: _Json, quirks: Quirks) -> _Json:
         raise UnsupportedError(
             f"{quirks.provider_name} does not take a JSON schema for its answer", pointer="/settings/json_schema"
         )
-    title = schema.get("title")
-    name = _SCHEMA_NAME.sub("_", title if isinstance(title, str) else "")[:_SCHEMA_NAME_CHARS_MAX]
-    wanted: _Json = {"name": name or "answer", "schema": schema}
-    if _is_strict(schema):
-        # Without it the schema is advice only; with it a schema that leaves fields open is refused by OpenAI.
-        wanted["strict"] = True
-    return {"type": "json_schema", "json_schema": wanted}
-
-
-def _is_strict(schema: object, depth: int = 0) -> bool:
-    """Whether every object in the schema is closed and requires all its properties, as `strict` demands."""
-    if depth > _SCHEMA_DEPTH_MAX:
-        return False
-    if isinstance(schema, list):
-        return all(_is_strict(each, depth + 1) for each in schema)
-    if not isinstance(schema, dict):
-        return True
-    properties = schema.get("properties")
-    if schema.get("type") == "object" or isinstance(properties, dict):
-        names = set(properties) if isinstance(properties, dict) else set()
-        required = schema.get("required")
-        if schema.get("additionalProperties") is not False or names != set(
-            required if isinstance(required, list) else ()
-        ):
-            return False
-    return all(_is_strict(each, depth + 1) for key, each in schema.items() if key not in ("enum", "const", "default"))
+    return {"type": "json_schema", "json_schema": named_schema(schema)}
 
 
 def _messages(messages: list[Message], quirks: Quirks) -> list[_Json]:
@@ -207,21 +178,8 @@ def _content(message: Message, pointer: str, quirks: Quirks) -> str | list[_Json
                 raise UnsupportedError(f"an image can not be part of a `{message.role}` message", pointer=where)
             if not quirks.content_parts:
                 raise UnsupportedError(f"{quirks.provider_name} does not take images", pointer=where)
-            sent.append({"type": "image_url", "image_url": _image(part, where)})
+            image = {"url": image_url(part, where), "detail": part.detail}
+            sent.append({"type": "image_url", "image_url": {key: each for key, each in image.items() if each}})
     if not quirks.content_parts:
         return "".join(part["text"] for part in sent)
     return sent
-
-
-def _image(part: ImagePart, pointer: str) -> _Json:
-    if (part.url is None) == (part.data is None):
-        raise BadRequestError("an image has either `url` or `data`", pointer=pointer)
-    if part.url is not None:
-        image: _Json = {"url": part.url}
-    elif part.media_type is None:
-        raise BadRequestError("an image given as `data` needs its `media_type`", pointer=pointer)
-    else:
-        image = {"url": f"data:{part.media_type};base64,{part.data}"}
-    if part.detail is not None:
-        image["detail"] = part.detail
-    return image

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from headwater.domain.message import Usage
-from headwater.providers.openai_chat_usage import read_usage
+from headwater.providers.openai_usage import CHAT, RESPONSES, read_usage
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ from headwater.providers.openai_chat_usage import read_usage
     ],
 )
 def test_usage(reported: dict[str, Any], usage: Usage) -> None:
-    assert read_usage(reported) == usage
+    assert read_usage(reported, CHAT) == usage
 
 
 @pytest.mark.parametrize("nonsense", [None, True, -1, "12", [], {}, math.nan, math.inf, 2**53])
@@ -74,7 +74,7 @@ def test_what_is_not_a_count_is_nothing(nonsense: object) -> None:
         "cost": nonsense,
         "completion_tokens_details": nonsense,
     }
-    assert read_usage(reported) == Usage(0, 0, 4, 0)
+    assert read_usage(reported, CHAT) == Usage(0, 0, 4, 0)
 
 
 @pytest.mark.parametrize(
@@ -86,4 +86,31 @@ def test_what_is_not_a_count_is_nothing(nonsense: object) -> None:
     ],
 )
 def test_without_a_count_nothing_was_reported(reported: dict[str, Any]) -> None:
-    assert read_usage(reported) is None
+    assert read_usage(reported, CHAT) is None
+
+
+@pytest.mark.parametrize(
+    ("reported", "usage"),
+    [
+        pytest.param(
+            {
+                "input_tokens": 9,
+                "output_tokens": 40,
+                "total_tokens": 49,
+                "input_tokens_details": {"cached_tokens": 4},
+                "output_tokens_details": {"reasoning_tokens": 30},
+            },
+            Usage(9, 4, 40, 30),
+            id="openai",
+        ),
+        pytest.param({"input_tokens": 9, "output_tokens": 4, "cost": 0.25}, Usage(9, 0, 4, 0, 0.25), id="openrouter"),
+        pytest.param(
+            {"input_tokens": 573, "output_tokens": 125, "total_tokens": 698, "cost_in_usd_ticks": 5_583_500},
+            Usage(573, 0, 125, 0, 0.00055835),
+            id="xai",
+        ),
+    ],
+)
+def test_usage_of_responses(reported: dict[str, Any], usage: Usage) -> None:
+    assert read_usage(reported, RESPONSES) == usage
+    assert read_usage(reported, CHAT) is None

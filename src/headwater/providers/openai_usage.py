@@ -1,10 +1,10 @@
-"""The tokens and the cost that a Chat Completions server reports, in the one form that we keep."""
+"""The tokens and the cost that a server reports which speaks one of OpenAI's APIs, in the one form that we keep."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from headwater.domain.message import Usage
 
@@ -12,24 +12,43 @@ from headwater.domain.message import Usage
 _TICKS_PER_USD: Final = 10_000_000_000
 
 
-def read_usage(reported: Mapping[str, Any]) -> Usage | None:
+class UsageNames(NamedTuple):
+    """What an API calls the counts, and the objects that divide them up."""
+
+    input: str
+    output: str
+
+    @property
+    def input_details(self) -> str:
+        return f"{self.input}_details"
+
+    @property
+    def output_details(self) -> str:
+        return f"{self.output}_details"
+
+
+CHAT: Final = UsageNames("prompt_tokens", "completion_tokens")
+RESPONSES: Final = UsageNames("input_tokens", "output_tokens")
+
+
+def read_usage(reported: Mapping[str, Any], names: UsageNames) -> Usage | None:
     """The usage in a `usage` object, in OpenAI's sense: output tokens include those of reasoning.
 
-    Cached tokens are where OpenAI has them, or where DeepSeek and Together do. xAI counts reasoning apart from the
-    completion; its total shows it. Cost is what OpenRouter, Perplexity or xAI say they charged, None elsewhere.
+    Cached tokens are where OpenAI has them, or where DeepSeek and Together do. xAI's chat counts reasoning apart from
+    the completion; its total shows it. Cost is what OpenRouter, Perplexity or xAI say they charged, None elsewhere.
     Whatever is missing or is not a count is 0; None where neither the prompt nor the completion was counted: nothing
     was reported then, and an estimate says more than two zeros.
     """
-    if _number(reported.get("prompt_tokens")) is None and _number(reported.get("completion_tokens")) is None:
+    if _number(reported.get(names.input)) is None and _number(reported.get(names.output)) is None:
         return None
-    prompt, completion = _count(reported, "prompt_tokens"), _count(reported, "completion_tokens")
-    reasoning = _count(_part(reported, "completion_tokens_details"), "reasoning_tokens")
+    given, made = _count(reported, names.input), _count(reported, names.output)
+    reasoning = _count(_part(reported, names.output_details), "reasoning_tokens")
     reasoning = reasoning or _count(reported, "reasoning_tokens")
-    cached = _count(_part(reported, "prompt_tokens_details"), "cached_tokens")
+    cached = _count(_part(reported, names.input_details), "cached_tokens")
     cached = cached or _count(reported, "cached_tokens") or _count(reported, "prompt_cache_hit_tokens")
-    if reasoning and _count(reported, "total_tokens") == prompt + completion + reasoning:
-        completion += reasoning
-    return Usage(prompt, cached, completion, reasoning, _cost_usd(reported))
+    if reasoning and _count(reported, "total_tokens") == given + made + reasoning:
+        made += reasoning
+    return Usage(given, cached, made, reasoning, _cost_usd(reported))
 
 
 def _part(reported: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -1,0 +1,68 @@
+"""Parts that requests in OpenAI's languages share: a schema for the answer, an image, a server's own fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from typing import Any, Final
+
+from headwater.domain.message import ImagePart, Settings
+from headwater.errors import BadRequestError
+
+#: What a name of a schema may hold, as OpenAI documents it.
+_SCHEMA_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
+_SCHEMA_NAME_CHARS_MAX: Final = 64
+_SCHEMA_DEPTH_MAX: Final = 64
+
+_Json = dict[str, Any]
+
+
+def named_schema(schema: _Json) -> _Json:
+    """A schema with the name that OpenAI wants for it, `strict` where it can be."""
+    title = schema.get("title")
+    name = _SCHEMA_NAME.sub("_", title if isinstance(title, str) else "")[:_SCHEMA_NAME_CHARS_MAX]
+    wanted: _Json = {"name": name or "answer", "schema": schema}
+    if _is_strict(schema):
+        # Without it the schema is advice only; with it a schema that leaves fields open is refused by OpenAI.
+        wanted["strict"] = True
+    return wanted
+
+
+def image_url(part: ImagePart, pointer: str) -> str:
+    """Where the image is: its address, or its data as an address. Raises `BadRequestError` for neither or both."""
+    if (part.url is None) == (part.data is None):
+        raise BadRequestError("an image has either `url` or `data`", pointer=pointer)
+    if part.url is not None:
+        return part.url
+    if part.media_type is None:
+        raise BadRequestError("an image given as `data` needs its `media_type`", pointer=pointer)
+    return f"data:{part.media_type};base64,{part.data}"
+
+
+def extra_of(settings: Settings, provider: str, reserved: Set[str]) -> _Json:
+    """The fields that the request has for this provider. Raises `BadRequestError` for one that is reserved."""
+    extra = settings.extra.get(provider, {})
+    if taken := sorted(reserved & extra.keys()):
+        raise BadRequestError(
+            f"`{taken[0]}` can not be set by `extra`", pointer=f"/settings/extra/{provider}/{taken[0]}"
+        )
+    return extra
+
+
+def _is_strict(schema: object, depth: int = 0) -> bool:
+    """Whether every object in the schema is closed and requires all its properties, as `strict` demands."""
+    if depth > _SCHEMA_DEPTH_MAX:
+        return False
+    if isinstance(schema, list):
+        return all(_is_strict(each, depth + 1) for each in schema)
+    if not isinstance(schema, dict):
+        return True
+    properties = schema.get("properties")
+    if schema.get("type") == "object" or isinstance(properties, dict):
+        names = set(properties) if isinstance(properties, dict) else set()
+        required = schema.get("required")
+        if schema.get("additionalProperties") is not False or names != set(
+            required if isinstance(required, list) else ()
+        ):
+            return False
+    return all(_is_strict(each, depth + 1) for key, each in schema.items() if key not in ("enum", "const", "default"))
