@@ -105,7 +105,7 @@ def test_the_rest_is_counted_too(metrics: Metrics) -> None:
     metrics.committed(Committed(records=5, bytes=500, seconds=0.002))
     metrics.provider_called(ProviderCalled("r", "p", "m", "NETWORK", 1.0))
     metrics.provider_called(ProviderCalled("r", "p", "m", None, 1.0))
-    metrics.runs_recovered(2, 1)
+    metrics.runs_recovered(2, 1, 3)
     value = values(metrics)
     assert value("headwater_records_total") == 5
     assert value("headwater_record_bytes_total") == 500
@@ -114,6 +114,7 @@ def test_the_rest_is_counted_too(metrics: Metrics) -> None:
     assert value("headwater_provider_calls_total", provider="p", model="m", code="") == 1
     assert value("headwater_runs_recovered_total", **{"as": "interrupted"}) == 2
     assert value("headwater_runs_recovered_total", **{"as": "cancelled"}) == 1
+    assert value("headwater_runs_recovered_total", **{"as": "taken_up"}) == 3
     assert value("headwater_storage_failed") == 0
     metrics.storage_failed("StorageFailed")
     assert value("headwater_storage_failed") == 1
@@ -143,14 +144,14 @@ def test_the_log_has_a_line_for_what_an_operator_has_to_know() -> None:
         observer.storage_failed("OSError")
         observer.storage_full(True)
         observer.storage_full(False)
-        observer.runs_recovered(0, 0)
-        observer.runs_recovered(1, 2)
+        observer.runs_recovered(0, 0, 0)
+        observer.runs_recovered(1, 2, 3)
     assert [(line["event"], line["log_level"]) for line in lines] == [
         ("run ended", "info"),
         ("storage failed", "critical"),
         ("the disk has no space to spare: runs can be read, none can be started", "warning"),
         ("the disk has space again: runs can be started", "info"),
-        ("runs ended after a crash", "warning"),
+        ("runs found cut by a crash", "warning"),
     ]
     assert (lines[0]["run"], lines[0]["seconds"], lines[0]["events"]) == ("r", 2.0, 10)
 

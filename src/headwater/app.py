@@ -1,6 +1,6 @@
 """The composition root: everything is built and joined here, and only here.
 
-Begin: take hold of the data directory → end what an earlier process left unended → listen → ready.
+Begin: take hold of the data directory → end or take up what an earlier process left unended → listen → ready.
 End: not ready, no new runs → running ones end with DRAINING and their readers see it → readers that
 remain are told to come back → connections are closed → the log is written and let go of.
 """
@@ -132,10 +132,12 @@ class App:
         await parts.storage.open()
         parts.storage.on_failure(self._storage_failed)
         try:
-            await parts.supervisor.recover()
+            recovered = await parts.supervisor.recover()
             sockets = listen(server.host, server.port)
+            parts.supervisor.take_up(recovered.taken_up)
             await self._server.start(sockets)
         except BaseException:
+            await parts.tasks.close()
             await parts.storage.close()
             raise
         host, port = address_of(sockets)

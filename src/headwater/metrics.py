@@ -75,7 +75,10 @@ class Metrics(SilentObserver):
             "headwater_provider_calls", "Model calls by outcome", ["provider", "model", "code"], registry=registry
         )
         self._recovered = Counter(
-            "headwater_runs_recovered", "Runs ended at a start after a crash", ["as"], registry=registry
+            "headwater_runs_recovered",
+            "Runs ended, or taken up again, at a start after a crash",
+            ["as"],
+            registry=registry,
         )
         self._failed = Gauge("headwater_storage_failed", "1 once the storage has stopped itself", registry=registry)
         self._full = Gauge("headwater_storage_full", "1 while the disk has no space for new runs", registry=registry)
@@ -125,9 +128,10 @@ class Metrics(SilentObserver):
     def storage_full(self, full: bool) -> None:
         self._full.set(full)
 
-    def runs_recovered(self, interrupted: int, cancelled: int) -> None:
+    def runs_recovered(self, interrupted: int, cancelled: int, taken_up: int) -> None:
         self._recovered.labels("interrupted").inc(interrupted)
         self._recovered.labels("cancelled").inc(cancelled)
+        self._recovered.labels("taken_up").inc(taken_up)
 
 
 class LogLines(SilentObserver):
@@ -156,6 +160,6 @@ class LogLines(SilentObserver):
         else:
             _log.info("the disk has space again: runs can be started")
 
-    def runs_recovered(self, interrupted: int, cancelled: int) -> None:
-        if interrupted or cancelled:
-            _log.warning("runs ended after a crash", interrupted=interrupted, cancelled=cancelled)
+    def runs_recovered(self, interrupted: int, cancelled: int, taken_up: int) -> None:
+        if interrupted or cancelled or taken_up:
+            _log.warning("runs found cut by a crash", interrupted=interrupted, cancelled=cancelled, taken_up=taken_up)

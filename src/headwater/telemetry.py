@@ -70,7 +70,7 @@ class Observer(Protocol):
     def provider_called(self, detail: ProviderCalled) -> None: ...
     def storage_failed(self, error: str) -> None: ...
     def storage_full(self, full: bool) -> None: ...
-    def runs_recovered(self, interrupted: int, cancelled: int) -> None: ...
+    def runs_recovered(self, interrupted: int, cancelled: int, taken_up: int) -> None: ...
 
 
 class SilentObserver:
@@ -92,7 +92,7 @@ class SilentObserver:
 
     def storage_full(self, full: bool) -> None: ...
 
-    def runs_recovered(self, interrupted: int, cancelled: int) -> None: ...
+    def runs_recovered(self, interrupted: int, cancelled: int, taken_up: int) -> None: ...
 
 
 class Observers:
@@ -133,6 +133,6 @@ class Observers:
         for each in self._observers:
             each.storage_full(full)
 
-    def runs_recovered(self, interrupted: int, cancelled: int) -> None:
+    def runs_recovered(self, interrupted: int, cancelled: int, taken_up: int) -> None:
         for each in self._observers:
-            each.runs_recovered(interrupted, cancelled)
+            each.runs_recovered(interrupted, cancelled, taken_up)

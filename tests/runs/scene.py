@@ -107,19 +107,24 @@ class ScriptedProvider:
 
 
 class OneProvider:
-    """Models that are all the same provider's; `none` is a name that nobody answers to."""
+    """Models that are all the same provider's, but for names that nobody answers to."""
 
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
         self.patience = Silence()
+        self.unknown = {"none"}
+        self.able: Sequence[str] = ("text", "prefill", "background")
 
     def resolve(self, name: str) -> tuple[Provider, str]:
-        if name == "none":
+        if name in self.unknown:
             raise BadRequestError("no such model", pointer="/model")
         return self.provider, f"upstream-{name}"
 
     def silence(self, name: str) -> Silence:
         return self.patience
+
+    def capabilities(self, name: str) -> Sequence[str]:
+        return self.able
 
 
 class Listener(SilentObserver):
@@ -129,7 +134,7 @@ class Listener(SilentObserver):
         self.started: list[str] = []
         self.ended: dict[str, RunEnded] = {}
         self.calls: list[ProviderCalled] = []
-        self.recovered: list[tuple[int, int]] = []
+        self.recovered: list[tuple[int, int, int]] = []
 
     def run_started(self, run: str) -> None:
         self.started.append(run)
@@ -141,8 +146,8 @@ class Listener(SilentObserver):
     def provider_called(self, detail: ProviderCalled) -> None:
         self.calls.append(detail)
 
-    def runs_recovered(self, interrupted: int, cancelled: int) -> None:
-        self.recovered.append((interrupted, cancelled))
+    def runs_recovered(self, interrupted: int, cancelled: int, taken_up: int) -> None:
+        self.recovered.append((interrupted, cancelled, taken_up))
 
 
 class Scene:

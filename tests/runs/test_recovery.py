@@ -42,7 +42,7 @@ async def test_what_was_cut_ends_as_interrupted_with_its_partial() -> None:
     assert medium.runs[name].state is RunState.RUNNING
     async with Scene(medium=medium) as scene:
         assert await scene.supervisor.recover() == Recovered(interrupted=1)
-        assert scene.listener.recovered == [(1, 0)]
+        assert scene.listener.recovered == [(1, 0, 0)]
         assert scene.error(name) == ev.Error(
             "INTERRUPTED", "The server stopped while the answer was being made.", True, partial_bytes=2
         )

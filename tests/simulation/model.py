@@ -71,6 +71,10 @@ class ScriptedProvider:
         """As `Models.resolve`: it is behind every name."""
         return self, name
 
+    def capabilities(self, name: str) -> tuple[str, ...]:
+        """As `Models.capabilities`."""
+        return ("text",)
+
     async def stream(self, request: GenerationRequest, *, connect_s: float | None) -> AsyncIterator[list[Item]]:
         prompt = request.messages[0].content
         assert isinstance(prompt, str)

@@ -86,6 +86,8 @@ class CancelAfter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 OnDisconnect = Literal["continue", "cancel"] | CancelAfter
+#: What becomes of the run where the server was killed in the middle of it (PROTOCOL, "After a crash").
+OnCrash = Literal["interrupt", "rerun", "continue", "reattach"]
 Priority = Literal["interactive", "normal", "batch"]
 
 
@@ -113,6 +115,7 @@ class RunRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     input: Any = None
     settings: Settings = Settings()
     on_disconnect: OnDisconnect = "continue"
+    on_crash: OnCrash = "interrupt"
     after_output: Literal["fail", "new_attempt"] = "fail"
     limits: Limits = Limits()
     priority: Priority = "interactive"

@@ -6,7 +6,7 @@ It also keeps the books that an honest end needs: which calls were opened, and w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from itertools import count
 from typing import Any, Protocol, cast
 
@@ -21,6 +21,7 @@ from headwater.errors import ErrorCode, HeadwaterError, Truncated
 from headwater.providers.contract import Finish, Provider, Silence
 from headwater.runs.ending import RESULT_BYTES_MAX
 from headwater.runs.silence import Phase, SilenceWatch
+from headwater.runs.takeover import Resumption, opening
 from headwater.telemetry import Observer, ProviderCalled
 
 _log = structlog.get_logger(__name__)
@@ -36,6 +37,10 @@ class Models(Protocol):
 
     def silence(self, name: str) -> Silence:
         """How long the model may put out nothing, where the run does not say."""
+        ...
+
+    def capabilities(self, name: str) -> Collection[str]:
+        """What the model can be asked for."""
         ...
 
 
@@ -67,6 +72,7 @@ class Context:
         observer: Observer,
         on_call: Callable[[], None],
         on_silence: Callable[[Phase, float], object],
+        resumption: Resumption | None = None,
     ) -> None:
         self.request = request
         self.clock = clock
@@ -77,6 +83,7 @@ class Context:
         self._observer = observer
         self._on_call = on_call
         self._on_silence = on_silence
+        self._resumption = resumption
         self._roles: dict[int, ev.Role] = {}
         self._numbers = count()
         self._open: dict[int, AsyncGenerator[list[ev.Event], None]] = {}
@@ -125,7 +132,7 @@ class Context:
         self._on_call()
         silence = self._silence(request.model)
         watch = SilenceWatch(silence, self.clock, self._on_silence) if silence != Silence() else None
-        yield [ev.Status("connecting"), ev.Call(number, role, provider.name, model)]
+        yield [ev.Status("connecting"), *self._opening(request, number, role, provider.name, model)]
         began, code = self.clock.monotonic(), "CANCELLED"
         request = msgspec.structs.replace(request, model=model)
         stream = provider.stream(request, connect_s=self.request.limits.connect_s)
@@ -165,6 +172,14 @@ class Context:
             self._observer.provider_called(
                 ProviderCalled(self._run, provider.name, model, code or None, self.clock.monotonic() - began)
             )
+
+    def _opening(
+        self, request: GenerationRequest, number: int, role: ev.Role, provider: str, model: str
+    ) -> list[ev.Event]:
+        resumption, self._resumption = self._resumption, None
+        if resumption is None or resumption.mode == "fresh":
+            return [ev.Call(number, role, provider, model)]
+        return opening(resumption, request.messages, provider, model)
 
     async def close(self) -> None:
         """Closes what a workflow left open; every upstream socket is closed when it returns."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -85,12 +85,15 @@ def cut_events(fold: Fold, request: RunRequest, stop: Stop, *, called: bool) -> 
 
 
 def _missing_usage(fold: Fold, request: RunRequest, called: bool, output_bytes: int) -> list[ev.UsageReport]:
-    """Four bytes a token: a stated rule of thumb, and marked as an estimate."""
     if fold.usage is not None or not called:
         return []
-    asked = sum(_text_bytes(message) for message in request.messages)
-    usage = Usage(input_tokens=-(-asked // 4), output_tokens=-(-output_bytes // 4), source="estimated")
-    return [ev.UsageReport(usage)]
+    return [ev.UsageReport(estimated(request.messages, output_bytes))]
+
+
+def estimated(messages: Sequence[Message], output_bytes: int) -> Usage:
+    """Four bytes a token: a stated rule of thumb, and marked as an estimate."""
+    asked = sum(map(_text_bytes, messages))
+    return Usage(input_tokens=-(-asked // 4), output_tokens=-(-output_bytes // 4), source="estimated")
 
 
 def _text_bytes(message: Message) -> int:

@@ -1,30 +1,46 @@
-"""After a crash: every run that was cut gets its end.
+"""After a crash: every run that was cut gets its end, or is taken up again where it asked for that.
 
 One process owns the data directory, so whatever has not ended when it starts was cut. The log is the
 truth: where it has a final record already, the row is brought up to it; else a cancel that was asked
-for is honoured, and what is left ends as `error INTERRUPTED`, its partial kept.
+for is honoured; else the run goes on if nothing stands against it (`takeover`); and what is left ends as
+`error INTERRUPTED`, its partial kept. Whichever it is, the run is claimed first, so that nobody else writes in it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple, get_args
 
+import msgspec
 import structlog
 
 from headwater.clock import Clock
 from headwater.domain import event as ev
 from headwater.domain.run import STATE_BY_FINAL_TYPE, Run, RunState
 from headwater.domain.snapshot import Fold
-from headwater.errors import ErrorCode, LogCorrupt, StorageError
-from headwater.runs.ending import Stop, cut_events, stop_cancelled, stop_error
+from headwater.errors import ErrorCode, LogCorrupt, RefusedError, StorageError
+from headwater.runs.context import Models
+from headwater.runs.ending import Stop, cut_events, stop_cancelled, stop_error, stop_timeout
 from headwater.runs.recorder import Recorder
-from headwater.storage.contract import LogState, Storage
+from headwater.runs.takeover import CallTrace, Cut, Resumption, is_over, resumption_of, why_not
+from headwater.storage.contract import EventLog, LogState, Storage
 
 _log = structlog.get_logger(__name__)
 
 #: How many runs are ended side by side, so that they share commits.
 SIDE_BY_SIDE = 64
+
+
+class TakenUp(NamedTuple):
+    """A run that goes on, claimed and not ended: `run` has the epoch under which its log is now written."""
+
+    run: Run
+    log: LogState
+    resumption: Resumption
+    #: since its creation, and not before its newest record
+    since_ms: int
 
 
 class Recovered(NamedTuple):
@@ -37,41 +53,98 @@ class Recovered(NamedTuple):
     failed: int = 0
     #: ended as failed, because their log can not be read to its tail
     corrupt: int = 0
+    #: ended because their time had run out, where they would have gone on else
+    expired: int = 0
+    taken_up: tuple[TakenUp, ...] = ()
 
 
-async def recover(storage: Storage, clock: Clock) -> Recovered:
-    """Ends every run that has not ended. A run that can not be read (a corrupt log) does not keep others from it."""
+async def recover(storage: Storage, models: Models, clock: Clock) -> Recovered:
+    """Ends or takes up every run that has not ended.
+
+    Who takes up what is in `taken_up` has to see to its end. A run that can not be read (a corrupt log) does not
+    keep others from theirs.
+    """
+    recovery = _Recovery(storage, models, clock)
     runs = await storage.runs.unfinished()
-    outcomes: list[str] = []
+    found: list[str | TakenUp] = []
     for start in range(0, len(runs), SIDE_BY_SIDE):
-        outcomes += await asyncio.gather(*(_end(storage, clock, run) for run in runs[start : start + SIDE_BY_SIDE]))
-    return Recovered(*(outcomes.count(each) for each in Recovered._fields))
+        found += await asyncio.gather(*map(recovery.see_to, runs[start : start + SIDE_BY_SIDE]))
+    ended = Counter(each for each in found if isinstance(each, str))
+    return Recovered(**ended, taken_up=tuple(each for each in found if isinstance(each, TakenUp)))
 
 
-async def _end(storage: Storage, clock: Clock, run: Run) -> str:
-    since_ms = max(0, clock.now_ms() - run.created_at_ms)
-    try:
-        epoch = await storage.runs.claim(run.id)
-        state = await storage.log.claim(run.id, epoch)
-        recorder = Recorder(storage.log, run.id, epoch, lambda: since_ms)
+class _Recovery:
+    def __init__(self, storage: Storage, models: Models, clock: Clock) -> None:
+        self._storage = storage
+        self._models = models
+        self._clock = clock
+
+    async def see_to(self, run: Run) -> str | TakenUp:
+        """Ends the run and says as what, by the name of a field of `Recovered`; or takes it up."""
+        storage, since_ms = self._storage, max(0, self._clock.now_ms() - run.created_at_ms)
         try:
-            await recorder.resume(state)
-        except LogCorrupt:
-            return await _end_corrupt(storage, run, epoch, state, recorder.fold, since_ms)
-        outcome = "repaired"
-        if not recorder.closed:
-            outcome, stop = _why(run)
-            called = bool(recorder.fold.snapshot().calls)
-            recorder.add(cut_events(recorder.fold, run.request, stop, called=called), final=True)
-            await recorder.settled()
-        fold = recorder.fold
-        assert fold.final is not None
-        state_then = STATE_BY_FINAL_TYPE[fold.final.type]
-        await storage.runs.finish(run.id, state_then, fold.snapshot(), run.created_at_ms + fold.t, None)
-        return outcome
-    except StorageError as error:
-        _log.error("run could not be ended", run=run.id, error=type(error).__name__)
-        return "failed"
+            epoch = await storage.runs.claim(run.id)
+            state = await storage.log.claim(run.id, epoch)
+            recorder = Recorder(storage.log, run.id, epoch, lambda: since_ms)
+            try:
+                await recorder.resume(state)
+            except LogCorrupt:
+                return await _end_corrupt(storage, run, epoch, state, recorder.fold, since_ms)
+            outcome = "repaired"
+            if not recorder.closed:
+                since_ms = max(since_ms, recorder.fold.t)
+                resumption = await self._resumption(run, state, recorder.fold, since_ms)
+                if resumption is not None and not is_over(run, since_ms):
+                    taken_up = msgspec.structs.replace(run, epoch=epoch)
+                    return TakenUp(taken_up, state, resumption, since_ms)
+                outcome, stop = _why(run, expired=resumption is not None)
+                called = bool(recorder.fold.snapshot().calls)
+                recorder.add(cut_events(recorder.fold, run.request, stop, called=called), final=True)
+                await recorder.settled()
+            await _finish_row(storage, run, recorder.fold)
+            return outcome
+        except StorageError as error:
+            _log.error("run could not be ended", run=run.id, error=type(error).__name__)
+            return "failed"
+
+    async def _resumption(self, run: Run, state: LogState, fold: Fold, since_ms: int) -> Resumption | None:
+        """How the run goes on; None where it does not."""
+        request = run.request
+        if run.cancel_requested_by is not None or request.on_crash == "interrupt":
+            return None
+        trace = await _trace(self._storage.log, run.id, state.tail)
+        models = self._names([request.model, *request.fallback])
+        cut = Cut(run, trace, fold.text, since_ms, self._storage.intact, models)
+        if (why := why_not(cut)) is None:
+            return resumption_of(cut)
+        _log.info("run not taken up", run=run.id, policy=request.on_crash, why=why)
+        return None
+
+    def _names(self, names: Iterable[str]) -> dict[tuple[str, str], str]:
+        """The models that can be called by these names, by their provider and its own name for them."""
+        known: dict[tuple[str, str], str] = {}
+        for name in names:
+            try:
+                provider, model = self._models.resolve(name)
+            except RefusedError:
+                continue  # it was in the configuration when the run was asked for
+            known.setdefault((provider.name, model), name)
+        return known
+
+
+async def _trace(log: EventLog, run: str, tail: int) -> CallTrace:
+    trace, after = CallTrace(), 0
+    while after < tail:
+        page = await log.read(run, after)
+        trace.apply_all(map(ev.decode_record, page.payloads))
+        after = page.last
+    return trace
+
+
+async def _finish_row(storage: Storage, run: Run, fold: Fold) -> None:
+    assert fold.final is not None
+    state = STATE_BY_FINAL_TYPE[fold.final.type]
+    await storage.runs.finish(run.id, state, fold.snapshot(), run.created_at_ms + fold.t, None)
 
 
 async def _end_corrupt(storage: Storage, run: Run, epoch: int, state: LogState, fold: Fold, since_ms: int) -> str:
@@ -86,7 +159,9 @@ async def _end_corrupt(storage: Storage, run: Run, epoch: int, state: LogState, 
     return "corrupt"
 
 
-def _why(run: Run) -> tuple[str, Stop]:
+def _why(run: Run, *, expired: bool) -> tuple[str, Stop]:
+    if expired:
+        return "expired", stop_timeout("total", run.request.limits.total_s)
     if run.cancel_requested_by is None:
         return "interrupted", stop_error(ErrorCode.INTERRUPTED)
     by: ev.CancelledBy = "user"

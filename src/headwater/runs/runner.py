@@ -21,7 +21,7 @@ import structlog
 
 from headwater.clock import Clock
 from headwater.domain import event as ev
-from headwater.domain.run import STATE_BY_FINAL_TYPE, Limits, Run
+from headwater.domain.run import STATE_BY_FINAL_TYPE, Limits, Run, RunState
 from headwater.errors import (
     ErrorCode,
     HeadwaterError,
@@ -37,6 +37,7 @@ from headwater.runs.meter import Meter
 from headwater.runs.readership import Readership
 from headwater.runs.recorder import Recorder
 from headwater.runs.silence import Phase
+from headwater.runs.takeover import Resumption
 from headwater.storage.contract import Haste, LogState, Storage
 from headwater.tasks import Spawn
 from headwater.telemetry import Observer, RunEnded, frames
@@ -58,7 +59,8 @@ class Runner:
     """Runs one run. Made when the run is accepted, whether it has a slot already or has to wait for one.
 
     `on_final` hears that the final record is durable: the run has ended, and only its row is still to be written.
-    `born` is the monotonic time at which the run was created: its limits count from there.
+    `born` is the monotonic time at which the run was created: its limits count from there. With a `resumption` it is
+    one that a crash had cut.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Runner:
         observer: Observer,
         spawn: Spawn,
         born: float,
+        resumption: Resumption | None = None,
         readership: Callable[[], Readership] = Readership,
         on_final: Callable[[], None] = lambda: None,
     ) -> None:
@@ -89,9 +92,12 @@ class Runner:
         self._readership = readership
         self._on_final = on_final
         self._born = born
+        self._resumption = resumption
         self._meter = Meter(clock, born)
         self._recorder = Recorder(storage.log, run.id, run.epoch, self._meter.elapsed_ms)
-        self._context = Context(run.id, run.request, models, clock, observer, self._meter.call_began, self._fell_silent)
+        self._context = Context(
+            run.id, run.request, models, clock, observer, self._meter.call_began, self._fell_silent, resumption
+        )
         self._stop: Stop | None = None
         self._ending = False
         self._has_slot = False
@@ -148,13 +154,15 @@ class Runner:
         self._arm("total", limits.total_s, since=self._born)
         if position:
             await self._wait_for_slot(position, limits)
-        if self._stop is None:
+        if self._stop is None and self.run.state is RunState.QUEUED:
             self._starting = self._spawn(self._start_row(), f"start {self.run.id}")
+        if self._stop is None:
             await self._work()
 
     async def _wait_for_slot(self, position: int, limits: Limits) -> None:
         self._recorder.add([ev.Status("queued", position=position)])
-        self._arm("queue", limits.queue_s, since=self._born)
+        # who waits once more after a crash has all of its patience again
+        self._arm("queue", limits.queue_s, since=self._born if self._resumption is None else self._clock.monotonic())
         while not self._has_slot and self._stop is None:
             self._news.clear()
             await self._news.wait()
@@ -289,7 +297,9 @@ class Runner:
         # The final record's own time: who reads it before the row is written sees the same end.
         ended_at_ms = self.run.created_at_ms + fold.t
         while True:
-            figures = self._meter.figures(fold.usage, self._readership())
+            # of a run that was cut only a part could be measured
+            measured = self._resumption is None
+            figures = self._meter.figures(fold.usage, self._readership()) if measured else None
             try:
                 await self._storage.runs.finish(self.run.id, state, fold.snapshot(), ended_at_ms, figures)
                 return
@@ -318,6 +328,8 @@ class Runner:
 
     def _tell_observer(self) -> None:
         figures = self._meter.figures(self._recorder.fold.usage, self._readership())
+        # after a crash it is not the first token of the run
+        first_token_ms = figures.first_token_ms if self._resumption is None else None
         self._observer.run_ended(
             RunEnded(
                 run=self.run.id,
@@ -327,7 +339,7 @@ class Runner:
                 code=self.final.code if isinstance(self.final, ev.Error) else None,
                 duration_s=(figures.duration_ms or 0) / 1000,
                 queued_s=None if figures.queued_ms is None else figures.queued_ms / 1000,
-                first_token_s=None if figures.first_token_ms is None else figures.first_token_ms / 1000,
+                first_token_s=first_token_ms / 1000 if first_token_ms is not None else None,
                 chunks=figures.chunks,
                 tokens_per_s=figures.tokens_per_s,
                 stalls=figures.stalls,

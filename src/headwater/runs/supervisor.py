@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
 import structlog
@@ -31,9 +31,10 @@ from headwater.runs.context import Models
 from headwater.runs.ending import stop_cancelled, stop_error
 from headwater.runs.queue import RunQueue
 from headwater.runs.readership import Readers
-from headwater.runs.recovery import Recovered, recover
+from headwater.runs.recovery import Recovered, TakenUp, recover
 from headwater.runs.runner import Runner
 from headwater.runs.source import check_source, source_of
+from headwater.runs.takeover import Resumption, check_policy
 from headwater.storage.contract import IdempotencyKey, LogState, Storage
 from headwater.telemetry import Observer, frames
 from headwater.workflows.contract import Workflow
@@ -130,10 +131,20 @@ class Supervisor:
         return self._queue.waiting
 
     async def recover(self) -> Recovered:
-        """Ends what an earlier process left unended. Before anything else, once."""
-        recovered = await recover(self._storage, self._clock)
-        self._observer.runs_recovered(recovered.interrupted, recovered.cancelled)
+        """Ends what an earlier process left unended, but for what is to go on. Before anything else, once."""
+        recovered = await recover(self._storage, self._models, self._clock)
+        if not recovered.failed:
+            await self._storage.settle()
+        self._observer.runs_recovered(
+            recovered.interrupted + recovered.expired, recovered.cancelled, len(recovered.taken_up)
+        )
         return recovered
+
+    def take_up(self, runs: Iterable[TakenUp]) -> None:
+        """Sets going what `recover` found to go on. Before anybody is answered: until then no cancel could reach it."""
+        for run, log_state, resumption, since_ms in runs:
+            born = self._clock.monotonic() - since_ms / 1000
+            self._set_going(run, log_state, self._workflows[run.request.workflow], born, resumption)
 
     # ── start ───────────────────────────────────────────────────────────────────────────────────
 
@@ -159,6 +170,7 @@ class Supervisor:
             return earlier, False
         workflow.check(request)
         self._models.resolve(request.model)
+        check_policy(request, self._models.capabilities(request.model))
         if (source := source_of(request)) is not None:
             await check_source(source, owner, self._storage)
         self._admit()
@@ -212,7 +224,10 @@ class Supervisor:
                 del self._arriving_keys[_name(idempotency)]
             self._note_idle()
 
-    def _set_going(self, run: Run, log_state: LogState, workflow: Workflow, born: float) -> None:
+    def _set_going(
+        self, run: Run, log_state: LogState, workflow: Workflow, born: float, resumption: Resumption | None = None
+    ) -> None:
+        self._idle.clear()
         runner = Runner(
             run,
             log_state,
@@ -223,6 +238,7 @@ class Supervisor:
             observer=self._observer,
             spawn=self._tasks.spawn,
             born=born,
+            resumption=resumption,
             readership=lambda: self._readers.figures(run.id),
             on_final=lambda: self._free_slot(run.id),
         )

@@ -311,6 +311,21 @@ class Storage(Protocol):
         ...
 
     @property
+    def intact(self) -> bool:
+        """Whether all that an earlier process acknowledged is there: known once open, and the same until closed.
+
+        It is not where something was acknowledged before it was synced, and the machine has started again since.
+        """
+        ...
+
+    async def settle(self) -> None:
+        """Called when what an earlier process left has been seen to: a loss in it no longer matters. Durable on return.
+
+        Until then the next `open` finds it as this one did.
+        """
+        ...
+
+    @property
     def failed(self) -> BaseException | None:
         """What stopped the engine, if something did: from then on nothing is acknowledged."""
         ...

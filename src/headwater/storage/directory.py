@@ -11,6 +11,8 @@ from headwater.errors import ConfigError
 
 LOCK_NAME = "headwater.lock"
 RESERVE_NAME = "headwater.reserve"
+#: The boot under which what is here was acknowledged before it was synced; there only where that was so.
+BOOT_NAME = "headwater.boot"
 
 
 class DataDirectory:
@@ -56,6 +58,29 @@ class DataDirectory:
                 os.fsync(directory)
             finally:
                 os.close(directory)
+
+    def boot(self) -> str | None:
+        """What `note_boot` has noted, None where there is nothing; "" for what can not be read, which is no boot."""
+        try:
+            return (self.path / BOOT_NAME).read_text(encoding="ascii")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    def note_boot(self, boot: str | None) -> None:
+        """Durable on return."""
+        path = self.path / BOOT_NAME
+        if boot is None:
+            path.unlink(missing_ok=True)
+        else:
+            made = path.with_suffix(".new")
+            with made.open("w", encoding="ascii") as file:
+                file.write(boot)
+                file.flush()
+                os.fsync(file.fileno())
+            made.replace(path)
+        self.sync()
 
     def make_reserve(self) -> bool:
         """Takes the reserve's space, unless it is there already; False where there is not enough.

@@ -99,6 +99,14 @@ class MemoryStorage:
     def failed(self) -> BaseException | None:
         return self._failed
 
+    @property
+    def intact(self) -> bool:
+        """A crash keeps what was durable, and there is nothing else."""
+        return True
+
+    async def settle(self) -> None:
+        """There is nothing to note."""
+
     def on_failure(self, callback: Callable[[BaseException], None]) -> None:
         self._callbacks.append(callback)
 

@@ -70,6 +70,11 @@ class SqliteStorage:
         self.log = self._log
         self.runs = self._rows = SqliteRuns(self._commits, self._readers)
         self._opened = False
+        self._intact = True
+
+    @property
+    def intact(self) -> bool:
+        return self._intact
 
     @property
     def failed(self) -> BaseException | None:
@@ -113,8 +118,15 @@ class SqliteStorage:
             await self._commits.close(self._medium.close)
             raise
         self._opened = True
+        self._intact = await self._commits.in_writer(self._medium.is_of_this_boot)
         if not await self._commits.in_writer(self._medium.make_reserve):
             self._commits.enter_full()
+
+    async def settle(self) -> None:
+        try:
+            await self._commits.in_writer(self._medium.note_boot)
+        except OSError as error:
+            raise StorageError(f"the boot can not be noted in {self.path.parent}: {error}") from error
 
     async def close(self) -> None:
         """Writes what was appended, resolves every receipt, and lets go of the directory. Once more does nothing."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from headwater.errors import ConfigError, LogCorrupt
 from headwater.storage.batches import SEQ_MAX, decode_frame, decode_segment, encode_frame, encode_segment
+from headwater.storage.boot import boot_id
 from headwater.storage.commits import Change, Group
 from headwater.storage.directory import DataDirectory
 from headwater.storage.journal import Journal, frames, scrub
@@ -79,6 +80,23 @@ class SqliteMedium:
         if db is not None:
             db.close()
         self._directory.let_go()
+
+    def is_of_this_boot(self) -> bool:
+        """Whether all that was acknowledged here is here: it was synced, or the kernel that held it still runs."""
+        noted = self._directory.boot()
+        return noted is None or noted == boot_id()
+
+    def note_boot(self) -> None:
+        """Notes whether what is acknowledged from now on needs this boot to last."""
+        noted = None if self._synchronous == "FULL" else boot_id() or "unknown"
+        if noted == self._directory.boot():
+            return
+        try:
+            self._directory.note_boot(noted)
+        except OSError as error:
+            if not (self.is_full(error) and self.release_reserve()):
+                raise
+            self._directory.note_boot(noted)
 
     def make_reserve(self) -> bool:
         return self._directory.make_reserve()

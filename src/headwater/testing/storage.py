@@ -36,6 +36,14 @@ class StorageContract(LogContract, RunContract):
     async def test_an_engine_that_is_well_says_so(self, storage: Storage) -> None:
         assert storage.failed is None
         assert not storage.full
+        assert storage.intact
+
+    async def test_what_outlives_a_process_is_intact(self, storage: Storage) -> None:
+        await storage.settle()
+        storage = await self.reopen(storage)
+        assert storage.intact
+        await storage.settle()
+        await storage.close()
 
     async def test_a_run_begins_with_its_log(self, storage: Storage) -> None:
         run = a_run(epoch=1)

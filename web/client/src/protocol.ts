@@ -222,6 +222,7 @@ export interface RunRequest {
   input?: unknown;
   settings?: Settings;
   on_disconnect?: "cancel" | "continue" | CancelAfter;
+  on_crash?: "continue" | "interrupt" | "reattach" | "rerun";
   after_output?: "fail" | "new_attempt";
   limits?: Limits;
   priority?: "batch" | "interactive" | "normal";

@@ -1,0 +1,247 @@
+"""Whether a run that was cut by a crash is taken up again, and how. Pure.
+
+A run asks for it by `on_crash`. What stands against it is a table (`AGAINST`): where any row of it holds, the run ends
+as interrupted, its partial kept. Only a run of one model call can be taken up: what a workflow knew between two calls
+died with the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from headwater.domain import event as ev
+from headwater.domain.message import Message
+from headwater.domain.run import OnCrash, Run, RunRequest
+from headwater.errors import ErrorCode, UnsupportedError
+from headwater.providers.contract import Checkpoint
+from headwater.runs.ending import estimated
+
+#: A run is taken up so many times at most: one that brings the server down each time must not do it for ever.
+TAKEOVERS_MAX = 3
+#: What a model must be able to do for a policy, by its name in the model's capabilities.
+NEEDED: dict[OnCrash, str] = {"continue": "prefill", "reattach": "background"}
+
+#: `fresh`: no model was called yet.
+Mode = Literal["fresh", "rerun", "continue", "reattach"]
+
+#: What a person would lose or see twice; the rest of a call's records is about the call.
+_SAID = (ev.Chunk, ev.Reasoning, ev.Refusal, ev.ToolCall, ev.Annotation, ev.ProviderData)
+
+
+class Resumption(NamedTuple):
+    """How a run that was cut goes on. All of it is about call 1, but for `fresh`, where there is none yet."""
+
+    mode: Mode
+    #: the name, as callers say it, of the model that the call was made to last
+    model: str = ""
+    #: the attempt that was cut
+    attempt: int = 1
+    #: the seq of the call's first output that still counts; None where it has put out nothing
+    first_output: int | None = None
+    #: the answer's text so far, and the part in which it ends
+    partial: str = ""
+    part: int = 0
+    #: bytes of text that the cut attempt put out, for an estimate; None where its provider has reported its usage
+    unreported_bytes: int | None = None
+    #: `reattach`: the newest place from which the provider can be asked on, and what the log has after it
+    checkpoint: Checkpoint | None = None
+    said: tuple[ev.Event, ...] = ()
+
+
+class CallTrace:
+    """What a log says of its run's calls, record by record: where the current attempt of call 1 stands."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.attempt = 0
+        self.provider = ""
+        self.model = ""
+        #: of the output that still counts: the seq of its first record, its kinds, and the part in which text ended
+        self.first_output: int | None = None
+        self.kinds: set[str] = set()
+        self.part = 0
+        #: of the current attempt
+        self.bytes = 0
+        self.reported = False
+        self.checkpoint: Checkpoint | None = None
+        self.said: list[ev.Event] = []
+
+    def apply_all(self, records: Iterable[ev.Record]) -> None:
+        for record in records:
+            self.apply(record)
+
+    def apply(self, record: ev.Record) -> None:
+        event = record.event
+        match event:
+            case ev.Call():
+                self.calls += 1
+                self._begin(1, event.provider, event.model)
+            case ev.Attempt():
+                self._begin(event.number, event.provider, event.model)
+                if event.supersedes_from is not None:
+                    self.first_output, self.part = None, 0
+                    self.kinds.clear()
+            case ev.ProviderData() if (checkpoint := checkpoint_of(event)) is not None:
+                self.checkpoint = checkpoint
+                self.said.clear()
+            case ev.UsageReport():
+                self.reported = True
+                self._say(event)
+            case _ if isinstance(event, _SAID):
+                if self.first_output is None:
+                    self.first_output = record.seq
+                self.kinds.add(event.type)
+                if isinstance(event, ev.Chunk):
+                    self.part = event.index
+                self.bytes += _text_bytes(event)
+                self._say(event)
+
+    def _begin(self, number: int, provider: str, model: str) -> None:
+        self.attempt, self.provider, self.model = number, provider, model
+        self.bytes, self.reported, self.checkpoint = 0, False, None
+        self.said.clear()
+
+    def _say(self, event: ev.Event) -> None:
+        # without a checkpoint nobody asks for it, and it may be long
+        if self.checkpoint is not None:
+            self.said.append(event)
+
+
+def checkpoint_of(event: ev.ProviderData) -> Checkpoint | None:
+    """What the event says, if it is a checkpoint."""
+    try:
+        return msgspec.convert(event.value, Checkpoint)
+    except msgspec.ValidationError:
+        return None
+
+
+def _text_bytes(event: ev.Event) -> int:
+    match event:
+        case ev.Chunk() | ev.Reasoning() | ev.Refusal():
+            return len(event.content.encode())
+        case ev.ToolCall():
+            return len(event.name) + len(event.arguments.encode())
+        case _:
+            return 0
+
+
+class Cut(NamedTuple):
+    """A run that was cut, as the next start finds it. `since_ms` is counted from the run's creation."""
+
+    run: Run
+    trace: CallTrace
+    #: the answer's text so far
+    text: str
+    since_ms: int
+    #: whether all is there that an earlier process acknowledged
+    intact: bool
+    #: the models that the request names, by provider and the provider's name for them
+    models: Mapping[tuple[str, str], str]
+
+    @property
+    def policy(self) -> OnCrash:
+        return self.run.request.on_crash
+
+    @property
+    def called(self) -> bool:
+        return self.trace.calls > 0
+
+    @property
+    def takeovers(self) -> int:
+        """How often it was taken up before: every start that found it cut has raised its epoch."""
+        return max(0, self.run.epoch - 1)
+
+    @property
+    def model(self) -> str | None:
+        """The name, as callers say it, of the model that was called last; None where there is none any more."""
+        return self.models.get((self.trace.provider, self.trace.model))
+
+
+class Against(NamedTuple):
+    """A reason not to take a run up again."""
+
+    words: str
+    holds: Callable[[Cut], bool]
+
+
+def _only_text(cut: Cut) -> bool:
+    return cut.trace.kinds <= {ev.Chunk.type}
+
+
+#: Looked at in this order; the first that holds is the reason.
+AGAINST: tuple[Against, ...] = (
+    Against("it did not ask for it", lambda cut: cut.policy == "interrupt"),
+    Against("what readers saw may be lost: the machine was started again", lambda cut: not cut.intact),
+    Against(f"it was taken up {TAKEOVERS_MAX} times", lambda cut: cut.takeovers >= TAKEOVERS_MAX),
+    Against("its workflow can not be", lambda cut: cut.run.request.workflow != "chat"),
+    Against("it made several calls", lambda cut: cut.trace.calls > 1),
+    Against("its model is not there any more", lambda cut: not cut.models or (cut.called and cut.model is None)),
+    Against("only text can be continued", lambda cut: cut.called and cut.policy == "continue" and not _only_text(cut)),
+    Against(
+        "its provider gave nothing to find the call by",
+        lambda cut: cut.called and cut.policy == "reattach" and cut.trace.checkpoint is None,
+    ),
+)
+
+
+def why_not(cut: Cut) -> str | None:
+    """The first reason against taking the run up; None where there is none."""
+    return next((each.words for each in AGAINST if each.holds(cut)), None)
+
+
+def resumption_of(cut: Cut) -> Resumption:
+    """How a run that nothing stands against goes on."""
+    trace, policy = cut.trace, cut.policy
+    if not cut.called or policy == "interrupt":
+        return Resumption("fresh")
+    return Resumption(
+        policy,
+        model=cut.model or "",
+        attempt=trace.attempt,
+        first_output=trace.first_output,
+        partial=cut.text,
+        part=trace.part,
+        unreported_bytes=None if trace.reported else trace.bytes,
+        checkpoint=trace.checkpoint,
+        said=tuple(trace.said),
+    )
+
+
+def opening(resumption: Resumption, messages: Sequence[Message], provider: str, model: str) -> list[ev.Event]:
+    """What the log is told before the call is made again; nothing where it only goes on.
+
+    What the cut attempt has cost is estimated unless its provider had said it: it was paid for, whatever comes of it.
+    """
+    if resumption.mode == "reattach":
+        return []
+    events: list[ev.Event] = []
+    if resumption.unreported_bytes is not None:
+        events.append(ev.UsageReport(estimated(messages, resumption.unreported_bytes)))
+    supersedes_from = resumption.first_output if resumption.mode == "rerun" else None
+    attempt = ev.Attempt(1, resumption.attempt + 1, ErrorCode.INTERRUPTED, provider, model, supersedes_from)
+    return [*events, attempt]
+
+
+def is_over(run: Run, since_ms: int) -> bool:
+    """Whether the run's time has run out: its limit counts from its creation, over every crash."""
+    return since_ms >= run.request.limits.total_s * 1000
+
+
+def check_policy(request: RunRequest, can: Collection[str]) -> None:
+    """Refuses a policy that could never be kept. Raises `UnsupportedError`; `can` is what the model is able to do."""
+    policy = request.on_crash
+    needed = NEEDED.get(policy)
+    if needed is not None and needed not in can:
+        raise UnsupportedError(f"The model `{request.model}` can not {_DOES[policy]}.", pointer="/on_crash")
+    settings = request.settings
+    if policy == "continue" and (settings.json_schema is not None or settings.json_object):
+        raise UnsupportedError("A structured answer can not be continued in the middle.", pointer="/on_crash")
+
+
+_DOES: dict[OnCrash, str] = {
+    "continue": "go on from an answer's beginning (`continue`)",
+    "reattach": "be called so that its work outlives the call (`reattach`)",
+}
