@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from headwater.providers.catalog import Catalog, ModelRow
 from headwater.providers.guarded import Guarded
 from headwater.providers.openai_chat import OpenAIChat
-from headwater.providers.plugins import GROUP, Plugins, installed_plugins, load_plugins
+from headwater.providers.plugins import GROUP, Plugins, installed_plugins, load_plugins, without_faulty
 from headwater.providers.servers import SERVERS, ServerRow
 
 ROW = ServerRow(dialect=OpenAIChat, base_url="https://api.acme.example/v1", api_key_env="ACME_API_KEY")
@@ -131,3 +132,24 @@ def test_they_are_found_by_their_entry_points(monkeypatch: pytest.MonkeyPatch) -
 
 def test_without_plug_ins_there_are_ours() -> None:
     assert Plugins().all_servers == SERVERS
+
+
+def test_a_model_of_a_broken_plug_in_is_left_out_and_told_of() -> None:
+    plugins = load_plugins([Entry("broken", raises(ImportError())), Entry("acme", gives(ROW))])
+    rows = [
+        ModelRow(name="a", provider="acme"),
+        ModelRow(name="b", provider="broken"),
+        ModelRow(name="c", provider="openai"),
+        ModelRow(name="d", provider="replay", dialect="broken"),
+    ]
+    usable, sentences = without_faulty(rows, plugins)
+    assert [row.name for row in usable] == ["a", "c"]
+    assert sentences == [f"The model `{name}` can not be called: its plug-in `broken` is disabled." for name in "bd"]
+
+
+async def test_a_model_of_a_plug_in_is_one_like_others() -> None:
+    plugins = load_plugins([Entry("acme", gives(ROW))])
+    catalog = Catalog.from_rows([ModelRow(name="a", provider="acme")], {}, servers=plugins.all_servers)
+    assert catalog.models()[-1].provider == "acme"
+    assert catalog.warnings == ["The model `a` can not be called: `ACME_API_KEY` is not set."]
+    await catalog.close()

@@ -2,7 +2,8 @@
 
 import pytest
 
-from headwater.domain.event import Chunk
+from headwater.domain.event import Chunk, UsageReport
+from headwater.domain.message import Usage
 from headwater.errors import ErrorCode
 from headwater.providers.contract import Finish, Frame
 from headwater.providers.openai_chat import OpenAIChat
@@ -43,8 +44,10 @@ def test_an_error_keeps_what_came_before_it() -> None:
         ([], "`Finish` is at"),
         ([Chunk("x", 0, None, object()), Finish("stop")], "can not be stored"),
         ([Chunk("\ud800", 0), Finish("stop")], "does not come back"),
+        ([UsageReport(Usage(output_tokens=-1)), Finish("stop")], "counts"),
+        ([UsageReport(Usage(input_tokens=10**40)), Finish("stop")], "counts"),
     ],
 )
-def test_items_that_can_not_be_a_run_s(items: list[Chunk | Finish], words: str) -> None:
+def test_items_that_can_not_be_a_run_s(items: list[Chunk | UsageReport | Finish], words: str) -> None:
     with pytest.raises(AssertionError, match=words):
         check_items(Decoded([*items], None))

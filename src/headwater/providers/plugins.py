@@ -19,6 +19,7 @@ import msgspec
 
 from headwater.errors import HeadwaterError
 from headwater.providers import replay, simulated
+from headwater.providers.catalog import ModelRow
 from headwater.providers.contract import Dialect
 from headwater.providers.egress import Egress
 from headwater.providers.guarded import Guarded
@@ -63,6 +64,19 @@ class _Unusable(Exception):
 def installed_plugins() -> Plugins:
     """The plug-ins of this environment. Imports them."""
     return load_plugins(metadata.entry_points(group=GROUP))
+
+
+def without_faulty(rows: Iterable[ModelRow], plugins: Plugins) -> tuple[list[ModelRow], list[str]]:
+    """The rows whose plug-in, if they have one, can be used; and a sentence for each of the others."""
+    usable: list[ModelRow] = []
+    sentences: list[str] = []
+    for row in rows:
+        faulty = [name for name in (row.provider, row.dialect) if name in plugins.faults]
+        if faulty:
+            sentences.append(f"The model `{row.name}` can not be called: its plug-in `{faulty[0]}` is disabled.")
+        else:
+            usable.append(row)
+    return usable, sentences
 
 
 def load_plugins(entries: Iterable[Entry]) -> Plugins:

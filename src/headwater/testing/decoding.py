@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from headwater.domain.event import decode_record, encode_record
+from headwater.domain.event import UsageReport, decode_record, encode_record
 from headwater.domain.message import GenerationRequest, Message
 from headwater.errors import ErrorCode, ProviderError
 from headwater.providers.contract import Decoder, Dialect, Finish, Frame, Framing, Item
@@ -13,6 +13,10 @@ from headwater.wire.sse import SSEDecoder
 
 #: A request that asks for nothing special.
 PLAIN: Final = GenerationRequest(model="model", messages=[Message("user", "Hello")])
+
+#: More tokens than that nobody has counted, and no client could read (RFC 8259, 6).
+COUNT_MAX: Final = 2**53 - 1
+_COUNTS: Final = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
 
 
 class Decoded(NamedTuple):
@@ -88,3 +92,6 @@ def check_items(decoded: Decoded) -> None:
             except (TypeError, ValueError) as error:
                 raise AssertionError(f"item {seq}, a {type(item).__name__}, can not be stored: {error}") from error
             assert record.event == item, f"item {seq}, a {type(item).__name__}, does not come back as it was"
+        if isinstance(item, UsageReport):
+            counts = [getattr(item.usage, name) for name in _COUNTS]
+            assert all(0 <= count <= COUNT_MAX for count in counts), f"item {seq} counts {counts} tokens"

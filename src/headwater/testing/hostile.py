@@ -7,6 +7,7 @@ in an error that repeats what came.
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -43,6 +44,9 @@ _ODD: Final = (
 )
 #: Whole frames that are no object of the provider's.
 _STRANGE: Final = (*_ODD, "[" * 20_000, '{"a":' * 20_000, "\x00", "odd", '{"error":0}', '{"error":{"message":7}}')
+
+#: About so many frames in all are decoded with an odd one among them.
+_FRAMES_MAX: Final = 20_000
 
 #: Stands in a frame's JSON for what is written in its place as text.
 _MARK: Final = "headwater\u2063odd"
@@ -118,16 +122,19 @@ def _check_malformed(
 
 
 def _odd_frames(frames: Sequence[Frame], rng: random.Random, tries: int) -> Iterator[tuple[int, Frame]]:
-    """Frames in which one value, anywhere, is another than the provider's."""
-    values = [(at, value) for at, frame in enumerate(frames) if isinstance(value := _json(frame.data), dict | list)]
-    for turn in range(tries if values else 0):
-        at, value = rng.choice(values)
-        places = list(_places(value))
-        if not places:
-            continue
-        changed = json.dumps(_with(value, rng.choice(places), _MARK))
-        text = changed.replace(json.dumps(_MARK), _ODD[turn % len(_ODD)])
-        yield at, Frame(text.encode(), frames[at].event)
+    """Frames in which one value, anywhere, is another than the provider's: each kind of place, with each odd value."""
+    places: dict[tuple[object, ...], tuple[int, Any]] = {}
+    for at, frame in enumerate(frames):
+        value = _json(frame.data)
+        kind = str(value.get("type")) if isinstance(value, dict) else ""
+        for way in _places(value):
+            places.setdefault((frame.event, kind, *way), (at, value))
+    choices = list(itertools.product(places.items(), _ODD))
+    # A long recording is not decoded as often as a short one.
+    wanted = max(tries, _FRAMES_MAX // max(1, len(frames)))
+    for ((_, _, *way), (at, value)), odd in rng.sample(choices, min(len(choices), wanted)):
+        changed = json.dumps(_with(value, tuple(way), _MARK))
+        yield at, Frame(changed.replace(json.dumps(_MARK), odd).encode(), frames[at].event)
 
 
 def _json(data: bytes) -> Any:
