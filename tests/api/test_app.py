@@ -16,6 +16,7 @@ PROTOCOL = {
     "GET /api/v1/runs/{run}/events",
     "POST /api/v1/runs/{run}/cancel",
     "POST /api/v1/runs/{run}/retry",
+    "GET /api/v1/events",
     "GET /api/v1/models",
     "POST /v1/chat/completions",
     "GET /v1/models",

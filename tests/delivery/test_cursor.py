@@ -2,7 +2,7 @@
 
 import pytest
 
-from headwater.delivery.cursor import Cursor, ahead, parse_cursor, trimmed
+from headwater.delivery.cursor import Cursor, ahead, parse_cursor, parse_cursors, parse_place, trimmed
 from headwater.errors import BadRequestError
 
 
@@ -59,3 +59,23 @@ def test_the_refusals_say_where_the_log_is() -> None:
     gone = trimmed("run_1", 2, 7)
     assert gone.status == 410
     assert gone.extra == {"snapshot": "/api/v1/runs/run_1"}
+
+
+def test_the_cursors_of_several_runs() -> None:
+    assert parse_cursors("41.7.0", 3) == [41, 7, 0]
+    assert parse_cursors("41", 1) == [41]
+
+
+@pytest.mark.parametrize("text", ["41.7", "41.7.0.1", "41..0", "41.7.", "41.7.x", "41,7,0", "1.+1.1"])
+def test_each_of_several_runs_has_its_cursor(text: str) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        parse_cursors(text, 3)
+    assert refused.value.extra == {"parameter": "Last-Event-ID"}
+
+
+def test_a_place_is_a_run_and_a_cursor() -> None:
+    assert parse_place("run_1:41") == ("run_1", 41)
+    assert parse_place("run_1") == ("run_1", 0)
+    for text in ("run_1:", "run_1:x", "run_1:1:1"):
+        with pytest.raises(BadRequestError):
+            parse_place(text)

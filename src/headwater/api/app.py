@@ -11,6 +11,7 @@ from headwater.api.events import EVENTS
 from headwater.api.faces import nothing_at
 from headwater.api.guard import Guard
 from headwater.api.models import MODELS
+from headwater.api.multiplex import MULTIPLEX
 from headwater.api.openai_chat import CHAT_COMPLETIONS
 from headwater.api.openai_models import OPENAI_MODEL, OPENAI_MODELS
 from headwater.api.operations import operations
@@ -19,7 +20,10 @@ from headwater.api.route import Resource
 from headwater.api.runs import CANCEL, RETRY, RUN, RUNS
 from headwater.api.services import Services
 
-_API: list[Resource] = [RUNS, RUN, EVENTS, CANCEL, RETRY, MODELS, CHAT_COMPLETIONS, OPENAI_MODELS, OPENAI_MODEL]
+_API: list[Resource] = [
+    *[RUNS, RUN, EVENTS, MULTIPLEX, CANCEL, RETRY, MODELS],
+    *[CHAT_COMPLETIONS, OPENAI_MODELS, OPENAI_MODEL],
+]
 
 #: Every resource of the server; the OpenAPI document and the tests of the routes are made from it.
 RESOURCES: list[Resource] = [*_API, *operations(_API)]

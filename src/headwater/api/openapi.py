@@ -100,7 +100,9 @@ def _parameter(parameter: Parameter[Any], place: str) -> dict[str, Any]:
         "description": parameter.about,
     }
     if parameter.schema.get("type") == "array":
-        row |= {"style": "form", "explode": False}
+        row |= {"style": "form", "explode": parameter.repeated}
+    if parameter.required:
+        row["required"] = True
     return row
 
 

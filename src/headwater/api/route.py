@@ -30,7 +30,7 @@ from headwater.errors import (
 )
 from headwater.telemetry import frames
 
-QUERY_PARAMETERS_MAX = 32
+QUERY_PARAMETERS_MAX = 64
 
 _log = structlog.get_logger(__name__)
 
@@ -42,12 +42,17 @@ class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Parameter(NamedTuple, Generic[T]):
-    """A query parameter. `parse` raises ValueError with a sentence that says what is expected."""
+    """A query parameter. `parse` raises ValueError with a sentence that says what is expected.
+
+    One that may come more than once has a tuple of what was parsed, in the order of the query.
+    """
 
     name: str
     parse: Callable[[str], T]
     schema: Mapping[str, object]
     about: str
+    repeated: bool = False
+    required: bool = False
 
 
 class Reply(NamedTuple):
@@ -204,10 +209,14 @@ def parse_query(raw: bytes, known: Mapping[str, Parameter[Any]]) -> dict[str, An
         if parameter is None:
             expected = f"It takes {', '.join(known)}." if known else "It takes none."
             raise BadRequestError(f"There is no query parameter of that name here. {expected}", parameter=name[:100])
-        if name in values:
+        if name in values and not parameter.repeated:
             raise BadRequestError("This query parameter was given more than once.", parameter=name)
         try:
-            values[name] = parameter.parse(text)
+            value = parameter.parse(text)
         except ValueError as error:
             raise BadRequestError(f"Expected {error}.", parameter=name) from None
+        values[name] = (*values.get(name, ()), value) if parameter.repeated else value
+    for parameter in known.values():
+        if parameter.required and parameter.name not in values:
+            raise BadRequestError("This query parameter has to be given.", parameter=parameter.name)
     return values

@@ -31,7 +31,11 @@ _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 
 async def find_run(call: Call) -> Run:
     """The run that the path names, if it is the caller's. Raises `NotFoundError`, the same in every case."""
-    run_id = call.path["run"]
+    return await own_run(call, call.path["run"])
+
+
+async def own_run(call: Call, run_id: str) -> Run:
+    """The caller's run of this id. Raises `NotFoundError`, the same in every case."""
     run = await call.services.storage.runs.get(run_id) if _RUN_ID.fullmatch(run_id) else None
     if run is None or run.owner != call.owner:
         raise NotFoundError(NO_SUCH_RUN)

@@ -13,6 +13,7 @@ from headwater.domain.run import Owner, Run, RunRequest
 from headwater.domain.snapshot import Snapshot
 from headwater.errors import UnavailableError
 from headwater.providers.contract import ModelInfo
+from headwater.providers.cost import Pricing
 from headwater.storage.contract import IdempotencyKey, Page, Storage
 
 BODY_BYTES_MAX = 8 << 20
@@ -83,6 +84,17 @@ class Readers(Protocol):
         extra_headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None: ...
 
+    async def serve_many(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        places: Sequence[tuple[str, int]],
+        *,
+        types: Collection[str] | None = None,
+        extra_headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None: ...
+
     async def serve_face(
         self,
         scope: Scope,
@@ -103,6 +115,10 @@ class Models(Protocol):
     """What can be called."""
 
     def models(self) -> Sequence[ModelInfo]: ...
+
+    def pricing(self, name: str) -> Pricing:
+        """How a model is paid for."""
+        ...
 
     def check(self, request: GenerationRequest) -> None:
         """Raises `RefusedError` for what the model that it names can not do. Without I/O."""

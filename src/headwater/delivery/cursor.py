@@ -35,6 +35,22 @@ def parse_cursor(last_event_id: str | None = None, after: str | None = None, sta
     return Cursor(0, start is not None)
 
 
+def parse_cursors(last_event_id: str, count: int) -> list[int]:
+    """The cursors of so many runs, in the order of the request: `41.7.0`. Raises `BadRequestError`."""
+    cursors = last_event_id.split(".")
+    if len(cursors) != count:
+        raise BadRequestError(
+            f"`Last-Event-ID` must hold a cursor for each of the {count} runs.", parameter="Last-Event-ID"
+        )
+    return [_seq(cursor, "Last-Event-ID") for cursor in cursors]
+
+
+def parse_place(text: str) -> tuple[str, int]:
+    """A run and the seq of its last record that is known: `run_…:41`, or `run_…` for none. Raises `BadRequestError`."""
+    run, colon, after = text.partition(":")
+    return run, _seq(after, "run") if colon else 0
+
+
 def _seq(text: str, name: str) -> int:
     # Not int() alone: that takes "+1", " 1", "1_000" and digits of other scripts.
     if not (text.isascii() and text.isdigit()):

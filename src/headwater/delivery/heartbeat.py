@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from headwater.clock import Clock
-from headwater.delivery.subscription import State, Subscription, Why
+from headwater.delivery.subscription import Reader, State, Why
 
 #: How often in the shortest of its limits the timer looks.
 _LOOKS_PER_LIMIT = 8
@@ -20,33 +20,31 @@ _LOOKS_PER_LIMIT = 8
 class Watched:
     """A reader with what was last seen of it; times are the clock's monotonic seconds."""
 
-    __slots__ = ("first", "full_since", "joined_at", "progress", "quiet_since", "subscription")
+    __slots__ = ("full_since", "progress", "quiet_since", "reader")
 
-    def __init__(self, subscription: Subscription, now: float) -> None:
-        self.subscription = subscription
-        self.first = subscription.cursor
-        self.joined_at = now
+    def __init__(self, reader: Reader, now: float) -> None:
+        self.reader = reader
         self.quiet_since = now
         self.full_since: float | None = None
-        self.progress = subscription.progress
+        self.progress = reader.progress
 
     def look(self, now: float, silence_s: float, stall_s: float) -> None:
-        """Sends a heartbeat if it has been silent, ends the subscription if it has been full without progress."""
-        subscription = self.subscription
-        progress = subscription.progress
+        """Sends a heartbeat if it has been silent, ends it if it has been full without progress."""
+        reader = self.reader
+        progress = reader.progress
         if progress != self.progress:
             self.progress = progress
             self.quiet_since = now
             self.full_since = None
-        if subscription.state is not State.FULL:
+        if reader.state is not State.FULL:
             self.full_since = None
         elif self.full_since is None:
             self.full_since = now
         elif now - self.full_since >= stall_s:
-            subscription.end(Why.STALLED)
+            reader.end(Why.STALLED)
         if now - self.quiet_since >= silence_s:
             self.quiet_since = now
-            subscription.heartbeat()
+            reader.heartbeat()
 
 
 class Heartbeat:

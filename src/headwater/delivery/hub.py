@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from headwater.clock import Clock
@@ -11,12 +12,13 @@ from headwater.delivery.cursor import ahead, trimmed
 from headwater.delivery.feed import Feed
 from headwater.delivery.heartbeat import Heartbeat, Watched
 from headwater.delivery.held import Face, respond_held
+from headwater.delivery.multiplex import Multiplex, NamedRun
 from headwater.delivery.ndjson import NDJSON
 from headwater.delivery.polling import Polling
 from headwater.delivery.response import Answer, Receive, Send, respond
 from headwater.delivery.snapshots import Snapshots
 from headwater.delivery.sse import SSE
-from headwater.delivery.subscription import Sink, Subscription, Why
+from headwater.delivery.subscription import Reader, Sink, Subscription, Why
 from headwater.delivery.view import Block, Encoding, View
 from headwater.domain.run import Run
 from headwater.domain.snapshot import Snapshot
@@ -24,6 +26,7 @@ from headwater.errors import (
     ErrorCode,
     LogMissing,
     LogTrimmed,
+    RefusedError,
     StorageError,
     UnavailableError,
 )
@@ -64,6 +67,14 @@ class Start(NamedTuple):
         return page is not None and page.closed and self.cursor == page.tail and self.opening is None
 
 
+class Joined(NamedTuple):
+    """When and where a reader of a run began, and who else has to hear of its end."""
+
+    at: float
+    after: int
+    ended: Callable[[Why], None] | None
+
+
 class Hub:
     """Joins readers to runs.
 
@@ -91,9 +102,11 @@ class Hub:
         self._observer = observer
         self._presence = presence
         self._feeds: dict[str, Feed] = {}
-        self._readers: dict[Subscription, Watched] = {}
+        self._readers: dict[Subscription, Joined] = {}
+        #: by connection; one may carry several of the readers
+        self._watched: dict[Reader, Watched] = {}
         self._heartbeat = Heartbeat(
-            clock, self._readers.values, heartbeat_s=heartbeat_s, stall_s=stall_s, tidy=self._tidy
+            clock, self._watched.values, heartbeat_s=heartbeat_s, stall_s=stall_s, tidy=self._tidy
         )
         self._snapshots = Snapshots(log)
         self._polling = Polling(log, clock, gap_s=gap_s, joined=self._poller_joined, left=self._poller_left)
@@ -101,7 +114,7 @@ class Hub:
 
     @property
     def readers(self) -> int:
-        """Open connections that read a run, and runs that are read by polls."""
+        """How often a run is being read: over open connections, and by polls."""
         return len(self._readers) + self._polling.pollers
 
     # ── what the API calls ──────────────────────────────────────────────────────────────────────
@@ -145,6 +158,36 @@ class Hub:
             scope, receive, send, run_id, after, _view(NDJSON, types), from_snapshot, status, extra_headers
         )
 
+    async def serve_many(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        places: Sequence[tuple[str, int]],
+        *,
+        types: Collection[str] | None = None,
+        extra_headers: Headers = (),
+    ) -> None:
+        """Answers with the records of several runs, each after its seq, as one `text/event-stream`.
+
+        `places` are different runs, `RUNS_MAX` at most. Raises `RefusedError`, whose `run` says which of them is
+        meant, before anything is sent, and nothing after. Where nothing is left of any of them the answer is 204.
+        """
+        starts = []
+        for run, after in places:
+            try:
+                starts.append(await self.start(run, after, _view(NamedRun(run), types)))
+            except RefusedError as error:
+                error.extra["run"] = run
+                raise
+        answer = Answer(None, 200, SSE.media_type, tuple(extra_headers))
+        if all(start.at_end for start in starts):
+            await _nothing_left(send, answer)
+            return
+        runs = [run for run, _ in places]
+        greeting = SSE.greeting(self.retry_ms())
+        await respond(scope, receive, send, answer, greeting, lambda sink: self.join_many(runs, starts, sink))
+
     async def serve_face(
         self, scope: Scope, receive: Receive, send: Send, run_id: str, face: Face, *, extra_headers: Headers = ()
     ) -> None:
@@ -183,9 +226,9 @@ class Hub:
         """Tells every reader to come back and ends its connection; whoever comes now is refused. For good."""
         self._draining = True
         self._polling.drain()
-        for subscription in tuple(self._readers):
-            subscription.farewell(self.retry_ms())
-            subscription.end(Why.DRAIN)
+        for reader in tuple(self._watched):
+            reader.farewell(self.retry_ms())
+            reader.end(Why.DRAIN)
         self._heartbeat.stop()
 
     def retry_ms(self) -> int:
@@ -226,6 +269,29 @@ class Hub:
 
     def join(self, run: str, start: Start, sink: Sink) -> Subscription:
         """Makes a reader of whoever has the sink; `resume` sets it going, `end` lets it go."""
+        subscription = self._join(run, start, sink)
+        self._watch(subscription)
+        return subscription
+
+    def join_many(self, runs: Sequence[str], starts: Sequence[Start], sink: Sink) -> Multiplex:
+        """`join` for several runs, whose readers share the sink."""
+        later = asyncio.get_running_loop().call_soon
+        multiplex = Multiplex(sink, runs, later, self._unwatch)
+        for run, start, member in zip(runs, starts, multiplex.members, strict=True):
+            member.subscription = self._join(run, start, member, member.ended)
+        self._watch(multiplex)
+        return multiplex
+
+    def _watch(self, reader: Reader) -> None:
+        self._watched[reader] = Watched(reader, self._clock.monotonic())
+        self._heartbeat.start()
+        if self._draining:
+            reader.end(Why.DRAIN)
+
+    def _unwatch(self, reader: Reader) -> None:
+        self._watched.pop(reader, None)
+
+    def _join(self, run: str, start: Start, sink: Sink, ended: Callable[[Why], None] | None = None) -> Subscription:
         feed = self._feeds.get(run)
         if feed is None:
             feed = self._feeds[run] = Feed(run, self._log, self._spawn, self._left)
@@ -233,25 +299,25 @@ class Hub:
             feed.keep(start.view, start.page)
         subscription = Subscription(feed, start.view, start.cursor, sink, start.opening)
         feed.join(subscription)
-        self._readers[subscription] = Watched(subscription, self._clock.monotonic())
-        self._heartbeat.start()
+        self._readers[subscription] = Joined(self._clock.monotonic(), start.cursor, ended)
         self._presence.reader_joined(run)
         self._observer.reader_joined(run, start.view.encoding.transport)
-        if self._draining:
-            subscription.end(Why.DRAIN)
         return subscription
 
     def _left(self, feed: Feed, subscription: Subscription, why: Why) -> None:
-        watched = self._readers.pop(subscription)
+        joined = self._readers.pop(subscription)
+        self._unwatch(subscription)
         if feed.idle:
             feed.close()
             del self._feeds[feed.run]
             self._snapshots.forget(feed.run)
         self._presence.reader_left(feed.run)
-        seconds = self._clock.monotonic() - watched.joined_at
-        records = subscription.cursor - watched.first
+        seconds = self._clock.monotonic() - joined.at
+        records = subscription.cursor - joined.after
         transport = subscription.view.encoding.transport
         self._observer.reader_left(ReaderLeft(feed.run, transport, seconds, records, why.value))
+        if joined.ended is not None:
+            joined.ended(why)
 
     def _tidy(self) -> None:
         for feed in list(self._feeds.values()):
@@ -283,8 +349,7 @@ class Hub:
         start = await self.start(run, after, view, from_snapshot=from_snapshot)
         answer = Answer(run, status, view.encoding.media_type, tuple(extra_headers))
         if start.at_end and view.encoding.ends_by_204:
-            await send(answer.without_content())
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await _nothing_left(send, answer)
             return
         greeting = view.encoding.greeting(self.retry_ms())
         await respond(scope, receive, send, answer, greeting, lambda sink: self.join(run, start, sink))
@@ -292,6 +357,11 @@ class Hub:
     def _check_open(self) -> None:
         if self._draining:
             raise UnavailableError("The server is shutting down; try again in a moment.", retry_after_s=2)
+
+
+async def _nothing_left(send: Send, answer: Answer) -> None:
+    await send(answer.without_content())
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _unreadable() -> UnavailableError:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, NamedTuple, cast
 
 from headwater.delivery.connection import Connection, Scope, connection_of
-from headwater.delivery.subscription import Subscription, Why
+from headwater.delivery.subscription import Reader, Why
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -17,9 +17,12 @@ PROTOCOL = (b"headwater-protocol", b"1")
 
 
 class Answer(NamedTuple):
-    """The head of an answer that carries a run's records. Without a media type `extra_headers` has it."""
+    """The head of an answer that carries records, of `run` alone if it has one.
 
-    run: str
+    Without a media type `extra_headers` has it.
+    """
+
+    run: str | None
     status: int
     media_type: bytes | None
     extra_headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -31,14 +34,17 @@ class Answer(NamedTuple):
             *([] if self.media_type is None else [(b"content-type", self.media_type)]),
             (b"cache-control", b"no-cache, no-transform"),
             (b"x-accel-buffering", b"no"),
-            (b"x-run-id", self.run.encode()),
+            *self._named(),
             *self.extra_headers,
         ]
         return {"type": "http.response.start", "status": self.status, "headers": headers}
 
     def without_content(self) -> Message:
-        headers = [PROTOCOL, (b"cache-control", b"no-cache"), (b"x-run-id", self.run.encode()), *self.extra_headers]
+        headers = [PROTOCOL, (b"cache-control", b"no-cache"), *self._named(), *self.extra_headers]
         return {"type": "http.response.start", "status": 204, "headers": headers}
+
+    def _named(self) -> list[tuple[bytes, bytes]]:
+        return [] if self.run is None else [(b"x-run-id", self.run.encode())]
 
 
 class HttpSink:
@@ -83,9 +89,9 @@ async def respond(
     send: Send,
     answer: Answer,
     greeting: bytes,
-    join: Callable[[HttpSink], Subscription],
+    join: Callable[[HttpSink], Reader],
 ) -> None:
-    """Sends the head at once, then lives as long as the client stays; the subscription writes the rest.
+    """Sends the head at once, then lives as long as the client stays; the reader writes the rest.
 
     Returns when the answer is complete or the client is gone.
     """
@@ -93,13 +99,13 @@ async def respond(
     await send(answer.start())
     if greeting:
         await send({"type": "http.response.body", "body": greeting, "more_body": True})
-    subscription = join(HttpSink(send, connection))
-    connection.on_resume(subscription.drained)
+    reader = join(HttpSink(send, connection))
+    connection.on_resume(reader.drained)
     try:
-        subscription.begin(full=connection.paused)
+        reader.begin(full=connection.paused)
         # A body that a client sends along is read and dropped: only its leaving matters.
         while (await receive())["type"] != "http.disconnect":
             pass
     finally:
         connection.on_resume(None)
-        subscription.end(Why.CLIENT)
+        reader.end(Why.CLIENT)

@@ -5,7 +5,7 @@ own way to be called again:
 
     state       why it stands still                       who wakes it
     FOLLOWING   it has all there is                       the feed, when the log has moved
-    FULL        the sink takes no more                    the sink, when it has drained
+    FULL        the sink takes no more, or is held        the sink, when it has drained
     LOADING     the next page is on the disk              the feed, when the page is there
     YIELDED     it has had its turn, others wait          the event loop
     ENDED       nothing will follow                       nobody
@@ -44,7 +44,7 @@ class Why(Enum):
 
 
 #: Ends after which the answer is whole, so far as the connection goes: the client may trust its last byte.
-_CLEAN = frozenset({Why.END, Why.DRAIN, Why.DELETED})
+CLEAN = frozenset({Why.END, Why.DRAIN, Why.DELETED})
 
 
 class Sink(Protocol):
@@ -61,6 +61,28 @@ class Sink(Protocol):
     def abort(self) -> None:
         """The connection is cut."""
         ...
+
+
+class Reader(Protocol):
+    """Whoever reads over one connection: a subscription, or several of them."""
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def progress(self) -> object:
+        """Changes with everything that is written of a log."""
+        ...
+
+    def begin(self, *, full: bool = False) -> None: ...
+
+    def drained(self) -> None: ...
+
+    def heartbeat(self) -> None: ...
+
+    def farewell(self, retry_ms: int) -> None: ...
+
+    def end(self, why: Why) -> None: ...
 
 
 class Source(Protocol):
@@ -93,7 +115,19 @@ class Subscription:
     `opening` is written first, in place of the records up to its `last`: a snapshot.
     """
 
-    __slots__ = ("_offset", "_opening", "_sink", "_source", "_unshown", "_woken", "cursor", "state", "view", "write")
+    __slots__ = (
+        "_held",
+        "_offset",
+        "_opening",
+        "_sink",
+        "_source",
+        "_unshown",
+        "_woken",
+        "cursor",
+        "state",
+        "view",
+        "write",
+    )
 
     def __init__(self, source: Source, view: View, cursor: int, sink: Sink, opening: Block | None = None) -> None:
         self._source = source
@@ -109,6 +143,8 @@ class Subscription:
         self._unshown = 0
         #: the log has moved while the page was on its way from the disk
         self._woken = False
+        #: others fill the sink, and the page that is on its way from the disk must wait
+        self._held = False
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -131,8 +167,16 @@ class Subscription:
         else:
             self._woken = True
 
+    def hold(self) -> None:
+        """The sink is taken by others: nothing is written to it until `drained`."""
+        if self.state is State.LOADING:
+            self._held = True
+        elif self.state is not State.ENDED:
+            self.state = State.FULL
+
     def drained(self) -> None:
         """The sink takes more again."""
+        self._held = False
         if self.state is State.FULL:
             # Full no more: where nothing is left to write, the end is a clean one.
             self.state = State.YIELDED
@@ -142,7 +186,10 @@ class Subscription:
         """What `load` asked for has come; an empty block says that there was nothing after the cursor."""
         if self.state is not State.LOADING:
             return
-        if block.last == self.cursor and not self._woken:
+        if self._held:
+            # It is asked for again; the feed may still have it.
+            self.state = State.FULL
+        elif block.last == self.cursor and not self._woken:
             self._rest_or_end()
         else:
             self._pump(block)
@@ -215,7 +262,7 @@ class Subscription:
         # A full sink can not take an end either, and an end inside a record would be a lie.
         whole = self._offset == 0 and self.state is not State.FULL
         self.state = State.ENDED
-        if why in _CLEAN and whole:
+        if why in CLEAN and whole:
             self._sink.finish()
         elif why is not Why.CLIENT:
             self._sink.abort()

@@ -6,6 +6,7 @@ export interface StatusData {
   message?: string;
   progress?: number | null;
   position?: number | null;
+  wait_ms?: number | null;
 }
 
 /** What the application learned about the conversation before it answers. */
@@ -199,7 +200,8 @@ export interface ErrorData {
 
 /**
  * A problem of RFC 9457 with the members that every problem of Headwater has. Further members by code: `pointer` (RFC
- * 6901, into the body) or `parameter` with BAD_REQUEST, `snapshot` with CURSOR_TRIMMED, `tail` with CURSOR_AHEAD.
+ * 6901, into the body) or `parameter` with BAD_REQUEST, `snapshot` with CURSOR_TRIMMED, `tail` with CURSOR_AHEAD, `run`
+ * where one of several is meant.
  */
 export interface Problem {
   type: string;
@@ -212,6 +214,7 @@ export interface Problem {
   parameter?: string | null;
   snapshot?: string | null;
   tail?: number | null;
+  run?: string | null;
 }
 
 /** What a run was asked to do: the body of `POST /api/v1/runs`. */
@@ -274,6 +277,7 @@ export interface ModelResource {
   provider: string;
   model: string;
   capabilities: string[];
+  price: Price | null;
 }
 
 export interface ModelList {
@@ -345,6 +349,13 @@ export interface RunMetrics {
   readers?: number;
   reader_ms?: number;
   interruptions?: number;
+}
+
+/** US dollars for a million tokens. Where a price has tiers or times, these are those of a small call now. */
+export interface Price {
+  input: number;
+  output: number;
+  cached_input?: number | null;
 }
 
 export interface TextPart {
@@ -438,7 +449,7 @@ export type FinalRecord = Extract<ProtocolRecord, { type: FinalType }>;
  * a array, x anything; with ? it may be left out, with 0 it may be null.
  */
 export const DATA_SHAPES: Record<string, Record<string, string>> = {
-  status: { state: "s", message: "s?", progress: "n?0", position: "i?0" },
+  status: { state: "s", message: "s?", progress: "n?0", position: "i?0", wait_ms: "i?0" },
   context: { context: "o" },
   call: { call: "i", role: "s", provider: "s", model: "s" },
   attempt: { call: "i", number: "i", reason: "s", provider: "s", model: "s", supersedes_from: "i?0" },
