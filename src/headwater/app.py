@@ -34,6 +34,8 @@ from headwater.local.provider import LocalModel
 from headwater.metrics import LogLines, Metrics
 from headwater.providers import replay
 from headwater.providers.catalog import Catalog, ModelRow, destination_of
+from headwater.providers.plugins import installed_plugins, without_faulty
+from headwater.providers.servers import SERVERS, ServerRow
 from headwater.runs.supervisor import Supervisor, Tasks
 from headwater.settings import Settings, is_loopback, misnamed
 from headwater.storage.contract import Storage
@@ -175,15 +177,18 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
     observer = Observers(metrics, LogLines())
     storage = make(settings, observer)
     local = LocalModel(spawn=tasks.spawn, clock=clock) if settings.local else None
-    rows = model_rows(settings)
+    plugins = installed_plugins()
+    rows, disabled = without_faulty(model_rows(settings), plugins)
     for row in rows:
-        check_is_another(row, settings.server.port)
+        check_is_another(row, settings.server.port, plugins.all_servers)
     catalog = Catalog.from_rows(
         rows,
         environ,
+        servers=plugins.all_servers,
         read_records=partial(_read_records, storage),
         more=[] if local is None else [local.route],
     )
+    catalog.warnings += [*plugins.faults.values(), *disabled]
     supervisor = Supervisor(
         storage=storage,
         models=catalog,
@@ -216,7 +221,7 @@ def model_rows(settings: Settings) -> list[ModelRow]:
     return [ModelRow(**model.model_dump()) for model in settings.models]
 
 
-def check_is_another(row: ModelRow, port: int) -> None:
+def check_is_another(row: ModelRow, port: int, servers: Mapping[str, ServerRow] = SERVERS) -> None:
     """Raises `ConfigError` where the model's server would be the one that listens on this port.
 
     A server that calls itself would start a run for each run, until its slots are full.
@@ -224,7 +229,7 @@ def check_is_another(row: ModelRow, port: int) -> None:
     if row.provider == replay.NAME:
         return
     try:
-        place = urlsplit(destination_of(row).base_url)
+        place = urlsplit(destination_of(row, servers).base_url)
         its_port = place.port or (443 if place.scheme == "https" else 80)
     except (ConfigError, ValueError):
         return  # what is wrong with it is for the catalog to say

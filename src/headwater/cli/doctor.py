@@ -50,14 +50,16 @@ def examine(config: Path | None, data: Path | None, environ: Mapping[str, str], 
 
     from headwater.app import model_rows
     from headwater.cli.checkup import configuration, data_directory, database, disk_sync, listening, machine, models
+    from headwater.providers.plugins import installed_plugins
 
     settings, findings = configuration.check_configuration(config, data, environ)
     all_of: list[Finding] = [*findings]
     if settings is not None:
-        usable, found = models.check_models(model_rows(settings), environ, port=settings.server.port)
+        plugins = installed_plugins()
+        usable, found = models.check_models(model_rows(settings), environ, port=settings.server.port, plugins=plugins)
         all_of += found
         if online:
-            all_of += asyncio.run(models.check_servers(usable, environ))
+            all_of += asyncio.run(models.check_servers(usable, environ, plugins.all_servers))
     newest_ms = None
     path = data if settings is None else settings.data
     if path is not None:

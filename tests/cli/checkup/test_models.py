@@ -8,6 +8,9 @@ import pytest
 from headwater.cli.checkup.finding import Findings, Level
 from headwater.cli.checkup.models import check_models, check_servers
 from headwater.providers.catalog import ModelRow
+from headwater.providers.openai_chat import OpenAIChat
+from headwater.providers.plugins import Plugins
+from headwater.providers.servers import ServerRow
 from tests.kit.product import free_port
 from tests.kit.upstream import Received, ScriptedUpstream, Send, Status, Step
 
@@ -132,3 +135,23 @@ async def test_an_address_that_must_not_be_called_is_not_called() -> None:
 
 async def test_a_recording_has_no_server() -> None:
     assert await check_servers(rows(provider="replay", file=Path("x.sse")), {}) == []
+
+
+def test_a_broken_plug_in_is_a_warning_and_its_model_a_problem() -> None:
+    plugins = Plugins(faults={"acme": "The plug-in `acme` (acme:SERVER) is disabled: it can not be imported."})
+    usable, found = check_models(rows(provider="acme"), {}, port=PORT, plugins=plugins)
+    assert usable == []
+    warning, problem = [each for each in found if "acme" in each.text]
+    assert (warning.level, problem.level) == (Level.WARNING, Level.PROBLEM)
+    assert "disabled" in warning.text
+    assert "The model `m` can not be called" in problem.text
+
+
+async def test_a_plug_in_s_server_is_one_like_others() -> None:
+    async with ScriptedUpstream([Status(200)]) as upstream:
+        row = ServerRow(dialect=OpenAIChat, base_url=upstream.base_url, api_key_env="K", is_local=True)
+        plugins = Plugins(servers={"acme": row})
+        usable, found = check_models(rows(provider="acme"), KEY, port=PORT, plugins=plugins)
+        assert worst(found) == (Level.OK, "`m` by acme, with the key of K.")
+        assert worst(await check_servers(usable, KEY, plugins.all_servers))[0] is Level.OK
+        assert upstream.requests[0].headers["authorization"] == "Bearer sk-canary-49a1"
