@@ -38,11 +38,17 @@ class Run:
         #: with the durable tail at the time
         self.looks: list[tuple[seen.Looked, int]] = []
         self.writes: list[seen.Claimed | seen.Appended] = []
+        #: when each of these was noted
+        self.written_at: list[float] = []
         self.row: seen.RowFound | None = None
         self.log: seen.LogFound | None = None
         self.records: list[Record] = []
         #: why the log's bytes are no records
         self.malformed: str | None = None
+
+    @property
+    def on_crash(self) -> str:
+        return self.submitted[0].on_crash if self.submitted else "interrupt"
 
     @property
     def final(self) -> Record | None:
@@ -164,6 +170,7 @@ class Facts:
                     run.final_at = at
             case seen.Claimed() | seen.Appended():
                 run.writes.append(what)
+                run.written_at.append(at)
             case seen.LogFound():
                 run.log = what
                 try:

@@ -26,7 +26,7 @@ class Submitted(Observation, frozen=True):
     """A start was answered with this run, whether it made the run or an earlier one with the same key did.
 
     `total_s` is the run's limit, `answer` the text that it has if it completes; None for what is not to be checked.
-    `stays` says that it goes on when its readers leave.
+    `stays` says that it goes on when its readers leave, `on_crash` what becomes of it when its server dies.
     """
 
     run: str
@@ -35,6 +35,7 @@ class Submitted(Observation, frozen=True):
     total_s: float | None = None
     answer: str | None = None
     stays: bool = False
+    on_crash: str = "interrupt"
 
 
 class CancelAsked(Observation, frozen=True):

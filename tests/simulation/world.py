@@ -116,7 +116,8 @@ class World:
         if storage.medium.held_by is not storage:
             await storage.open()
         self._history.note(Up())
-        await node.supervisor.recover()
+        recovered = await node.supervisor.recover()
+        node.supervisor.take_up(recovered.taken_up)
         self._node = node
         self._serving.set()
 
@@ -260,7 +261,14 @@ class World:
             asked = RunRequest("any", "attempts", input=prompt, limits=limits, on_disconnect=policy)
             return asked, plan.text
         self._models.scripts[prompt] = plan_ = script(chance)
-        return RunRequest("any", messages=[Message("user", prompt)], limits=limits, on_disconnect=policy), plan_.text
+        request = RunRequest(
+            "any",
+            messages=[Message("user", prompt)],
+            limits=limits,
+            on_disconnect=policy,
+            on_crash=chance.choice(("interrupt", "rerun")),
+        )
+        return request, plan_.text
 
     async def _submit(self, request: RunRequest, key: str | None, answer: str | None) -> str | None:
         """Asks until it is answered; only with a key is it safe to ask again."""
@@ -280,8 +288,9 @@ class World:
                 if key is None:
                     return None
             else:
+                stays = request.on_disconnect == "continue"
                 self._history.note(
-                    Submitted(run.id, prompt, key, request.limits.total_s, answer, request.on_disconnect == "continue")
+                    Submitted(run.id, prompt, key, request.limits.total_s, answer, stays, request.on_crash)
                 )
                 return run.id
             await pause(self._chance.uniform(0.1, 0.5))
