@@ -7,13 +7,14 @@ import pytest
 
 from headwater.errors import LogCorrupt, LogMissing
 from headwater.storage.contract import LogState
+from headwater.storage.journal import frames
 from headwater.testing.log_contract import read_all, records
 from tests.storage.engine import behind, damage, engine, fill
 
 
 def counts(db: sqlite3.Connection) -> tuple[int, int]:
     """How many frames and how many segments there are."""
-    (in_journal,) = db.execute("SELECT count(DISTINCT id) FROM journal WHERE id > 0").fetchone()
+    in_journal = len(list(frames(db)))
     (in_segments,) = db.execute("SELECT count(*) FROM segments").fetchone()
     return in_journal, in_segments
 
@@ -112,6 +113,19 @@ async def test_a_deleted_log_leaves_no_trace_in_any_file(data_dir: Path, journal
         assert await read_all(storage.log, "kept") == records(1, 11)
         with pytest.raises(LogMissing):
             await storage.log.state("gone")
+
+
+async def test_what_follows_a_deletion_counts_after_a_start(data_dir: Path) -> None:
+    """A deletion blanks the slots that were dropped, and so the numbers in them: the next frames go on all the same."""
+    async with engine(data_dir, journal_bytes=0) as storage:
+        await fill(storage, "gone", records(1, 20), final=True)
+        await fill(storage, "other", records(1, 3), final=True)
+        await storage.log.delete("gone")
+    async with engine(data_dir) as storage:
+        await fill(storage, "later", records(1, 2))
+    async with engine(data_dir) as storage:
+        assert await read_all(storage.log, "later") == records(1, 2)
+        assert await read_all(storage.log, "other") == records(1, 3)
 
 
 async def test_what_is_trimmed_leaves_the_file_with_its_segment(data_dir: Path) -> None:

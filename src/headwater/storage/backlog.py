@@ -20,7 +20,7 @@ from headwater.storage.tail import Tail
 #: The journal is kept near this size: it is what a start has to replay, and what memory holds at most twice.
 JOURNAL_BYTES = 4 << 20
 #: How much is written out with one commit, so that no commit takes long.
-FLUSH_BYTES = 128 << 10
+FLUSH_BYTES = 32 << 10
 #: A run that has not grown for so long is written out.
 IDLE_S = 5.0
 

@@ -1,10 +1,12 @@
-"""The journal's table: slots of one size, which commits overwrite in place and which are blank when free.
+"""The journal's table: slots of one size, which commits overwrite in place.
 
 A frame takes as many slots as it needs, the last one padded; `id` numbers the frames, `part` the slots of
 one. A new row would touch the page it goes to, the table's inner page and the file's first page; a slot that
 is there already touches its own page alone, which is a third of what a commit has to write. Slots are
 made some at a time when none is free, and a start begins without any, so the table is as large as the
-journal ever was since. Writer's thread only.
+journal ever was since. What is dropped stays in its slots until others overwrite it, and `journal_from` says
+from which frame on they count: to blank some hundred pages would hold up the commit that does it. Only a
+deletion blanks them. Writer's thread only.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ SLOT_BYTES = 8128
 GROW = 32
 
 _FILL = "UPDATE journal SET id = ?, part = ?, frame = ? WHERE slot = ?"
-_BLANK = f"UPDATE journal SET id = 0, part = 0, frame = zeroblob({SLOT_BYTES}) WHERE slot = ?"
+_DROP = "UPDATE journal_from SET id = ?"
+_BLANK_DROPPED = f"""UPDATE journal SET id = 0, part = 0, frame = zeroblob({SLOT_BYTES})
+    WHERE id > 0 AND id < (SELECT id FROM journal_from)"""
 _MAKE = f"INSERT INTO journal (slot, id, part, frame) VALUES (?, 0, 0, zeroblob({SLOT_BYTES}))"
 
 
@@ -68,13 +72,13 @@ class Journal:
         self._taken.append((journal_id, slots))
 
     def drop(self, low: int) -> None:
-        """Blanks the slots of the frames before this one. Within a transaction."""
+        """Lets go of the frames before this one. Within a transaction."""
         self._learn()
-        blank: list[int] = []
+        if not self._taken or self._taken[0][0] >= low:
+            return
+        self._db.execute(_DROP, (low,))
         while self._taken and self._taken[0][0] < low:
-            blank += self._taken.popleft()[1]
-        self._db.executemany(_BLANK, [(slot,) for slot in blank])
-        self._free += blank
+            self._free += self._taken.popleft()[1]
 
     def _room(self, count: int) -> list[int]:
         self._learn()
@@ -90,27 +94,40 @@ class Journal:
         if self._known:
             return
         self._free, self._taken, self._made = [], deque(), 0
+        low = first_frame(self._db)
         rows = self._db.execute("SELECT id, slot FROM journal ORDER BY id, part, slot DESC")
         for journal_id, group in groupby(rows, key=lambda row: int(row[0])):
             slots = [int(slot) for _, slot in group]
             self._made = max(self._made, *slots)
-            if journal_id:
+            if journal_id >= low:
                 self._taken.append((journal_id, slots))
             else:
-                self._free = slots
+                self._free += slots
         self._known = True
+
+
+def first_frame(db: sqlite3.Connection) -> int:
+    """From which frame on the slots count."""
+    (low,) = db.execute("SELECT max(id, 1) FROM journal_from").fetchone()
+    return int(low)
 
 
 def frames(db: sqlite3.Connection) -> Iterator[tuple[int, list[int], bytes]]:
     """The journal's frames, oldest first: id, slots, and the bytes, which padding may follow."""
-    rows = db.execute("SELECT id, slot, frame FROM journal WHERE id > 0 ORDER BY id, part")
+    rows = db.execute("SELECT id, slot, frame FROM journal WHERE id >= ? ORDER BY id, part", (first_frame(db),))
     for journal_id, group in groupby(rows, key=lambda row: int(row[0])):
         parts = list(group)
         yield journal_id, [slot for _, slot, _ in parts], b"".join(part for _, _, part in parts)
 
 
+def blank_dropped(db: sqlite3.Connection) -> None:
+    """Overwrites what is left in slots that are free."""
+    db.execute(_BLANK_DROPPED)
+
+
 def scrub(db: sqlite3.Connection, key: int) -> None:
-    """Overwrites what the frames hold of one run. Each keeps its slots until its turn to be dropped."""
+    """Overwrites what the slots hold of one run. A frame that counts keeps its slots until its turn to be dropped."""
+    blank_dropped(db)
     for journal_id, slots, frame in list(frames(db)):
         try:
             entries = decode_frame(journal_id, frame)

@@ -73,13 +73,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # An empty blob stands for records that are known to be lost.
         "CREATE TABLE segments (id INTEGER PRIMARY KEY, first INTEGER NOT NULL, blob BLOB NOT NULL)",
         # The newest records of all runs, until they are in segments: a commit's frame, in slots that are overwritten.
-        # id 0: the slot is free, and blank.
+        # id 0: the slot is blank.
         """CREATE TABLE journal (
             slot INTEGER PRIMARY KEY,
             id INTEGER NOT NULL,
             part INTEGER NOT NULL,
             frame BLOB NOT NULL
         )""",
+    ),
+    (
+        # From which frame on the journal counts: slots of older ones are free, and keep what they held.
+        "CREATE TABLE journal_from (id INTEGER NOT NULL)",
+        "INSERT INTO journal_from VALUES (0)",
     ),
 )
 

@@ -17,7 +17,7 @@ from headwater.storage.batches import SEQ_MAX, decode_frame, decode_segment, enc
 from headwater.storage.boot import boot_id
 from headwater.storage.commits import Change, Group
 from headwater.storage.directory import DataDirectory
-from headwater.storage.journal import Journal, frames, scrub
+from headwater.storage.journal import Journal, blank_dropped, frames, scrub
 from headwater.storage.schema import FILE_NAME, is_locked, open_writer, wait_longer
 
 _INSERT_SEGMENT = "INSERT INTO segments (id, first, blob) VALUES (?, ?, ?)"
@@ -198,6 +198,7 @@ def trim_log(db: sqlite3.Connection, run: str, first: int, tail: int | None) -> 
     if first <= old_first:
         return int(old_first)
     db.execute("UPDATE logs SET first = ? WHERE key = ?", (first, key))
+    blank_dropped(db)
     db.execute("DELETE FROM segments WHERE id BETWEEN ? AND ?", (segment_id(key, 0), segment_id(key, first - 1)))
     across = db.execute(
         "SELECT id, first, blob FROM segments WHERE id BETWEEN ? AND ? AND first < ? ORDER BY id LIMIT 1",
@@ -251,7 +252,8 @@ class _Replayed:
 
 def _replay(db: sqlite3.Connection) -> int:
     """Moves every record of the journal into segments; returns the next frame's id."""
-    (last_id,) = db.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()
+    # Where deletions blanked every slot, only `journal_from` tells which numbers were given.
+    (last_id,) = db.execute("SELECT max(coalesce(max(id), 0), (SELECT id FROM journal_from)) FROM journal").fetchone()
     if last_id == 0:
         return 1
     logs = {
@@ -273,6 +275,7 @@ def _replay(db: sqlite3.Connection) -> int:
         for log in logs.values():
             _write_replayed(db, log)
         db.execute("DELETE FROM journal")
+        db.execute("UPDATE journal_from SET id = 0")
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:

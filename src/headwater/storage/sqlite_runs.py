@@ -58,6 +58,13 @@ def _existing(db: sqlite3.Connection, run: str) -> Run:
     return found
 
 
+def _state(db: sqlite3.Connection, run: str) -> RunState:
+    row = db.execute("SELECT state FROM runs WHERE id = ?", (run,)).fetchone()
+    if row is None:
+        raise StorageError(f"there is no run {run}")
+    return RunState(row[0])
+
+
 class SqliteRuns:
     """The runs' rows. Changes join the same commits as the logs' appends."""
 
@@ -127,7 +134,7 @@ class SqliteRuns:
 
     async def start(self, run: str) -> None:
         def apply(db: sqlite3.Connection) -> None:
-            state = _existing(db, run).state
+            state = _state(db, run)
             if RunState.RUNNING not in TRANSITIONS[state]:
                 raise StorageError(f"a run that is {state} can not start")
             db.execute("UPDATE runs SET state = ? WHERE id = ?", (RunState.RUNNING.value, run))
@@ -149,7 +156,7 @@ class SqliteRuns:
         self, run: str, state: RunState, snapshot: Snapshot, ended_at_ms: int, metrics: RunMetrics | None
     ) -> None:
         def apply(db: sqlite3.Connection) -> None:
-            if is_ended(_existing(db, run).state):
+            if is_ended(_state(db, run)):
                 return
             if not is_ended(state):
                 raise StorageError(f"{state} is not an end")

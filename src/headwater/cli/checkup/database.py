@@ -70,8 +70,8 @@ def _check_schema(db: sqlite3.Connection, file: Path, found: Findings) -> bool:
         )
         return False
     if version < known:
-        found.note(f"The schema is {version}; the next start brings it up to {known}.")
-        return bool(version)
+        found.note(f"The schema is {version}; the next start brings it up to {known}. Its records were not looked at.")
+        return False
     (runs,) = db.execute("SELECT count(*) FROM runs").fetchone()
     found.ok(f"Schema {version}, {runs} {'run' if runs == 1 else 'runs'}.")
     return True
