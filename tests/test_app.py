@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from genai_prices import wait_prices_updated_async
+from genai_prices.data_snapshot import set_custom_snapshot
 
 from headwater.app import EXIT_STORAGE, App
 from headwater.domain.run import LOCAL_OWNER, Run, RunRequest, RunState, new_run_id
 from headwater.errors import ConfigError, StorageFailed
+from headwater.providers.cost import Price
 from headwater.settings import Settings, load_settings
 from headwater.storage.memory import MemoryStorage
 from headwater.storage.memory_medium import MemoryMedium
@@ -23,6 +26,7 @@ from tests.kit.client import Reader, call, start_run
 from tests.kit.history import History
 from tests.kit.product import Product
 from tests.kit.resources import Resources
+from tests.kit.upstream import ScriptedUpstream, Send, Status
 
 LONG = {"extra": {"simulated": {"words": 100_000, "delay_ms": 5}}}
 
@@ -94,6 +98,27 @@ def test_a_model_that_is_this_server_itself_is_refused(
             App(settings, environ={})
     else:
         App(settings, environ={})
+
+
+async def test_prices_are_there_from_the_start_and_can_be_fetched_anew(data_dir: Path) -> None:
+    rows = [
+        {"name": "listed", "provider": "openai", "model": "gpt-4o-mini"},
+        {"name": "own", "provider": "openai", "price": {"input": 1, "output": 2.5}},
+    ]
+    # a list of one provider, which has neither
+    listed = Send(b'[{"id": "acme", "name": "Acme", "api_pattern": "https://acme", "models": []}]')
+    async with ScriptedUpstream([Status(200, {"Content-Type": "application/json"}), listed]) as upstream:
+        settings = settings_for(data_dir)
+        prices = {"refresh_h": 1, "list_url": f"{upstream.origin}/prices.json"}
+        settings = Settings.model_validate({**settings.model_dump(), "models": rows, "prices": prices})
+        async with serving(settings) as app:
+            pricing = app.parts.catalog.pricing
+            assert pricing("own").price() == Price(1.0, 2.5)
+            assert await wait_prices_updated_async(10)
+            assert upstream.requests[0].path == "/prices.json"
+            assert pricing("listed").price() is None
+    set_custom_snapshot(None)
+    assert pricing("listed").price() is not None
 
 
 async def test_a_second_server_on_the_same_data_is_refused(data_dir: Path) -> None:

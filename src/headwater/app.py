@@ -32,8 +32,9 @@ from headwater.delivery.hub import Hub
 from headwater.errors import ConfigError, ErrorCode, UnavailableError
 from headwater.local.provider import LocalModel
 from headwater.metrics import LogLines, Metrics
-from headwater.providers import replay
+from headwater.providers import prices, replay
 from headwater.providers.catalog import Catalog, ModelRow, destination_of
+from headwater.providers.cost import Price
 from headwater.providers.plugins import installed_plugins, without_faulty
 from headwater.providers.servers import SERVERS, ServerRow
 from headwater.runs.supervisor import Supervisor, Tasks
@@ -113,6 +114,7 @@ class App:
             pages=Pages.read(PAGES_DIR),
         )
         self._server = HttpServer(create_api(services))
+        self._stop_refreshing: Callable[[], None] = lambda: None
 
     def why_not_ready(self) -> UnavailableError | None:
         """None when new runs are taken, else why not."""
@@ -130,6 +132,8 @@ class App:
         parts, server = self.parts, self.settings.server
         for warning in parts.catalog.warnings:
             _log.warning(warning)
+        if parts.catalog.needs_prices:
+            await self._load_prices()
         raise_file_limit()
         await parts.storage.open()
         parts.storage.on_failure(self._storage_failed)
@@ -148,6 +152,13 @@ class App:
         if parts.local is not None:
             parts.local.start()
 
+    async def _load_prices(self) -> None:
+        """Reads the prices in now, and not in the middle of a run: that takes a quarter of a second."""
+        await asyncio.to_thread(prices.load)
+        wanted = self.settings.prices
+        if wanted.refresh_h is not None:
+            self._stop_refreshing = prices.keep_fresh(wanted.refresh_h * 3600, wanted.list_url)
+
     def _storage_failed(self, error: BaseException) -> None:
         """Nothing that happens from now on can be kept, so nothing more is to happen."""
         self.failed = True
@@ -160,6 +171,7 @@ class App:
         ended = await parts.supervisor.drain(limit_s * (1 - _CLOSING_SHARE))
         parts.hub.drain()
         await self._server.stop(limit_s * _CLOSING_SHARE)
+        self._stop_refreshing()
         await parts.tasks.close()
         await parts.catalog.close()
         await parts.storage.close()
@@ -218,7 +230,10 @@ async def _read_records(storage: Storage, run: str, after: int) -> Sequence[byte
 
 def model_rows(settings: Settings) -> list[ModelRow]:
     """The catalog's rows of a configuration."""
-    return [ModelRow(**model.model_dump()) for model in settings.models]
+    return [
+        ModelRow(**{**model.model_dump(), "price": None if model.price is None else Price(**model.price.model_dump())})
+        for model in settings.models
+    ]
 
 
 def check_is_another(row: ModelRow, port: int, servers: Mapping[str, ServerRow] = SERVERS) -> None:

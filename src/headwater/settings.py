@@ -55,6 +55,22 @@ class RunSettings(_Section):
     waiting_max: int = Field(default=1000, ge=0, le=100_000)
 
 
+class PriceSettings(_Section):
+    """US dollars for a million tokens."""
+
+    input: float = Field(ge=0, le=1e6)
+    output: float = Field(ge=0, le=1e6)
+    cached_input: float | None = Field(default=None, ge=0, le=1e6)
+
+
+class PriceListSettings(_Section):
+    """The list of prices that comes with the server, and whether it is fetched anew."""
+
+    #: off by default: a server calls nobody unless it is told to
+    refresh_h: float | None = Field(default=None, ge=0.1, le=8760)
+    list_url: str | None = Field(default=None, pattern=r"^https?://[^\s/]", max_length=2000)
+
+
 class ModelSettings(_Section):
     """A model that callers may name. `provider` is a dialect or a row of the catalog."""
 
@@ -72,6 +88,8 @@ class ModelSettings(_Section):
     capabilities: tuple[str, ...] | None = None
     #: further headers of each call; nothing secret
     headers: dict[str, str] = {}
+    #: what it costs, where the list of prices does not say
+    price: PriceSettings | None = None
     #: with `provider = "replay"`: the recorded stream, whose dialect it is in, and how fast it is played
     file: Path | None = None
     dialect: str | None = None
@@ -95,6 +113,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     runs: RunSettings = RunSettings()
     models: tuple[ModelSettings, ...] = ()
+    prices: PriceListSettings = PriceListSettings()
     #: whether a small real model on this machine is served too (`headwater local install`)
     local: bool = False
 

@@ -3,6 +3,7 @@
 import msgspec
 
 from headwater.api.resources import ModelList
+from headwater.providers.cost import Price
 from tests.api.composed import RunningApi
 
 
@@ -14,6 +15,9 @@ async def test_models_are_listed(api: RunningApi) -> None:
     prompted = listed.models[-1]
     assert (prompted.name, prompted.provider, prompted.model) == ("prompted", "prompter", "prompted-1")
     assert prompted.capabilities == ["text", "tools"]
+    # nobody said what it costs, and `simulated` costs nothing
+    assert prompted.price is None
+    assert listed.models[0].price == Price(0, 0)
 
 
 async def test_simulated_is_always_there(api: RunningApi) -> None:

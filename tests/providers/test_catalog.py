@@ -10,6 +10,7 @@ from headwater.domain.message import GenerationRequest, Message, Settings
 from headwater.errors import BadRequestError, ConfigError, ErrorCode, ProviderError, UnsupportedError
 from headwater.providers.catalog import Catalog, ModelRow
 from headwater.providers.contract import Finish, HttpRequest, Silence
+from headwater.providers.cost import Price
 from headwater.providers.openai_chat import OpenAIChat, Quirks
 from headwater.providers.replay import RecordingReplay, RunReplay
 from headwater.providers.servers import SERVERS, ServerRow
@@ -155,6 +156,32 @@ class TestRowsThatCanNotBeUsed:
             Catalog.from_rows([row(api_key_env="MY_KEY")], {"MY_KEY": f"{CANARY} {CANARY}"})
         assert "MY_KEY" in caught.value.message
         assert CANARY not in caught.value.message
+
+
+class TestPricing:
+    def test_what_nobody_is_paid_for_is_free_and_nothing_else(self) -> None:
+        rows = [
+            row("here", None, provider="ollama"),
+            row("there", "https://models.example/v1", provider="ollama"),
+            row("known", None, provider="openai", model="gpt-4o-mini"),
+            row("unheard-of", None, provider="openai"),
+            ModelRow(name="played", provider="replay", file=TestReplay.PLAIN),
+        ]
+        catalog = Catalog.from_rows(rows, {})
+        prices = {info.name: catalog.pricing(info.name).price() for info in catalog.models()}
+        free = Price(0, 0)
+        assert prices.pop("known") is not None
+        assert prices == {"simulated": free, "here": free, "there": None, "unheard-of": None, "played": free}
+        with pytest.raises(BadRequestError):
+            catalog.pricing("nobody")
+
+    def test_the_operators_price_comes_first(self) -> None:
+        rows = [row("m", None, provider="openai", model="gpt-4o-mini", price={"input": 1.0, "output": 2.0})]
+        catalog = Catalog.from_rows(rows, {})
+        assert catalog.pricing("m").price() == Price(1.0, 2.0)
+        assert not catalog.needs_prices
+        assert Catalog.from_rows([row("m", None, provider="openai")], {}).needs_prices
+        assert not Catalog.from_rows([row("m", None, provider="vllm")], {}).needs_prices
 
 
 def test_a_row_says_how_long_its_model_may_be_silent() -> None:

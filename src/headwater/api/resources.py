@@ -9,6 +9,7 @@ import msgspec
 from headwater.api.parameters import format_time
 from headwater.domain.run import Owner, Run, RunMetrics, RunRequest, RunState
 from headwater.domain.snapshot import Snapshot
+from headwater.providers.cost import Price
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +62,8 @@ class ModelResource(msgspec.Struct, frozen=True):
     provider: str
     model: str
     capabilities: list[str]
+    #: null where it is not known; a model that costs nothing has zeros
+    price: Price | None
 
 
 class ModelList(msgspec.Struct, frozen=True):

@@ -41,6 +41,14 @@ class RunPage(msgspec.Struct, frozen=True):
     next: str | None = None
 
 
+class Price(msgspec.Struct, frozen=True):
+    """US dollars for a million tokens; `cached_input` is as `input` where it is None."""
+
+    input: float
+    output: float
+    cached_input: float | None = None
+
+
 class Model(msgspec.Struct, frozen=True):
     """A model that can be called, by the name that callers use."""
 
@@ -48,6 +56,8 @@ class Model(msgspec.Struct, frozen=True):
     provider: str = ""
     model: str = ""
     capabilities: tuple[str, ...] = ()
+    #: None where it is not known
+    price: Price | None = None
 
 
 class ModelPage(msgspec.Struct, frozen=True):

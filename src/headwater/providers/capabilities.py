@@ -1,7 +1,9 @@
 """What a model can be asked for, and what a request asks for.
 
 A server's row promises what its dialect can say; a model's row may promise less, where the operator knows that the
-model behind it can not do it all. `seed` is only ever a promise: a model without it takes one and does not keep to it.
+model behind it can not do it all. Three are never asked for by a request: a model without `seed` takes one and does
+not keep to it, and `prefill` (it goes on with an answer that was begun) and `background` (its answer goes on without
+us) are for taking a run up again after a crash.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from headwater.domain.message import GenerationRequest, ImagePart
 from headwater.errors import UnsupportedError
 
 #: What a row may promise. `text` is promised by each.
-CAPABILITIES: Final = ("text", "reasoning", "tools", "json_schema", "images", "seed")
+CAPABILITIES: Final = ("text", "reasoning", "tools", "json_schema", "images", "seed", "prefill", "background")
 
 
 class Need(NamedTuple):

@@ -20,9 +20,11 @@ from headwater.domain.message import GenerationRequest
 from headwater.errors import BadRequestError, ConfigError, RefusedError, UnsupportedError
 from headwater.providers import capabilities, replay, simulated
 from headwater.providers.contract import ModelInfo, Provider, Silence
+from headwater.providers.cost import FREE, UNPRICED, Price, Pricing, Rates
 from headwater.providers.egress import Egress, Resolve
 from headwater.providers.http import Auth, HttpProvider, Limits
 from headwater.providers.pace import Speed
+from headwater.providers.prices import ListedPrice
 from headwater.providers.recording import load_recording
 from headwater.providers.redact import Secret
 from headwater.providers.servers import SERVERS, ServerRow
@@ -50,6 +52,8 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     capabilities: tuple[str, ...] | None = None
     #: further headers of each call, e.g. OpenRouter's `HTTP-Referer`; nothing secret, for they can be shown
     headers: Mapping[str, str] = {}
+    #: what it costs, where the operator knows better than the list of prices; 0 is for nothing
+    price: Price | None = None
     #: of `replay` only: the recorded body, the name in `SERVERS` whose dialect it is in, and how fast it is played
     file: Path | None = None
     dialect: str | None = None
@@ -71,6 +75,7 @@ class Route(NamedTuple):
     info: ModelInfo
     provider: CheckedProvider
     silence: Silence = Silence()
+    pricing: Pricing = UNPRICED
 
 
 def _check(route: Route, request: GenerationRequest) -> None:
@@ -91,9 +96,9 @@ class Catalog:
         read_records: replay.ReadRecords | None = None,
     ) -> None:
         """Raises `ConfigError` for a name that is given twice."""
-        self._routes = {simulated.NAME: Route(simulated.MODEL, simulated.Simulated())}
+        self._routes = {simulated.NAME: Route(simulated.MODEL, simulated.Simulated(), pricing=FREE)}
         if read_records is not None:
-            self._routes[replay.NAME] = Route(replay.MODEL, replay.RunReplay(read_records))
+            self._routes[replay.NAME] = Route(replay.MODEL, replay.RunReplay(read_records), pricing=FREE)
         #: what the operator should hear at the start: models that can not be called as things are
         self.warnings = list(warnings)
         for route in routes:
@@ -143,6 +148,15 @@ class Catalog:
     def capabilities(self, name: str) -> Sequence[str]:
         """What a model can be asked for. Raises `BadRequestError` for an unknown one."""
         return self._route(name).info.capabilities
+
+    def pricing(self, name: str) -> Pricing:
+        """How a model is paid for. Raises `BadRequestError` for an unknown one."""
+        return self._route(name).pricing
+
+    @property
+    def needs_prices(self) -> bool:
+        """Whether a model's price is in the list of prices, if anywhere."""
+        return any(isinstance(route.pricing, ListedPrice) for route in self._routes.values())
 
     def check(self, request: GenerationRequest) -> None:
         """Refuses a request that its model can not do, before anything begins. `request.model` is the caller's name.
@@ -230,7 +244,7 @@ class _Builder:
         if key_env is not None and not _key(key_env, self._environ):
             self.warnings.append(f"The model `{row.name}` can not be called: `{key_env}` is not set.")
         info = ModelInfo(row.name, row.provider, row.model or row.name, _capabilities(row, server))
-        return Route(info, self._providers[known], Silence(row.first_token_s, row.idle_s))
+        return Route(info, self._providers[known], Silence(row.first_token_s, row.idle_s), _pricing(row, place))
 
 
 class Destination(NamedTuple):
@@ -268,7 +282,7 @@ def _key(key_env: str, environ: Mapping[str, str]) -> str:
 
 #: Fields of a row that only `replay` has, and those that it has not.
 _REPLAY_FIELDS = ("file", "dialect", "speed", "ms_per_event")
-_SERVER_FIELDS = ("base_url", "model", "api_key_env", "allow_private", "capabilities", "headers")
+_SERVER_FIELDS = ("base_url", "model", "api_key_env", "allow_private", "capabilities", "headers", "price")
 
 
 def _check_fields(row: ModelRow) -> None:
@@ -284,6 +298,14 @@ def _server(row: ModelRow, field: str, name: str, servers: Mapping[str, ServerRo
         meant = _meant(name, [*servers, replay.NAME] if field == "provider" else servers)
         raise ConfigError(f"models: `{row.name}` has the {field} `{name}`, which is not known.{meant}")
     return server
+
+
+def _pricing(row: ModelRow, place: Destination) -> Pricing:
+    if row.price is not None:
+        return Rates(row.price)
+    if place.server.is_local and row.base_url is None:
+        return FREE
+    return ListedPrice(place.base_url, row.model or row.name)
 
 
 def _capabilities(row: ModelRow, server: ServerRow) -> tuple[str, ...]:
@@ -314,7 +336,7 @@ def _recording(row: ModelRow, servers: Mapping[str, ServerRow]) -> Route:
         raise ConfigError(f"models: `{row.name}`: {exc.message}") from None
     provider = replay.RecordingReplay(recording, server.dialect(), 1.0 if row.speed is None else row.speed)
     info = ModelInfo(row.name, replay.NAME, row.name, ("text", "reasoning", "tools"))
-    return Route(info, provider, Silence(row.first_token_s, row.idle_s))
+    return Route(info, provider, Silence(row.first_token_s, row.idle_s), FREE)
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

@@ -29,7 +29,7 @@ class ServerRow(msgspec.Struct, frozen=True, kw_only=True):
     api_key_env: str | None = None
     auth_header: str = "Authorization"
     auth_prefix: str = "Bearer "
-    #: the address above is this machine's
+    #: the address above is this machine's, so that nobody is paid
     is_local: bool = False
     #: where the server lists its models, which costs nothing to ask; joined to the base URL
     models_path: str = "/models"
