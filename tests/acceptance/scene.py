@@ -28,6 +28,8 @@ from tests.kit.upstream import Received, Script, ScriptedUpstream, Step
 
 #: The name under which callers reach the scripted upstream.
 SCRIPTED = "scripted"
+#: For tests of what one try comes to.
+CALLED_ONCE = {"tries_max": 1, "breaker_failures": 0}
 
 
 class Scene:
@@ -45,13 +47,22 @@ class Scene:
 
     async def start(self, prompt: str = "Hello", *, answer: str | None = None, **request: Any) -> str:
         """A new run's id. `answer` is the text that it has if it completes."""
-        return self.note_start(prompt, await start_run(self.port, prompt, **request), answer=answer)
+        started, on_crash = await start_run(self.port, prompt, **request), request.get("on_crash", "interrupt")
+        return self.note_start(prompt, started, answer=answer, on_crash=on_crash)
 
-    def note_start(self, prompt: str, started: Answer, *, key: str | None = None, answer: str | None = None) -> str:
+    def note_start(
+        self,
+        prompt: str,
+        started: Answer,
+        *,
+        key: str | None = None,
+        answer: str | None = None,
+        on_crash: str = "interrupt",
+    ) -> str:
         assert started.status in (200, 201), (started.status, started.body)
         run = str(started.json()["id"])
         self.runs[run] = prompt
-        self.history.note(Submitted(run, prompt, key, answer=answer))
+        self.history.note(Submitted(run, prompt, key, answer=answer, on_crash=on_crash))
         return run
 
     def reader(self, run: str, name: str = "") -> Reader:
@@ -118,7 +129,8 @@ def by_prompt(scripts: Mapping[str, Script]) -> Callable[[Received], Iterable[St
 
 def with_upstream(data: Path, upstream: ScriptedUpstream, **more: Any) -> Product:
     """A product that knows the scripted upstream as the model `scripted`."""
-    return Product(data, config={"models": [compatible_model(SCRIPTED, upstream.base_url)]}, **more)
+    config = {"resilience": CALLED_ONCE, "models": [compatible_model(SCRIPTED, upstream.base_url)]}
+    return Product(data, config=config, **more)
 
 
 async def received_for(upstream: ScriptedUpstream, prompt: str) -> Received:
