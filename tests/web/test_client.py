@@ -43,7 +43,7 @@ def test_a_wrong_type_would_be_found(tmp_path: Path) -> None:
     assert "error TS2322: Type 'string' is not assignable to type 'number'" in done.stdout, done.stdout
 
 
-@pytest.mark.parametrize(("entry", "bytes_max"), [("service.ts", 6 * 1024), ("index.ts", 8704)])
+@pytest.mark.parametrize(("entry", "bytes_max"), [("service.ts", 6 * 1024), ("index.ts", 8704), ("many.ts", 4352)])
 def test_it_is_small_and_needs_nothing_else(tmp_path: Path, entry: str, bytes_max: int) -> None:
     bundle = tmp_path / "client.js"
     rolldown = installed() / "rolldown" / "bin" / "cli.mjs"
@@ -58,7 +58,9 @@ def test_what_its_readme_shows_has_the_right_types(tmp_path: Path) -> None:
     assert len(shown) >= 2
     (tmp_path / "package.json").write_text('{"type": "module"}')
     for number, text in enumerate(shown):
-        (tmp_path / f"shown{number}.ts").write_text(text.replace('"@headwater/client"', f'"{CLIENT}/src/index.ts"'))
+        local = text.replace('"@headwater/client"', f'"{CLIENT}/src/index.ts"')
+        local = local.replace('"@headwater/client/many"', f'"{CLIENT}/src/many.ts"')
+        (tmp_path / f"shown{number}.ts").write_text(local)
     (tmp_path / "tsconfig.json").write_text(f'{{"extends": "{CLIENT}/tsconfig.json", "include": ["*.ts"]}}')
     done = run_node(installed() / "typescript" / "bin" / "tsc", "-p", tmp_path)
     assert done.returncode == 0, done.stdout

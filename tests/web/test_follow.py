@@ -33,6 +33,8 @@ class Follower:
 
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []
+        #: where several runs share its connection
+        self.by_run: dict[str, list[dict[str, Any]]] = {}
         self.statuses: list[str] = []
         self.run: str | None = None
         self.snapshot: dict[str, Any] | None = None
@@ -77,7 +79,9 @@ class Driver:
                 said = json.loads(line)
                 assert "error" not in said, said
                 follower = self._followers[said["name"]]
-                if "record" in said:
+                if "of" in said:
+                    follower.by_run.setdefault(said["of"], []).append(said["record"])
+                elif "record" in said:
                     follower.records.append(said["record"])
                 elif "status" in said:
                     follower.statuses.append(said["status"])
@@ -200,3 +204,47 @@ async def test_a_snapshot_takes_the_place_of_the_past(product: Product) -> None:
     assert [record["type"] for record in follower.records] == ["snapshot", records[-1]["type"]]
     shown = (await call(product.port, "GET", f"/api/v1/runs/{run}")).json()
     assert follower.snapshot == shown["snapshot"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", ["close", "reset"])
+async def test_several_runs_cut_at_many_bytes_each_record_comes_once(product: Product, by: By) -> None:
+    runs = [str((await start_run(product.port, **said(words))).json()["id"]) for words in (5, 20, 12)]
+    logs = {run: await stored(product, run) for run in runs}
+    async with FaultProxy(product.port) as proxy, Driver() as driver:
+        driver.tell("whole", baseUrl=proxy.url, runs=runs)
+        await driver.finish()
+        assert proxy.connections == 1
+        size = proxy.bytes_to_clients
+    places = [*range(0, 400, 23), *range(400, size, 61), size - 1]
+    async with AsyncExitStack() as stack, Driver() as driver:
+        followers = []
+        for place in places:
+            proxy = FaultProxy(product.port, first_cut(place, by))
+            await stack.enter_async_context(proxy)
+            followers.append(driver.tell(f"{by} at {place}", baseUrl=proxy.url, runs=runs))
+        await driver.finish()
+    for follower in followers:
+        assert follower.by_run == logs
+        assert follower.statuses[-1] == "ended"
+    assert sum("reconnecting" in follower.statuses for follower in followers) > len(places) / 2
+
+
+@pytest.mark.slow
+async def test_several_live_runs_behind_a_bad_network_and_a_server_that_is_killed(product: Product) -> None:
+    def plan(number: int) -> Fault:
+        return Fault(150 * number, ("close", "reset")[number % 2]) if number < 8 else Fault()
+
+    runs = [str((await start_run(product.port, **said(400, 10))).json()["id"]) for _ in range(6)]
+    async with FaultProxy(product.port, plan) as proxy, Driver() as driver:
+        follower = driver.tell("six", baseUrl=proxy.url, runs=runs)
+        killed = False
+        async for _ in driver.seen():
+            if not killed and len(follower.by_run) == len(runs) and proxy.connections >= 8:
+                await product.kill()
+                killed = True
+                await product.start()
+    for run in runs:
+        records = await stored(product, run)
+        assert follower.by_run[run] == records
+        assert records[-1]["data"]["code"] == "INTERRUPTED"

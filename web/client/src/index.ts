@@ -17,6 +17,7 @@ export {
   ServerError,
   TimedOut,
 } from "./errors.ts";
+export type { LinkStatus, Timing } from "./follower.ts";
 export { emptySnapshot, fold, PastUnknown } from "./fold.ts";
 export type * from "./protocol.ts";
 export { type ReadOptions, readFrames } from "./reader.ts";
@@ -26,11 +27,12 @@ export {
   type FollowOptions,
   Headwater,
   type HeadwaterOptions,
+  type HeadwaterParts,
   type ListOptions,
   newIdempotencyKey,
   type StartAndFollowOptions,
   type StartOptions,
 } from "./service.ts";
 export { type Frame, SseDecoder } from "./sse.ts";
-export { type FollowStatus, type StatusCallback, type Subscription, type Timing } from "./subscription.ts";
+export { type FollowStatus, type StatusCallback, type Subscription } from "./subscription.ts";
 export { browserWakes, type WakeReason, type Wakes } from "./wakes.ts";

@@ -2,8 +2,6 @@
 
 import { NetworkError, ParseError, TimedOut } from "./errors.ts";
 import { EVENT_STREAM } from "./http.ts";
-import type { ProtocolRecord } from "./protocol.ts";
-import { decodeRecord } from "./record.ts";
 import { type Frame, SseDecoder } from "./sse.ts";
 
 export interface ReadOptions {
@@ -64,20 +62,23 @@ export class StreamReader {
     }
   }
 
-  /** The records as they come, those of one read together. Throws what `frames` does, and at an end that is none. */
-  async *records(): AsyncGenerator<ProtocolRecord[], void, undefined> {
+  /**
+   * What `decode` makes of the data of each frame, that of one read together. Throws what `frames` and `decode` do, and
+   * at the end of the body, which is none of what is read.
+   */
+  async *decoded<Item>(decode: (data: string) => Item): AsyncGenerator<Item[], void, undefined> {
     for await (const frames of this.frames()) {
-      const records: ProtocolRecord[] = [];
+      const items: Item[] = [];
       let fault: unknown;
       for (const frame of frames) {
         try {
-          records.push(decodeRecord(frame.data));
+          items.push(decode(frame.data));
         } catch (error) {
           fault = error;
           break;
         }
       }
-      yield records;
+      yield items;
       if (fault !== undefined) {
         throw fault;
       }

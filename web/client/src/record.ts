@@ -20,12 +20,33 @@ const TYPE_OF: Readonly<Record<string, string>> = {
  * Throws `ParseError`, without the text: it is somebody's prompt or answer.
  */
 export function decodeRecord(json: string): ProtocolRecord {
-  let record: unknown;
+  return checked(parsed(json));
+}
+
+/** What one of several runs has to say: a record, or that nothing more comes of it (`closed` or `deleted`). */
+export type Named =
+  | { readonly run: string; readonly record: ProtocolRecord; readonly end?: never }
+  | { readonly run: string; readonly end: string; readonly record?: never };
+
+/** The same of a connection that carries several runs. */
+export function decodeNamed(json: string): Named {
+  const told = parsed(json);
+  if (!isObject(told) || typeof told.run !== "string") {
+    throw new ParseError("The server sent an event that names no run");
+  }
+  const { run, end, ...record } = told;
+  return isObject(end) ? { run, end: String(end.reason) } : { run, record: checked(record) };
+}
+
+function parsed(json: string): unknown {
   try {
-    record = JSON.parse(json);
+    return JSON.parse(json);
   } catch {
     throw new ParseError("The server sent an event that is not JSON");
   }
+}
+
+function checked(record: unknown): ProtocolRecord {
   if (!isObject(record) || !isInteger(record.seq) || !isInteger(record.t) || typeof record.type !== "string") {
     throw new ParseError("The server sent an event that is not a record");
   }

@@ -2,10 +2,11 @@
 
 import { Backoff, CALL_RETRY, type RetryPolicy } from "./backoff.ts";
 import { Cancelled, ClientError, NotFound, ParseError } from "./errors.ts";
+import { sleep, type Timing } from "./follower.ts";
 import { type Call, Http } from "./http.ts";
 import type { ModelList, ModelResource, RunList, RunRequest, RunResource, RunState } from "./protocol.ts";
 import { isObject } from "./record.ts";
-import { type Opener, type StatusCallback, sleep, Subscription, type Timing } from "./subscription.ts";
+import { type Opener, type StatusCallback, Subscription } from "./subscription.ts";
 import { browserWakes, type Wakes } from "./wakes.ts";
 
 const RUNS = "/api/v1/runs";
@@ -57,6 +58,15 @@ export interface FollowOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What every connection of a client has in common. */
+export interface HeadwaterParts {
+  readonly http: Http;
+  readonly timing: Timing;
+  readonly random: () => number;
+  readonly followRetry: RetryPolicy;
+  readonly wakes: Wakes;
+}
+
 export type StartAndFollowOptions = StartOptions & Pick<FollowOptions, "onStatus">;
 
 /**
@@ -70,22 +80,21 @@ export type StartAndFollowOptions = StartOptions & Pick<FollowOptions, "onStatus
  * tried again is safe to try again: readings, and changes that the server makes once however often they are asked for.
  */
 export class Headwater {
-  readonly #http: Http;
-  readonly #timing: Timing;
-  readonly #random: () => number;
+  /** What other ways of reading are made of, in entries of their own. */
+  readonly parts: HeadwaterParts;
   readonly #callRetry: RetryPolicy;
-  readonly #followRetry: RetryPolicy;
-  readonly #wakes: Wakes;
 
   constructor(options: HeadwaterOptions = {}) {
     const ownServer = "location" in globalThis ? "" : "http://127.0.0.1:8000";
     const send: typeof fetch = options.fetch ?? ((input, init) => fetch(input, init));
-    this.#http = new Http(options.baseUrl ?? ownServer, options.headers ?? {}, send);
-    this.#timing = { heartbeatMs: 15_000, sleep, ...options.timing };
-    this.#random = options.random ?? Math.random;
+    this.parts = {
+      http: new Http(options.baseUrl ?? ownServer, options.headers ?? {}, send),
+      timing: { heartbeatMs: 15_000, sleep, ...options.timing },
+      random: options.random ?? Math.random,
+      followRetry: { ...CALL_RETRY, triesMax: Number.POSITIVE_INFINITY, ...options.followRetry },
+      wakes: options.wakes ?? browserWakes,
+    };
     this.#callRetry = { ...CALL_RETRY, ...options.callRetry };
-    this.#followRetry = { ...CALL_RETRY, triesMax: Number.POSITIVE_INFINITY, ...options.followRetry };
-    this.#wakes = options.wakes ?? browserWakes;
   }
 
   /** Starts a run. A lost answer is asked for again with the same key. Throws `Conflict` for a key used otherwise. */
@@ -156,18 +165,18 @@ export class Headwater {
     const start = { ...post(RUNS, options), body: JSON.stringify(request) };
     const open: Opener = (run, cursor, signal) =>
       run === null
-        ? this.#http.open(start, this.#silenceMs, signal)
+        ? this.parts.http.open(start, this.#silenceMs, signal)
         : this.#openRun(run, cursor, false, signal);
     return this.#subscription(null, 0, false, open, options);
   }
 
   get #silenceMs(): number {
-    return 2.5 * this.#timing.heartbeatMs;
+    return 2.5 * this.parts.timing.heartbeatMs;
   }
 
   #openRun(run: string, cursor: number, fromSnapshot: boolean, signal: AbortSignal): Promise<Response> {
     const query = fromSnapshot && cursor === 0 ? { from: "snapshot" } : { after: cursor };
-    return this.#http.open({ method: "GET", path: `${pathOf(run)}/events`, query }, this.#silenceMs, signal);
+    return this.parts.http.open({ method: "GET", path: `${pathOf(run)}/events`, query }, this.#silenceMs, signal);
   }
 
   #subscription(
@@ -182,10 +191,10 @@ export class Headwater {
       run,
       after,
       fromSnapshot,
-      opening: new Backoff(this.#callRetry, this.#random),
-      following: new Backoff(this.#followRetry, this.#random),
-      timing: this.#timing,
-      wakes: this.#wakes,
+      opening: new Backoff(this.#callRetry, this.parts.random),
+      following: new Backoff(this.parts.followRetry, this.parts.random),
+      timing: this.parts.timing,
+      wakes: this.parts.wakes,
       cancel: (known) => this.cancel(known),
       onStatus: options.onStatus,
       signal: options.signal,
@@ -204,7 +213,7 @@ export class Headwater {
     signal?: AbortSignal,
     failed: () => void = () => {},
   ): Promise<Answer> {
-    const backoff = new Backoff(this.#callRetry, this.#random);
+    const backoff = new Backoff(this.#callRetry, this.parts.random);
     const waiting = signal ?? new AbortController().signal;
     for (;;) {
       if (waiting.aborted) {
@@ -212,7 +221,7 @@ export class Headwater {
       }
       let delayMs: number;
       try {
-        return read(await this.#http.call(call, signal));
+        return read(await this.parts.http.call(call, signal));
       } catch (error) {
         if (!(error instanceof ClientError)) {
           throw error;
@@ -220,7 +229,7 @@ export class Headwater {
         delayMs = backoff.delayMs(error);
         failed();
       }
-      await this.#timing.sleep(delayMs, waiting);
+      await this.parts.timing.sleep(delayMs, waiting);
     }
   }
 }

@@ -3,19 +3,22 @@
  * everything that a caller would see as lines of JSON on standard output.
  *
  *     {"name", "baseUrl", "run" | "request", "fromSnapshot"?}     follows; several go side by side
+ *     {"name", "baseUrl", "runs"}                                 follows several over one connection
  *     {"name", "cancel": true}                                    cancels the run that this name follows
  *
- * Out: {"name", "record"}, {"name", "status"}, and last {"name", "ended": the fold's snapshot} or {"name", "error"}.
+ * Out: {"name", "record", "of"?}, {"name", "status"}, and last {"name", "ended": the fold's snapshot} or {"name", "error"}.
  */
 
 import { createInterface } from "node:readline";
 
 import { ClientError, emptySnapshot, fold, Headwater, type RunRequest, type Subscription } from "../src/index.ts";
+import { followMany } from "../src/many.ts";
 
 interface Command {
   readonly name: string;
   readonly baseUrl: string;
   readonly run?: string;
+  readonly runs?: readonly string[];
   readonly request?: RunRequest;
   readonly fromSnapshot?: boolean;
   readonly cancel?: boolean;
@@ -27,10 +30,14 @@ function say(line: object): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-function subscribed({ name, baseUrl, run, request, fromSnapshot }: Command): Subscription {
+function clientOf(baseUrl: string): Headwater {
   // Short waits: what is tried is that the client comes back, not when.
   const retry = { baseMs: 20, capMs: 200 };
-  const headwater = new Headwater({ baseUrl, followRetry: retry, callRetry: { ...retry, triesMax: 1000 } });
+  return new Headwater({ baseUrl, followRetry: retry, callRetry: { ...retry, triesMax: 1000 } });
+}
+
+function subscribed({ name, baseUrl, run, request, fromSnapshot }: Command): Subscription {
+  const headwater = clientOf(baseUrl);
   const onStatus = ({ state, cursor, attempt }: { state: string; cursor: number; attempt: number }): void =>
     say({ name, status: state, cursor, attempt });
   return run === undefined
@@ -54,11 +61,27 @@ async function follow(command: Command): Promise<void> {
   }
 }
 
+async function followAll({ name, baseUrl, runs = [] }: Command): Promise<void> {
+  const onStatus = ({ state, attempt }: { state: string; attempt: number }): void => say({ name, status: state, attempt });
+  try {
+    for await (const { run, record, error } of followMany(clientOf(baseUrl), runs.map((each) => ({ run: each })), {
+      onStatus,
+    })) {
+      say(error === undefined ? { name, record, of: run } : { name, error: error.code });
+    }
+    say({ name, ended: {}, run: null });
+  } catch (error) {
+    say({ name, error: error instanceof ClientError ? error.code : String(error) });
+  }
+}
+
 for await (const line of createInterface({ input: process.stdin })) {
   const command = JSON.parse(line) as Command;
   if (command.cancel) {
     const run = await subscriptions.get(command.name)?.cancel();
     say({ name: command.name, cancelled: run?.state });
+  } else if (command.runs) {
+    void followAll(command);
   } else {
     void follow(command);
   }
