@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.domain import event as ev
 from headwater.domain.message import ImagePart, Message, TextPart, ToolResultPart, ToolUse, Usage
 from headwater.providers import estimate
 
@@ -21,22 +20,6 @@ def test_text_is_measured_as_utf8(text: str) -> None:
 
 def test_half_a_pair_is_measured_too() -> None:
     assert estimate.utf8_bytes("a\ud83d") == 2
-
-
-@pytest.mark.parametrize(
-    ("event", "size"),
-    [
-        (ev.Chunk("é🚀", 0), 6),
-        (ev.Reasoning("abc", 0), 3),
-        (ev.Refusal("no", 0), 2),
-        (ev.ToolCall("call_1", "clock", '{"a":1}'), 7),
-        (ev.Status("streaming"), 0),
-        (ev.UsageReport(Usage(1, 2, 3)), 0),
-        (ev.Annotation("openai", {"text": "not the model's words"}), 0),
-    ],
-)
-def test_what_the_model_put_out_is_counted_and_nothing_else(event: ev.Event, size: int) -> None:
-    assert estimate.output_bytes(event) == size
 
 
 def test_all_text_of_a_message_is_counted_and_no_image() -> None:

@@ -1,7 +1,8 @@
 """Tokens where nobody counted them: one for every four bytes of UTF-8 text, rounded up.
 
 A rule of thumb, for a glance and for a limit, not for a bill; what rests on it is marked `estimated`. Exact counts
-would need each model's own tokenizer. The pages keep to the same rule while an answer grows.
+would need each model's own tokenizer. What was put out is counted with its reasoning, its refusals and the arguments
+of its tools. The pages keep to the same rule while an answer grows.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from headwater.domain import event as ev
 from headwater.domain.message import Message, TextPart, ToolResultPart, Usage
 
 BYTES_PER_TOKEN: Final = 4
@@ -22,13 +22,6 @@ def tokens(size_bytes: int) -> int:
 def utf8_bytes(text: str) -> int:
     """How long a text is as UTF-8; half a surrogate pair counts as one byte."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
-
-
-def output_bytes(event: object) -> int:
-    """The text that an event adds to an answer: its words, thoughts and refusals, and the arguments of its tools."""
-    if isinstance(event, ev.Chunk | ev.Reasoning | ev.Refusal):
-        return utf8_bytes(event.content)
-    return utf8_bytes(event.arguments) if isinstance(event, ev.ToolCall) else 0
 
 
 def input_bytes(messages: Iterable[Message]) -> int:

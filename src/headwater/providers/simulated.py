@@ -29,6 +29,7 @@ from headwater.domain.message import (
     Usage,
 )
 from headwater.errors import BadRequestError, ErrorCode, ProviderError, Truncated, UnsupportedError
+from headwater.providers import estimate
 from headwater.providers.contract import Finish, Item, ModelInfo
 from headwater.providers.json_sample import sample
 
@@ -166,14 +167,14 @@ def compose(request: GenerationRequest, scenario: Scenario | None = None) -> Ans
     pieces: list[Chunk | Reasoning | ToolCall] = [*reasoning, *output]
     if settings.max_tokens is not None and len(pieces) > settings.max_tokens:
         pieces, finish = pieces[: settings.max_tokens], "length"
-    usage = Usage(
-        input_tokens=sum(len(_words(text)) for text in map(_text_of, request.messages)),
-        output_tokens=len(pieces),
-        reasoning_tokens=min(len(reasoning), len(pieces)),
-        # Words were counted: there is no tokenizer whose count could be right.
-        source="estimated",
-    )
+    # There is no tokenizer whose count could be right.
+    thought = sum(_size(piece) for piece in pieces if isinstance(piece, Reasoning))
+    usage = estimate.usage(estimate.input_bytes(request.messages), sum(map(_size, pieces)), thought)
     return Answer(pieces, scenario.finish or finish, usage)
+
+
+def _size(piece: Chunk | Reasoning | ToolCall) -> int:
+    return estimate.utf8_bytes(piece.arguments if isinstance(piece, ToolCall) else piece.content)
 
 
 # In time.

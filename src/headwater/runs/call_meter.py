@@ -1,0 +1,87 @@
+"""One try at a model call in figures: what it used, what that costs, how soon it began and how fast it went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from headwater.clock import Clock
+from headwater.domain import event as ev
+from headwater.domain.message import Message, Usage
+from headwater.providers import estimate
+from headwater.providers.contract import Item
+from headwater.providers.cost import Pricing, priced
+
+_OUTPUT: Final = frozenset({ev.Chunk, ev.Reasoning, ev.Refusal, ev.ToolCall})
+
+
+class CallMeter:
+    """`took` for each list that the provider puts out, then `missing` once at the end, however it came."""
+
+    def __init__(self, messages: Sequence[Message], pricing: Pricing, clock: Clock) -> None:
+        #: what is known so far, with its cost
+        self.usage: Usage | None = None
+        self._messages = messages
+        self._pricing = pricing
+        self._clock = clock
+        self._began = clock.monotonic()
+        #: the provider has taken the request: from here on it may be paid for
+        self._is_answered = False
+        self._first_at: float | None = None
+        self._last_at = 0.0
+        self._said_bytes = 0
+        self._reasoning_bytes = 0
+
+    def took(self, items: list[Item]) -> None:
+        """Takes note of what arrived together. Reports of usage in the list get their cost."""
+        self._is_answered = True
+        said = 0
+        for at, item in enumerate(items):
+            kind = item.__class__
+            if kind in _OUTPUT:
+                text: str = item.arguments if kind is ev.ToolCall else item.content  # type: ignore[union-attr]
+                size = len(text) if text.isascii() else estimate.utf8_bytes(text)
+                said += size
+                if kind is ev.Reasoning:
+                    self._reasoning_bytes += size
+            elif isinstance(item, ev.UsageReport):
+                self.usage = priced(item.usage, self._pricing)
+                items[at] = msgspec.structs.replace(item, usage=self.usage)
+        if said:
+            self._said_bytes += said
+            self._last_at = self._clock.monotonic()
+            if self._first_at is None:
+                self._first_at = self._last_at
+
+    def missing(self) -> Usage | None:
+        """What is still to be told of the usage; None where the provider has told it all, or never answered.
+
+        Some tell at the beginning what was asked, and what was said only at the end; where that end never came, what
+        came is counted.
+        """
+        if not self._is_answered or (self.usage is not None and self.usage.source == "provider"):
+            return None
+        guess = estimate.usage(estimate.input_bytes(self._messages), self._said_bytes, self._reasoning_bytes)
+        known = self.usage
+        if known is not None:
+            if known.output_tokens >= guess.output_tokens:
+                return None
+            guess = msgspec.structs.replace(
+                known, output_tokens=guess.output_tokens, reasoning_tokens=guess.reasoning_tokens, cost_usd=None
+            )
+        self.usage = priced(guess, self._pricing)
+        return self.usage
+
+    @property
+    def first_token_s(self) -> float | None:
+        """From the call to its first output."""
+        return None if self._first_at is None else self._first_at - self._began
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """Output tokens a second, from the first output to the newest; None where all came at once."""
+        if self._first_at is None or self._last_at <= self._first_at or self.usage is None:
+            return None
+        return self.usage.output_tokens / (self._last_at - self._first_at)
