@@ -52,6 +52,9 @@ EXIT_STORAGE = 74
 _CLOSING_SHARE = 0.2
 #: After so many new containers the youngest are looked at; the older ones after so many looks (gc.set_threshold).
 GC_THRESHOLDS = (10_000, 20, 50)
+#: How long the loop's thread keeps the interpreter from the writer's where both have work. A commit asks for it several
+#: times, and all tokens of the moment wait for that commit: Python's own 5 ms each would be most of their wait.
+SWITCH_INTERVAL_S = 0.0001
 #: With a failed storage no run can be ended any more; only readers are still told.
 FAILED_DRAIN_S = 1.0
 #: Where the build puts the pages; a checkout may not have them.
@@ -307,6 +310,7 @@ def _spare_the_collector() -> None:
 def serve(settings: Settings, *, make: MakeStorage = make_storage) -> int:
     """Runs a server in this process until it is told to end; returns the exit code. Raises `ConfigError`."""
     configure_logging()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     for warning in misnamed(os.environ):
         _log.warning(warning)
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
