@@ -1,7 +1,7 @@
 """What happens inside, told to whoever observes: metrics, logs, tests.
 
 Every method is called with a frozen detail and must neither block nor raise. No prompt, no answer
-and no key is ever part of a detail.
+and no key is ever part of a detail, but for `ProviderCalled.detail`, which is for an operator who asked for it.
 """
 
 from __future__ import annotations
@@ -59,6 +59,42 @@ class ProviderCalled(NamedTuple):
     #: None for a call that reached its end
     code: str | None
     seconds: float
+    #: the name that callers say
+    name: str = ""
+    first_token_s: float | None = None
+    tokens_per_s: float | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    #: None where it is not known
+    cost_usd: float | None = None
+    #: the provider's own words for a failure, without keys; they may quote the request
+    detail: str = ""
+
+
+class CallRepeated(NamedTuple):
+    """A model call goes on with another try after one that failed."""
+
+    run: str
+    #: the name, as callers say it, of the model that failed
+    model: str
+    code: str
+    #: "retry", "whole" or "fall_back"
+    step: str
+    wait_s: float
+
+
+BREAKER_STATES = ("closed", "open", "half_open")
+
+
+class BreakerMoved(NamedTuple):
+    """A model's breaker has come to another state."""
+
+    #: the name that callers say, who is called, and the name that they know the model by
+    name: str
+    provider: str
+    model: str
+    #: one of `BREAKER_STATES`
+    state: str
 
 
 class Observer(Protocol):
