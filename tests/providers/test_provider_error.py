@@ -20,6 +20,7 @@ from headwater.providers.provider_error import (
 )
 
 DIALECT = OpenAIChat(Quirks(provider_name="acme"))
+SPENT = "enforced_spend_limit_reached"
 
 
 def refused(status: int, body: Any = None, headers: dict[str, str] | None = None) -> ProviderError:
@@ -69,6 +70,33 @@ def refused(status: int, body: Any = None, headers: dict[str, str] | None = None
         (502, b"\xff\xfe", ErrorCode.SERVER),
         (503, None, ErrorCode.OVERLOADED),
         (529, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, ErrorCode.OVERLOADED),
+        (402, {"type": "error", "error": {"type": "billing_error", "message": "m"}}, ErrorCode.BUDGET),
+        (
+            429,
+            {"type": "error", "error": {"type": "rate_limit_error", "details": {"error_code": SPENT}, "message": "m"}},
+            ErrorCode.BUDGET,
+        ),
+        (
+            400,
+            {
+                "error": {
+                    "type": "invalid_request_error",
+                    "message": "You have reached your specified API usage limits.",
+                }
+            },
+            ErrorCode.BUDGET,
+        ),
+        (
+            400,
+            {
+                "error": {
+                    "type": "invalid_request_error",
+                    "message": "input length and `max_tokens` exceed context limit",
+                }
+            },
+            ErrorCode.CONTEXT_LENGTH,
+        ),
+        (413, {"type": "error", "error": {"type": "request_too_large", "message": "m"}}, ErrorCode.CONTEXT_LENGTH),
         (302, b"", ErrorCode.BAD_REQUEST),
         (418, {"error": {}}, ErrorCode.BAD_REQUEST),
         (400, b'{"error": {"message": "cut o', ErrorCode.BAD_REQUEST),

@@ -39,6 +39,10 @@ CODE_BY_WORD: Final[dict[str, ErrorCode]] = {
     "billing_not_active": ErrorCode.BUDGET,
     "insufficient_balance": ErrorCode.BUDGET,
     "arrearage": ErrorCode.BUDGET,
+    "billing_error": ErrorCode.BUDGET,
+    "contract_spend_limit_reached": ErrorCode.BUDGET,
+    "enforced_spend_limit_reached": ErrorCode.BUDGET,
+    "linked_organization_spend_limit_reached": ErrorCode.BUDGET,
     "invalid_api_key": ErrorCode.AUTH,
     "authentication_error": ErrorCode.AUTH,
     "permission_error": ErrorCode.AUTH,
@@ -56,10 +60,31 @@ CODE_BY_WORD: Final[dict[str, ErrorCode]] = {
     "timeout_error": ErrorCode.TIMEOUT,
     "deadline_exceeded": ErrorCode.TIMEOUT,
     "model_not_found": ErrorCode.UNSUPPORTED,
+    "not_found_error": ErrorCode.UNSUPPORTED,
     "unsupported_parameter": ErrorCode.UNSUPPORTED,
     "unsupported_value": ErrorCode.UNSUPPORTED,
     "server_error": ErrorCode.SERVER,
     "internal_server_error": ErrorCode.SERVER,
+    # How a response fails, https://platform.openai.com/docs/api-reference/responses/object: of an image, all but one
+    # say that it can not be used. `invalid_prompt` is left to the message, which may say that the prompt was flagged.
+    "bio_policy": ErrorCode.CONTENT_FILTER,
+    "misalignment_policy_violation": ErrorCode.CONTENT_FILTER,
+    "image_content_policy_violation": ErrorCode.CONTENT_FILTER,
+    "invalid_image": ErrorCode.BAD_REQUEST,
+    "invalid_image_format": ErrorCode.BAD_REQUEST,
+    "invalid_base64_image": ErrorCode.BAD_REQUEST,
+    "invalid_image_url": ErrorCode.BAD_REQUEST,
+    "invalid_image_mode": ErrorCode.BAD_REQUEST,
+    "image_too_large": ErrorCode.BAD_REQUEST,
+    "image_too_small": ErrorCode.BAD_REQUEST,
+    "image_parse_error": ErrorCode.BAD_REQUEST,
+    "image_file_too_large": ErrorCode.BAD_REQUEST,
+    "image_file_not_found": ErrorCode.BAD_REQUEST,
+    "unsupported_image_media_type": ErrorCode.BAD_REQUEST,
+    "empty_image_file": ErrorCode.BAD_REQUEST,
+    "failed_to_download_image": ErrorCode.BAD_REQUEST,
+    "data_residency_mismatch": ErrorCode.BAD_REQUEST,
+    "vector_store_timeout": ErrorCode.TIMEOUT,
     # The model, not the caller, wrote arguments that do not fit the tool's schema; another try may do better.
     "tool_use_failed": ErrorCode.SERVER,
 }
@@ -69,7 +94,7 @@ CODE_BY_PHRASE: Final[tuple[tuple[re.Pattern[str], ErrorCode], ...]] = (
     (
         re.compile(
             r"maximum context length|context (?:length|window|size)|prompt is too long|too many tokens|"
-            r"maximum prompt length|input is too long",
+            r"maximum prompt length|input is too long|exceed context limit",
             re.IGNORECASE,
         ),
         ErrorCode.CONTEXT_LENGTH,
@@ -77,7 +102,7 @@ CODE_BY_PHRASE: Final[tuple[tuple[re.Pattern[str], ErrorCode], ...]] = (
     (
         re.compile(
             r"current quota|insufficient (?:quota|balance|credits|funds)|out of credits|requires more credits|"
-            r"credit balance",
+            r"credit balance|specified (?:workspace )?API usage limits|spend limit",
             re.IGNORECASE,
         ),
         ErrorCode.BUDGET,
@@ -178,14 +203,15 @@ def _words(inner: Mapping[str, Any], outer: Mapping[str, Any]) -> ErrorWords:
     message = inner.get("message")
     words: list[str] = []
     status: int | None = None
-    innermost = inner.get("innererror")
-    places = [inner, innermost if isinstance(innermost, dict) else {}, outer]
-    for place in places:
-        for key in ("code", "type", "status", "status_code"):
+    # What is further inside says more: Azure's first, Anthropic's second.
+    inside = [each for name in ("innererror", "details") if isinstance(each := inner.get(name), dict)]
+    for place in (*inside, inner, outer):
+        for key in ("error_code", "code", "type", "status", "status_code"):
             found = place.get(key)
             if isinstance(found, str) and found.isdigit() and len(found) == 3:
                 found = int(found)
-            if isinstance(found, str):
+            # Anthropic's whole body is of the type `error`.
+            if isinstance(found, str) and found != "error":
                 words.append(found.lower())
             elif isinstance(found, int) and 400 <= found <= 599 and status is None:
                 status = found
@@ -193,11 +219,20 @@ def _words(inner: Mapping[str, Any], outer: Mapping[str, Any]) -> ErrorWords:
 
 
 def provider_error(
-    found: ErrorWords | None, *, provider: str, status: int | None = None, headers: Mapping[str, str] | None = None
+    found: ErrorWords | None,
+    *,
+    provider: str,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    code: ErrorCode | None = None,
+    retry_after_ms: int | None = None,
 ) -> ProviderError:
-    """The typed error. `status` is None for an error in mid-stream, where the answer itself was a 200."""
+    """The typed error. `status` is None for an error in mid-stream, where the answer itself was a 200.
+
+    `code` and `retry_after_ms` are what a dialect found in a place of its provider's own.
+    """
     said = found or ErrorWords("", (), None)
-    code = _code(said, status if status is not None else said.status)
+    code = code or _code(said, status if status is not None else said.status)
     lowered = {name.lower(): value for name, value in (headers or {}).items()}
     detail = replace_surrogates(" ".join([*dict.fromkeys(said.words), said.message])).strip()
     return ProviderError(
@@ -206,7 +241,7 @@ def provider_error(
         provider=provider,
         detail=redact_keys(detail[:_SEARCHED_CHARS_MAX])[:_DETAIL_CHARS_MAX],
         status_code=status if status is not None else said.status,
-        retry_after_ms=_retry_after_ms(lowered),
+        retry_after_ms=_retry_after_ms(lowered) if retry_after_ms is None else min(retry_after_ms, _RETRY_AFTER_MS_MAX),
         retryable={"true": True, "false": False}.get(lowered.get("x-should-retry", "").lower()),
     )
 
@@ -234,7 +269,8 @@ def _code(said: ErrorWords, status: int | None) -> ErrorCode:
         if pattern.search(searched) and not (status == 429 and code is ErrorCode.CONTEXT_LENGTH):
             return code
     if status is None:
-        return ErrorCode.BAD_REQUEST if "invalid_request_error" in said.words else ErrorCode.SERVER
+        refused = {"invalid_request_error", "invalid_prompt"} & {*said.words}
+        return ErrorCode.BAD_REQUEST if refused else ErrorCode.SERVER
     if status in CODE_BY_STATUS:
         return CODE_BY_STATUS[status]
     return ErrorCode.SERVER if status >= 500 else ErrorCode.BAD_REQUEST

@@ -1,0 +1,176 @@
+"""The content blocks of a Messages stream while they are open: each has a start, deltas and a stop, under one index.
+
+Text and thinking are handed on as they come. What says something only when it is whole is kept until the block stops:
+a signature with the thinking that it signs, the call of a server tool, whose input comes in pieces, and every other
+block (results of server tools, and types that are new), for any block may have deltas.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from headwater.domain.event import Annotation, Chunk, ProviderData, Reasoning, ToolCall
+from headwater.providers.contract import Item
+
+#: What would make a larger value is left out of it: a record has 256 KiB, its other members included.
+VALUE_BYTES_MAX: Final = 192 * 1024
+
+#: Blocks that are not for people, and that go back with the answer in a later turn.
+_RETURNED: Final = frozenset({"redacted_thinking", "compaction"})
+#: What is kept of a block that is too large to be kept.
+_NAMES: Final = ("type", "id", "tool_use_id", "name", "server_name")
+
+Json = dict[str, Any]
+
+
+class Delta(msgspec.Struct, gc=False):
+    """What is added to a block, or in a `message_delta` to the message: one type's members, the rest is None."""
+
+    type: str | None = None
+    text: str | None = None
+    thinking: str | None = None
+    partial_json: str | None = None
+    signature: str | None = None
+    # What is `Any` may have any shape without the answer being less whole, and is looked at before it is used.
+    citation: Any = None
+    content: Any = None
+    encrypted_content: Any = None
+    stop_reason: str | None = None
+    stop_details: Any = None
+    container: Any = None
+
+
+class OpenBlock(Protocol):
+    """A block between its start and its stop. Deltas that are not its own kind's say nothing to it."""
+
+    def take(self, delta: Delta, items: list[Item]) -> None: ...
+
+    def stop(self, items: list[Item]) -> None: ...
+
+
+class TextBlock:
+    def __init__(self, block: Json, index: int, provider: str, items: list[Item]) -> None:
+        self._index = index
+        self._provider = provider
+        text = block.get("text")
+        self.take(Delta(text=text if isinstance(text, str) else None), items)
+        citations = block.get("citations")
+        for citation in citations if isinstance(citations, list) else ():
+            self.take(Delta(citation=citation), items)
+
+    def take(self, delta: Delta, items: list[Item]) -> None:
+        if delta.text:
+            items.append(Chunk(delta.text, self._index))
+        if delta.citation:
+            items.append(Annotation(self._provider, bounded(delta.citation), self._index))
+
+    def stop(self, items: list[Item]) -> None:
+        pass
+
+
+class ThinkingBlock:
+    """Thinking is for people, its signature is for the provider: both go back together, as one block."""
+
+    def __init__(self, block: Json, index: int, provider: str, items: list[Item]) -> None:
+        self._index = index
+        self._provider = provider
+        self._thinking: list[str] = []
+        self._signature = ""
+        words = {name: value for name in ("thinking", "signature") if isinstance(value := block.get(name), str)}
+        self.take(Delta(**words), items)
+
+    def take(self, delta: Delta, items: list[Item]) -> None:
+        if delta.thinking:
+            self._thinking.append(delta.thinking)
+            items.append(Reasoning(delta.thinking, self._index))
+        if delta.signature:
+            self._signature = delta.signature
+
+    def stop(self, items: list[Item]) -> None:
+        if not self._signature:
+            return
+        block = {"type": "thinking", "thinking": "".join(self._thinking), "signature": self._signature}
+        if _size(block) <= VALUE_BYTES_MAX:
+            # One without its thinking would be refused, so a block that is too large is not sent back at all.
+            items.append(ProviderData(self._provider, block, self._index))
+
+
+class ToolBlock:
+    """A call of one of the caller's tools. Its input is told as it comes; the last piece says `done`."""
+
+    def __init__(self, block: Json, index: int, unique_id: str, items: list[Item]) -> None:
+        name = block.get("name")
+        self._id = unique_id
+        self._name = name if isinstance(name, str) else ""
+        self._index = index
+        #: what the call was begun with, which is all of it where no delta follows
+        self._input = block.get("input")
+        self._has_delta = False
+        items.append(ToolCall(self._id, self._name, "", False, index))
+
+    def take(self, delta: Delta, items: list[Item]) -> None:
+        if delta.partial_json:
+            self._has_delta = True
+            items.append(ToolCall(self._id, self._name, delta.partial_json, False, self._index))
+
+    def stop(self, items: list[Item]) -> None:
+        given = self._input if isinstance(self._input, dict) else {}
+        rest = "" if self._has_delta else msgspec.json.encode(given).decode()
+        items.append(ToolCall(self._id, self._name, rest, True, self._index))
+
+
+class OtherBlock:
+    """Any other block, put out whole and in the provider's own form when it stops."""
+
+    def __init__(self, block: Json, index: int, provider: str) -> None:
+        self._block = block
+        self._index = index
+        self._provider = provider
+        self._input: list[str] = []
+        self._input_chars = 0
+
+    def take(self, delta: Delta, items: list[Item]) -> None:
+        if delta.partial_json:
+            self._input_chars += len(delta.partial_json)
+            if self._input_chars <= VALUE_BYTES_MAX:
+                self._input.append(delta.partial_json)
+        if delta.type == "compaction_delta":
+            more = {"content": delta.content, "encrypted_content": delta.encrypted_content}
+            self._block = {**self._block, **{name: value for name, value in more.items() if value is not None}}
+
+    def stop(self, items: list[Item]) -> None:
+        block = self._block
+        if self._input_chars > VALUE_BYTES_MAX:
+            block = _named(block, self._input_chars)
+        elif self._input:
+            text = "".join(self._input)
+            try:
+                block = {**block, "input": msgspec.json.decode(text)}
+            except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+                # Cut off by the limit of the answer: what the model wrote of it is all there is.
+                block = {**block, "input": text}
+        if block.get("type") not in _RETURNED:
+            items.append(Annotation(self._provider, bounded(block), self._index))
+        elif _size(block) <= VALUE_BYTES_MAX:
+            items.append(ProviderData(self._provider, block, self._index))
+
+
+def bounded(value: Any) -> Any:
+    """The value, or where a record could not hold it what it is called and how large it was."""
+    size = _size(value)
+    return value if size <= VALUE_BYTES_MAX else _named(value, size)
+
+
+def _named(value: Any, size: int) -> Json:
+    """What is said of a value that is left out: its names, as far as they are short, and its size."""
+    names = {name: value[name] for name in _NAMES if name in value} if isinstance(value, dict) else {}
+    return {
+        **{name: each for name, each in names.items() if isinstance(each, str) and len(each) <= 200},
+        "omitted_bytes": size,
+    }
+
+
+def _size(value: Any) -> int:
+    return len(msgspec.json.encode(value))

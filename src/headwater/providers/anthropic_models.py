@@ -1,0 +1,75 @@
+"""What each generation of Claude takes in a request: the API is one, and its models are not.
+
+From the migration guides (https://platform.claude.com/docs/en/about-claude/models/migration-guide) and the pages of
+thinking, effort, structured outputs and prefill beside them. The rules are by version and not by name, so that a model
+that came after this was written is taken for one like the newest.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal, NamedTuple
+
+#: `claude-opus-4-5-20251101`, `anthropic/claude-opus-4.5`, `us.anthropic.claude-opus-4-6-v1:0`: a date is no version.
+_LINE_FIRST: Final = re.compile(r"claude-([a-z]+)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+#: `claude-3-7-sonnet-20250219`
+_VERSION_FIRST: Final = re.compile(r"claude-(\d)(?:[-.](\d))?-([a-z]+)")
+
+#: Lines whose thinking can not be turned off in any version.
+_ALWAYS_THINKING: Final = frozenset({"fable", "mythos"})
+
+
+class Traits(NamedTuple):
+    """What a model takes."""
+
+    #: how reasoning is asked for: by a budget of tokens, or left to the model
+    thinking: Literal["none", "budget", "adaptive"] = "adaptive"
+    #: how it is turned off: it is off already, by a type of `thinking`, or not at all
+    thinking_off: Literal["is_off", "disabled", "between_tools", "never"] = "never"
+    #: whether `output_config.effort` says how hard the model tries
+    effort: bool = True
+    #: whether `temperature` and `top_p` may differ from what they are anyway
+    sampling: bool = False
+    #: whether a last message of the assistant is gone on with
+    prefill: bool = False
+    #: whether an answer can be held to a JSON schema, and the input of a tool with it (`strict`)
+    json_schema: bool = True
+    #: whether a tool, or any tool, can be made a must
+    forced_tools: bool = False
+
+
+def traits_of(model: str) -> Traits:
+    """What this model takes, by its name in any provider's spelling; of an unknown one what the newest does."""
+    name = model.lower()
+    if "claude-mythos-preview" in name:
+        return Traits(forced_tools=True)
+    if (found := _LINE_FIRST.search(name)) is not None:
+        line, major, minor = found.groups()
+    elif (found := _VERSION_FIRST.search(name)) is not None:
+        major, minor, line = found.groups()
+    else:
+        return Traits()
+    version = (int(major), int(minor or 0))
+    return Traits(
+        thinking=_thinking(version),
+        thinking_off=_thinking_off(line, version),
+        effort=version >= (4, 6) or (line == "opus" and version == (4, 5)),
+        sampling=version < (4, 7),
+        prefill=version < (4, 6),
+        json_schema=version >= (4, 5) or (line == "opus" and version == (4, 1)),
+        forced_tools=version < ((5, 1) if line in _ALWAYS_THINKING else (5, 5)) or line == "haiku",
+    )
+
+
+def _thinking(version: tuple[int, int]) -> Literal["none", "budget", "adaptive"]:
+    if version < (3, 7):
+        return "none"
+    return "budget" if version < (4, 6) else "adaptive"
+
+
+def _thinking_off(line: str, version: tuple[int, int]) -> Literal["is_off", "disabled", "between_tools", "never"]:
+    if version < (5, 0):
+        return "is_off"
+    if line in _ALWAYS_THINKING or (line == "opus" and version >= (5, 5)):
+        return "never"
+    return "between_tools" if line == "sonnet" and version >= (5, 5) else "disabled"
