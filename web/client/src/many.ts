@@ -35,8 +35,8 @@ export interface FollowManyOptions {
 /**
  * The records of several runs after their cursors; made by `followMany`. It is iterated once, to the end of them all.
  *
- * What is wrong with one run (`NotFound`, `CursorAhead`, `CursorTrimmed`) is an item, and the others go on. Throws, from
- * the iteration, what `Subscription` throws beside that.
+ * What is wrong with one run (`NotFound`, `CursorAhead`, `CursorTrimmed`) is an item, and the others go on. Throws,
+ * from the iteration, what `Subscription` throws beside that.
  */
 export class ManySubscription extends Follower<RunItem> {
   /** Of each run the seq of the newest record given out: what to save, and to give as `after` another day. */

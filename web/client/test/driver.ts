@@ -3,7 +3,7 @@
  * everything that a caller would see as lines of JSON on standard output.
  *
  *     {"name", "baseUrl", "run" | "request", "fromSnapshot"?}     follows; several go side by side
- *     {"name", "baseUrl", "runs"}                                 follows several over one connection
+ *     {"name", "baseUrl", "runs"}                               follows several over one connection
  *     {"name", "cancel": true}                                    cancels the run that this name follows
  *
  * Out: {"name", "record", "of"?}, {"name", "status"}, and last {"name", "ended": the fold's snapshot} or {"name", "error"}.
@@ -11,7 +11,7 @@
 
 import { createInterface } from "node:readline";
 
-import { ClientError, emptySnapshot, fold, Headwater, type RunRequest, type Subscription } from "../src/index.ts";
+import { ClientError, emptySnapshot, fold, Headwater, type LinkStatus, type RunRequest, type Subscription } from "../src/index.ts";
 import { followMany } from "../src/many.ts";
 
 interface Command {
@@ -62,11 +62,10 @@ async function follow(command: Command): Promise<void> {
 }
 
 async function followAll({ name, baseUrl, runs = [] }: Command): Promise<void> {
-  const onStatus = ({ state, attempt }: { state: string; attempt: number }): void => say({ name, status: state, attempt });
+  const onStatus = ({ state, attempt }: LinkStatus): void => say({ name, status: state, attempt });
+  const places = runs.map((run) => ({ run }));
   try {
-    for await (const { run, record, error } of followMany(clientOf(baseUrl), runs.map((each) => ({ run: each })), {
-      onStatus,
-    })) {
+    for await (const { run, record, error } of followMany(clientOf(baseUrl), places, { onStatus })) {
       say(error === undefined ? { name, record, of: run } : { name, error: error.code });
     }
     say({ name, ended: {}, run: null });
