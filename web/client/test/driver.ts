@@ -6,12 +6,21 @@
  *     {"name", "baseUrl", "runs"}                               follows several over one connection
  *     {"name", "cancel": true}                                    cancels the run that this name follows
  *
- * Out: {"name", "record", "of"?}, {"name", "status"}, and last {"name", "ended": the fold's snapshot} or {"name", "error"}.
+ * Out: {"name", "record", "of": a run of several}, {"name", "status"}, and last {"name", "ended": the fold's snapshot} or
+ * {"name", "error"}.
  */
 
 import { createInterface } from "node:readline";
 
-import { ClientError, emptySnapshot, fold, Headwater, type LinkStatus, type RunRequest, type Subscription } from "../src/index.ts";
+import {
+  ClientError,
+  emptySnapshot,
+  fold,
+  Headwater,
+  type LinkStatus,
+  type RunRequest,
+  type Subscription,
+} from "../src/index.ts";
 import { followMany } from "../src/many.ts";
 
 interface Command {
