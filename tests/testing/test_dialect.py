@@ -10,6 +10,7 @@ from headwater.domain.event import Chunk
 from headwater.domain.message import GenerationRequest
 from headwater.errors import ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Finish, Frame, Framing, HttpRequest, Item
+from headwater.providers.openai_chat import OpenAIChat
 from headwater.testing.dialect import Ends, check_dialect, check_truncated, decode_pieces, pieces_of
 
 #: Three words, a finish, and a marker after which nothing matters.
@@ -175,13 +176,13 @@ class Language:
         self._decoder = decoder
 
     def request(self, request: GenerationRequest) -> HttpRequest:
-        return HttpRequest("/", b"")
+        return OpenAIChat().request(request)
 
     def decoder(self, request: GenerationRequest) -> Words:
         return self._decoder()
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-        return ProviderError(ErrorCode.SERVER)
+        return OpenAIChat().error(status, headers, body)
 
 
 def test_a_sound_dialect_keeps_all_laws(seeded: random.Random) -> None:
@@ -238,6 +239,26 @@ def test_a_mutant_that_passes_over_errors_is_caught(seeded: random.Random) -> No
         check_dialect(Language(Deaf), body, ends, rng=seeded)
 
 
+class Deadend(Language):
+    """Sends nothing of what it is asked."""
+
+    def request(self, request: GenerationRequest) -> HttpRequest:
+        return HttpRequest("/", b"")
+
+
+class Rude(Language):
+    """Answers with what the server said."""
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        return ProviderError(ErrorCode.SERVER, body.decode(errors="replace"), status_code=status)
+
+
+@pytest.mark.parametrize(("mutant", "words"), [(Deadend, "Hello heron"), (Rude, "status 400 with")])
+def test_requests_and_refusals_are_part_of_it(mutant: type[Language], words: str, seeded: random.Random) -> None:
+    with pytest.raises(AssertionError, match=words):
+        check_dialect(mutant(Words), BODY, ENDS, rng=seeded)
+
+
 def test_what_was_put_out_before_a_cut_must_be_the_same() -> None:
     whole = decode_pieces(Language(Words), [BODY], clean=True)
     cut = decode_pieces(Language(Words), [BODY.replace(b"one", b"eno")[:20]], clean=True)
@@ -254,6 +275,9 @@ def test_what_was_put_out_before_a_cut_must_be_the_same() -> None:
         (Ends(finish_at=5), 5, True, True),
         (Ends(finish_at=5), 5, False, False),
         (Ends(finish_at=5), 4, True, False),
+        (Ends(finish_at=5, reopened=[(7, 9)]), 6, True, True),
+        (Ends(finish_at=5, reopened=[(7, 9)]), 7, True, False),
+        (Ends(finish_at=5, reopened=[(7, 9)]), 9, True, True),
         (Ends(finish_at=5, error_at=7), 6, True, True),
         (Ends(finish_at=5, error_at=7), 7, True, False),
         (Ends(marker_at=9, error_at=7), 9, True, False),
@@ -270,8 +294,15 @@ def test_pieces() -> None:
     assert pieces_of(b"", []) == [b""]
 
 
-def test_other_framings_are_not_taken_for_sse() -> None:
+def test_a_body_is_cut_by_the_dialects_framing() -> None:
     language = Language(Words)
     language.framing = Framing.NDJSON
-    with pytest.raises(NotImplementedError):
-        decode_pieces(language, [BODY], clean=True)
+    lines = BODY.replace(b"data: ", b"")
+    assert decode_pieces(language, [lines], clean=True) == decode_pieces(Language(Words), [BODY], clean=True)
+
+
+def test_a_framing_that_is_not_closed_is_no_clean_end() -> None:
+    language = Language(Words)
+    language.framing = Framing.JSON_ARRAY
+    assert decode_pieces(language, [b'["one", finish]'], clean=True).completed
+    assert not decode_pieces(language, [b'["one", finish ,'], clean=True).completed

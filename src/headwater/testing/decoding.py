@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from headwater.domain.event import UsageReport, decode_record, encode_record
 from headwater.domain.message import GenerationRequest, Message
 from headwater.errors import ErrorCode, ProviderError
-from headwater.providers.contract import Decoder, Dialect, Finish, Frame, Framing, Item
-from headwater.wire.sse import SSEDecoder
+from headwater.providers.contract import Decoder, Dialect, Finish, Frame, Item
+from headwater.providers.framing import FrameDecoder, frame_decoder
 
 #: A request that asks for nothing special.
 PLAIN: Final = GenerationRequest(model="model", messages=[Message("user", "Hello")])
@@ -30,11 +30,9 @@ class Decoded(NamedTuple):
         return self.error is None
 
 
-def framer(dialect: Dialect) -> SSEDecoder:
+def framer(dialect: Dialect) -> FrameDecoder:
     """What cuts a body of this dialect into frames."""
-    if dialect.framing is not Framing.SSE:
-        raise NotImplementedError(f"the framing {dialect.framing} can not be checked yet")
-    return SSEDecoder()
+    return frame_decoder(dialect.framing)
 
 
 def decode_pieces(
@@ -57,7 +55,7 @@ def decode_pieces(
             except ProviderError as error:
                 if error.code is not ErrorCode.PARSE:
                     raise
-        items += decoder.end(clean)
+        items += decoder.end(clean and frames.closed)
     except ProviderError as error:
         return Decoded(items, error)
     return Decoded(items, None)

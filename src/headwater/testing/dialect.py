@@ -8,6 +8,8 @@
     5. Every event can be encoded as a record, and comes back as it was.
     6. Frames of an unknown type change nothing; malformed JSON is a `PARSE` error; nothing that a server may send
        raises anything but `ProviderError`, or is quoted by it (`headwater.testing.hostile`).
+    7. What is asked for is sent or refused, and never leads elsewhere (`headwater.testing.requests`).
+    8. What a server answers with in place of a stream is understood, and not repeated (`headwater.testing.refusals`).
 
 Where a stream is whole is for the caller to say, by other means than the decoder's: `Ends`. Without them law 3 is
 that no cut stream completes that has lost a word of the answer.
@@ -27,6 +29,8 @@ from headwater.errors import ErrorCode, ProviderError
 from headwater.providers.contract import Dialect, Finish, Item
 from headwater.testing.decoding import PLAIN, Decoded, check_items, decode_pieces, framer
 from headwater.testing.hostile import check_hostile
+from headwater.testing.refusals import check_refusals
+from headwater.testing.requests import check_requests
 
 __all__ = [
     "PLAIN",
@@ -44,12 +48,14 @@ class Ends(NamedTuple):
     """Where in a body its ends are, as lengths of the shortest prefix that holds them; None for never.
 
     `marker_at` is an unmistakable end marker, `finish_at` an end that also needs a clean end of the body, `error_at`
-    an error of the provider's, or bytes that can not be read.
+    an error of the provider's, or bytes that can not be read. In a `reopened` stretch, from the first length up to
+    but not including the second, the stream is not whole although `finish_at` has been passed: more has begun.
     """
 
     marker_at: int | None = None
     finish_at: int | None = None
     error_at: int | None = None
+    reopened: Sequence[tuple[int, int]] = ()
 
     def is_whole(self, length: int, *, clean: bool) -> bool:
         """Whether the first `length` bytes are a whole stream."""
@@ -58,6 +64,8 @@ class Ends(NamedTuple):
                 return False
         elif self.marker_at is not None and length >= self.marker_at:
             return True
+        if any(start <= length < stop for start, stop in self.reopened):
+            return False
         return clean and self.finish_at is not None and length >= self.finish_at
 
 
@@ -88,6 +96,8 @@ def check_dialect(
             cut = decode_pieces(dialect, [recording[:length]], clean=clean, request=request)
             check_truncated(decoded, cut, ends, length, clean=clean)
     check_hostile(dialect, recording, rng=rng, request=request)
+    check_requests(dialect, model=request.model)
+    check_refusals(dialect)
     return decoded
 
 
@@ -155,7 +165,7 @@ def _at_boundaries(
         if failed is not None:
             return Decoded(list(items), failed)
         try:
-            return Decoded(items + copy.deepcopy(decoder).end(clean), None)
+            return Decoded(items + copy.deepcopy(decoder).end(clean and frames.closed), None)
         except ProviderError as error:
             return Decoded(list(items), error)
 

@@ -1,0 +1,160 @@
+"""A conversation as Gemini's `contents`: turns of `user` and `model`, each a list of parts.
+
+System and developer messages are not turns; they make the instruction beside them. A tool's result is a part that
+names its function, and the results of calls that were made together must come together
+(https://ai.google.dev/gemini-api/docs/function-calling).
+
+Gemini signs what it thought (https://ai.google.dev/gemini-api/docs/thought-signatures). Signatures, and the parts of
+what Google ran for the model, come back as `provider_data` of the assistant's message: each is a part as it was, but
+for function calls, of which it only has the id.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from headwater.domain.message import ImagePart, Message, TextPart, ToolResultPart, ToolUse
+from headwater.errors import BadRequestError, UnsupportedError
+
+#: What Google documents in place of a signature for calls that Gemini did not make, or whose signature is lost. From
+#: Gemini 3 on a turn's first call is refused without one.
+UNSIGNED: Final = "skip_thought_signature_validator"
+_DATA_URL: Final = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+);base64,(?P<data>[A-Za-z0-9+/=_-]*)")
+
+_Json = dict[str, Any]
+
+
+def contents_of(messages: Sequence[Message], provider: str, *, must_sign: bool) -> tuple[list[_Json], list[_Json]]:
+    """The parts of the instruction, and the turns.
+
+    Raises `BadRequestError` or `UnsupportedError`, with a JSON pointer into the request.
+    """
+    system: list[_Json] = []
+    contents: list[_Json] = []
+    names: dict[str, str] = {}
+    after_tool = False
+    for at, message in enumerate(messages):
+        pointer = f"/messages/{at}"
+        if message.tool_calls and message.role != "assistant":
+            raise BadRequestError(
+                "only a message of the role `assistant` has tool calls", pointer=f"{pointer}/tool_calls"
+            )
+        if message.role in ("system", "developer"):
+            system += _user_parts(message, pointer, names)
+            continue
+        if message.role == "assistant":
+            contents.append({"role": "model", "parts": _model_parts(message, pointer, provider, names, must_sign)})
+        elif message.role == "tool":
+            parts = _tool_parts(message, pointer, names)
+            if after_tool:
+                contents[-1]["parts"] += parts
+            else:
+                contents.append({"role": "user", "parts": parts})
+        else:
+            contents.append({"role": "user", "parts": _user_parts(message, pointer, names)})
+        after_tool = message.role == "tool"
+    if not contents:
+        raise BadRequestError("Gemini answers to a message that is not the system's", pointer="/messages")
+    return system, contents
+
+
+def _user_parts(message: Message, pointer: str, names: dict[str, str]) -> list[_Json]:
+    if isinstance(message.content, str):
+        return [{"text": message.content}]
+    parts: list[_Json] = []
+    for at, part in enumerate(message.content):
+        where = f"{pointer}/content/{at}"
+        if isinstance(part, TextPart):
+            parts.append({"text": part.text})
+        elif message.role != "user":
+            what = "an image" if isinstance(part, ImagePart) else "a tool's result"
+            raise UnsupportedError(f"{what} can not be part of a `{message.role}` message", pointer=where)
+        elif isinstance(part, ImagePart):
+            parts.append(_image(part, where))
+        else:
+            parts.append(_result(part, where, names))
+    return parts or [{"text": ""}]
+
+
+def _tool_parts(message: Message, pointer: str, names: dict[str, str]) -> list[_Json]:
+    content: list[Any] = [] if isinstance(message.content, str) else list(message.content)
+    if not content or not all(isinstance(part, ToolResultPart) for part in content):
+        raise BadRequestError("a message of the role `tool` holds tool results only", pointer=f"{pointer}/content")
+    return [_result(part, f"{pointer}/content/{at}", names) for at, part in enumerate(content)]
+
+
+def _result(part: ToolResultPart, pointer: str, names: dict[str, str]) -> _Json:
+    name = names.get(part.tool_call_id)
+    if name is None:
+        raise BadRequestError(
+            "a tool's result needs the call that it belongs to, in a message before it",
+            pointer=f"{pointer}/tool_call_id",
+        )
+    response = _object(part.content)
+    # Text, a number or a list is said to be the output; an object is taken for it as a whole.
+    sent = {"output": part.content} if response is None else response
+    return {"functionResponse": {"id": part.tool_call_id, "name": name, "response": sent}}
+
+
+def _model_parts(message: Message, pointer: str, provider: str, names: dict[str, str], must_sign: bool) -> list[_Json]:
+    own = [each.value for each in message.provider_data if each.provider == provider]
+    signed = {call_id: value for value in own if (call_id := _signed_call(value)) is not None}
+    kept = [value for value in own if isinstance(value, dict) and "functionCall" not in value]
+    # What Google ran came before the answer's text, and the signature of the text after it.
+    parts: list[_Json] = [value for value in kept if "text" not in value]
+    parts += [part for part in _user_parts(message, pointer, names) if part["text"]]
+    parts += [value for value in kept if "text" in value]
+    has_signature = bool(signed)
+    for at, call in enumerate(message.tool_calls):
+        names[call.id] = call.name
+        part = _call(call, f"{pointer}/tool_calls/{at}")
+        if (signature := signed.get(call.id)) is not None:
+            part["thoughtSignature"] = signature["thoughtSignature"]
+        elif must_sign and not has_signature and at == 0:
+            part["thoughtSignature"] = UNSIGNED
+        parts.append(part)
+    return parts or [{"text": ""}]
+
+
+def _signed_call(value: Any) -> str | None:
+    """The id of the call that a kept signature belongs to."""
+    match value:
+        case {"functionCall": {"id": str(call_id)}, "thoughtSignature": str()}:
+            return call_id
+    return None
+
+
+def _call(call: ToolUse, pointer: str) -> _Json:
+    arguments = _object(call.arguments or "{}")
+    if arguments is None:
+        raise BadRequestError("a tool call's arguments are a JSON object", pointer=f"{pointer}/arguments")
+    return {"functionCall": {"id": call.id, "name": call.name, "args": arguments}}
+
+
+def _object(text: str) -> _Json | None:
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _image(part: ImagePart, pointer: str) -> _Json:
+    if (part.url is None) == (part.data is None):
+        raise BadRequestError("an image has either `url` or `data`", pointer=pointer)
+    if part.url is None:
+        if part.media_type is None:
+            raise BadRequestError("an image given as `data` needs its `media_type`", pointer=pointer)
+        return {"inlineData": {"mimeType": part.media_type, "data": part.data}}
+    if part.url.startswith("data:"):
+        if (match := _DATA_URL.fullmatch(part.url)) is None:
+            raise BadRequestError("an image's data URL is of the form data:TYPE;base64,DATA", pointer=f"{pointer}/url")
+        return {"inlineData": {"mimeType": match["type"], "data": match["data"]}}
+    file: _Json = {"fileUri": part.url}
+    if part.media_type is not None:
+        file["mimeType"] = part.media_type
+    return {"fileData": file}

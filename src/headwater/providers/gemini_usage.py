@@ -1,0 +1,48 @@
+"""The tokens that Gemini reports, in the one form that we keep."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from headwater.domain.message import Usage
+
+
+class UsageMetadata(msgspec.Struct, gc=False, rename="camel"):
+    """`usageMetadata` of https://ai.google.dev/api/generate-content#UsageMetadata. Each frame has a newer one."""
+
+    prompt_token_count: Any = None
+    cached_content_token_count: Any = None
+    candidates_token_count: Any = None
+    thoughts_token_count: Any = None
+    tool_use_prompt_token_count: Any = None
+
+
+def read_usage(reported: UsageMetadata) -> Usage | None:
+    """The usage in OpenAI's sense; None where neither the prompt nor the answer was counted.
+
+    Gemini counts apart what it thought and what its own tools gave it to read: the first is output here, the second
+    input. Cached tokens are among those of the prompt. Whatever is missing or is not a count is 0.
+    """
+    if _number(reported.prompt_token_count) is None and _number(reported.candidates_token_count) is None:
+        return None
+    thoughts = _count(reported.thoughts_token_count)
+    return Usage(
+        _count(reported.prompt_token_count) + _count(reported.tool_use_prompt_token_count),
+        _count(reported.cached_content_token_count),
+        _count(reported.candidates_token_count) + thoughts,
+        thoughts,
+    )
+
+
+def _count(value: object) -> int:
+    return _number(value) or 0
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # Counts beyond any real one would not fit what stores them.
+    return int(value) if math.isfinite(value) and 0 <= value < 2**50 else None
