@@ -25,6 +25,7 @@ from headwater.domain.message import (
     ToolUse,
 )
 from headwater.domain.run import RunRequest
+from headwater.errors import BadRequestError
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -97,7 +98,7 @@ def test_null_is_as_if_it_was_not_there() -> None:
         ({"stop": ["a", "b"]}, Settings(stop=["a", "b"])),
         ({"logprobs": True}, Settings(logprobs=0)),
         ({"logprobs": True, "top_logprobs": 3}, Settings(logprobs=3)),
-        ({"logprobs": False, "top_logprobs": 3}, Settings()),
+        ({"logprobs": False}, Settings()),
         ({"response_format": {"type": "text"}}, Settings()),
         ({"response_format": {"type": "json_object"}}, Settings(json_object=True)),
         (
@@ -125,6 +126,13 @@ def test_null_is_as_if_it_was_not_there() -> None:
 )
 def test_settings(members: dict[str, Any], wanted: Settings) -> None:
     assert settings(**members) == wanted
+
+
+@pytest.mark.parametrize("members", [{"top_logprobs": 3}, {"top_logprobs": 0, "logprobs": False}])
+def test_the_number_of_alternatives_needs_the_switch(members: dict[str, Any]) -> None:
+    with pytest.raises(BadRequestError, match="needs `logprobs: true`") as refused:
+        settings(**members)
+    assert refused.value.extra == {"pointer": "/top_logprobs"}
 
 
 CALL = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}

@@ -68,6 +68,8 @@ async def test_every_place_of_the_application_is_its_document(site: RunningApi, 
     status, headers, body = await site.exchange(get(path, HTML))
     assert (status, body) == (200, INDEX)
     assert headers["content-type"] == "text/html; charset=utf-8"
+    is_root = path.partition("?")[0] in ("/", "/index.html")
+    assert headers["vary"] == ("Accept-Encoding" if is_root else "Accept, Accept-Encoding")
     assert headers["cache-control"] == "no-cache"
 
 

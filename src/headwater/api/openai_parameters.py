@@ -58,7 +58,7 @@ PARAMETERS: Final[dict[str, Parameter]] = {
     "frequency_penalty": Parameter(_TAKEN, ""),
     "presence_penalty": Parameter(_TAKEN, ""),
     "logprobs": Parameter(_TAKEN, "passed by as the provider gives them"),
-    "top_logprobs": Parameter(_TAKEN, "with `logprobs`"),
+    "top_logprobs": Parameter(_TAKEN, "with `logprobs: true` only"),
     "metadata": Parameter(_TAKEN, "kept with the run; at most 16 pairs"),
     "user": Parameter(_IGNORED, "there are no accounts to set it against"),
     "safety_identifier": Parameter(_IGNORED, "as `user`"),

@@ -26,6 +26,7 @@ from headwater.domain.message import (
     Verbosity,
 )
 from headwater.domain.run import OnDisconnect, RunRequest
+from headwater.errors import BadRequestError
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -190,8 +191,10 @@ class ChatCompletionRequest(_Body, frozen=True):
 
 
 def run_request(body: ChatCompletionRequest, on_disconnect: OnDisconnect) -> RunRequest:
-    """The run that answers it. Raises `UnsupportedError` with the pointer of a parameter that is refused."""
+    """The run that answers it. Raises `RefusedError` with the pointer of the parameter that is at fault."""
     check_refused(body)
+    if body.top_logprobs is not None and not body.logprobs:
+        raise BadRequestError("`top_logprobs` needs `logprobs: true`.", pointer="/top_logprobs")
     return RunRequest(
         model=body.model,
         messages=[_message(message) for message in body.messages],

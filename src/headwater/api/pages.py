@@ -21,6 +21,8 @@ FILES_MAX = 1000
 FILES_BYTES_MAX = 32 << 20
 
 _INDEX: Final = "/index.html"
+#: Where the document answers to anyone.
+_ROOTS: Final = ("/", _INDEX)
 
 #: Where no person looks for a page. A browser would read what begins with two slashes as the name of a host.
 _OF_PROGRAMS: Final = re.compile(r"/(?:api|v1|assets)(?:/|\Z)|//")
@@ -134,7 +136,9 @@ class Pages:
         if scope["method"] not in ("GET", "HEAD"):
             return problem(ErrorCode.METHOD_NOT_ALLOWED, "A page takes GET, HEAD.", headers=[(b"allow", b"GET, HEAD")])
         form, described = _form_for(file, scope)
-        headers = [(b"etag", form.etag), (b"cache-control", file.cache), (b"vary", b"Accept-Encoding")]
+        # At a route of the pages, a program that asks for JSON is told something else.
+        varies = b"Accept, Accept-Encoding" if is_page and scope["path"] not in _ROOTS else b"Accept-Encoding"
+        headers = [(b"etag", form.etag), (b"cache-control", file.cache), (b"vary", varies)]
         if _has(_header(scope, b"if-none-match"), form.etag):
             return Answer(304, b"", headers, safety=PAGE_SAFETY_HEADERS)
         return Answer(200, form.body, [*headers, *described], safety=PAGE_SAFETY_HEADERS)
@@ -201,7 +205,7 @@ def _form_for(file: PageFile, scope: Scope) -> tuple[Form, Headers]:
 def _is_page(scope: Scope) -> bool:
     """Whether the document answers here: at the root to anyone, at a route only to who asks for HTML by name."""
     path = scope["path"]
-    if path in ("/", _INDEX):
+    if path in _ROOTS:
         return True
     on_route = path == "/runs" or path.startswith(("/runs/", "/c/"))
     return on_route and accept.names(_header(scope, b"accept"), accept.HTML)
