@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from headwater.errors import EventTooLarge
-from headwater.wire.frames import FrameDecoder
+from headwater.wire.frames import ValueDecoder
 from headwater.wire.json_array import JSONArrayDecoder
 from headwater.wire.ndjson import NDJSONDecoder
 from headwater.wire.sse import Frame
@@ -13,29 +13,29 @@ from headwater.wire.sse import Frame
 BOM = b"\xef\xbb\xbf"
 
 #: a decoder, what begins its body, what stands between two values, and what ends it
-KINDS: dict[str, tuple[Callable[..., FrameDecoder], bytes, bytes, bytes]] = {
+KINDS: dict[str, tuple[Callable[..., ValueDecoder], bytes, bytes, bytes]] = {
     "array": (JSONArrayDecoder, b"[", b",", b"]"),
     "lines": (NDJSONDecoder, b"", b"\n", b"\n"),
 }
 
 
 @pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> tuple[Callable[..., FrameDecoder], bytes, bytes, bytes]:
+def kind(request: pytest.FixtureRequest) -> tuple[Callable[..., ValueDecoder], bytes, bytes, bytes]:
     return KINDS[request.param]
 
 
-def body_of(kind: tuple[Callable[..., FrameDecoder], bytes, bytes, bytes], *values: bytes) -> bytes:
+def body_of(kind: tuple[Callable[..., ValueDecoder], bytes, bytes, bytes], *values: bytes) -> bytes:
     _, begin, between, end = kind
     return begin + between.join(values) + end
 
 
-def read(decoder: FrameDecoder, body: bytes, step: int) -> list[Frame]:
+def read(decoder: ValueDecoder, body: bytes, step: int) -> list[Frame]:
     return [frame for at in range(0, len(body), step) for frame in decoder.feed(body[at : at + step])]
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 1000])
 @pytest.mark.parametrize("begin", [b"", BOM])
-def test_values(kind: tuple[Callable[..., FrameDecoder], bytes, bytes, bytes], begin: bytes, step: int) -> None:
+def test_values(kind: tuple[Callable[..., ValueDecoder], bytes, bytes, bytes], begin: bytes, step: int) -> None:
     decoder = kind[0]()
     assert read(decoder, begin + body_of(kind, b'{"a":1}', b'{"b":"}"}'), step) == [
         Frame(b'{"a":1}'),
@@ -48,7 +48,7 @@ def test_values(kind: tuple[Callable[..., FrameDecoder], bytes, bytes, bytes], b
 
 @pytest.mark.parametrize("step", [1, 7, 1000])
 def test_a_value_over_the_limit_is_a_fault_after_those_before_it(
-    kind: tuple[Callable[..., FrameDecoder], bytes, bytes, bytes], step: int
+    kind: tuple[Callable[..., ValueDecoder], bytes, bytes, bytes], step: int
 ) -> None:
     decoder = kind[0](value_bytes_max=20)
     body = body_of(kind, b'{"a":1}', b'{"b":"%s"}' % (b"x" * 50), b'{"c":1}')
@@ -65,7 +65,7 @@ def test_a_value_over_the_limit_is_a_fault_after_those_before_it(
         decoder.end()
 
 
-def test_a_value_at_the_limit_is_none(kind: tuple[Callable[..., FrameDecoder], bytes, bytes, bytes]) -> None:
+def test_a_value_at_the_limit_is_none(kind: tuple[Callable[..., ValueDecoder], bytes, bytes, bytes]) -> None:
     value = b'{"a":"%s"}' % (b"x" * 12)
     for step in (1, 1000):
         decoder = kind[0](value_bytes_max=len(value))
@@ -73,7 +73,7 @@ def test_a_value_at_the_limit_is_none(kind: tuple[Callable[..., FrameDecoder], b
 
 
 def test_what_is_unfinished_at_the_end_is_dropped(
-    kind: tuple[Callable[..., FrameDecoder], bytes, bytes, bytes],
+    kind: tuple[Callable[..., ValueDecoder], bytes, bytes, bytes],
 ) -> None:
     decoder = kind[0]()
     assert read(decoder, body_of(kind, b'{"a":1}')[:-1] + kind[2] + b'{"b"', 1) == [Frame(b'{"a":1}')]
@@ -84,7 +84,7 @@ def test_what_is_unfinished_at_the_end_is_dropped(
 
 
 def test_bytes_that_are_not_utf8_are_replaced(
-    kind: tuple[Callable[..., FrameDecoder], bytes, bytes, bytes],
+    kind: tuple[Callable[..., ValueDecoder], bytes, bytes, bytes],
 ) -> None:
     value = b'{"a":"\xff\xe2\x82"}'
     assert read(kind[0](), body_of(kind, value), 1) == [Frame('{"a":"��"}'.encode())]

@@ -7,23 +7,14 @@ whoever numbers and stores them can then take them as one piece.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
 from headwater.domain.event import Event, FinishReason, ProviderData
 from headwater.domain.message import GenerationRequest
 from headwater.errors import ProviderError
-from headwater.wire import sse
-
-
-class Framing(StrEnum):
-    """How a body is cut into frames."""
-
-    SSE = "sse"
-    JSON_ARRAY = "json_array"
-    NDJSON = "ndjson"
+from headwater.wire import framing, sse
 
 
 class HttpRequest(NamedTuple):
@@ -38,6 +29,8 @@ class HttpRequest(NamedTuple):
 #: One frame of a provider's stream: an SSE block's event name and data, or one JSON value as data. It is the SSE
 #: decoder's own type, so that the framing which nearly every provider uses costs no conversion.
 Frame = sse.Frame
+#: How a body is cut into frames: `sse`, `json_array` or `ndjson`.
+Framing = framing.Framing
 
 
 class Finish(msgspec.Struct, frozen=True):
@@ -103,6 +96,7 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tool_calls: int = 0
 
 
+@runtime_checkable
 class Reattachable(Dialect, Protocol):
     """A dialect whose provider can go on with an answer when nobody listens, and be asked for the rest of it.
 
@@ -164,3 +158,25 @@ class Provider(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class BackgroundProvider(Provider, Protocol):
+    """A provider whose dialect is `Reattachable`: its answers can go on when nobody listens, and be asked for again."""
+
+    def stream_in_background(self, request: GenerationRequest, *, connect_s: float | None) -> AsyncIterator[list[Item]]:
+        """As `stream`, but that closing the iterator leaves the answer going; its checkpoints are among the items."""
+        ...
+
+    def reattach(
+        self, request: GenerationRequest, checkpoint: Checkpoint, *, connect_s: float | None
+    ) -> AsyncIterator[list[Item]]:
+        """The rest of an answer, from after the checkpoint on; as `stream_in_background`."""
+        ...
+
+    async def stop(self, checkpoint: Checkpoint) -> None:
+        """Stops an answer where it is made. One that has ended, or is not known any more, is left as it is.
+
+        Raises `ProviderError` where it may go on.
+        """
+        ...

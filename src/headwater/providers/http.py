@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import NamedTuple
 
 import aiohttp
@@ -19,11 +19,11 @@ from headwater import __version__
 from headwater.domain.message import GenerationRequest
 from headwater.errors import ConfigError, ErrorCode, ProviderError, Truncated, WireError
 from headwater.providers.body import thin
-from headwater.providers.contract import Dialect, Frame, HttpRequest, Item
+from headwater.providers.contract import Decoder, Dialect, Frame, HttpRequest, Item
 from headwater.providers.egress import Egress, EgressRefused, check_base_url
-from headwater.providers.framing import FRAMINGS, frame_decoder
 from headwater.providers.headers import check_headers
 from headwater.providers.redact import Secret, redact, redact_bytes
+from headwater.wire.framing import FRAMINGS, frame_decoder
 from headwater.wire.sse import EVENT_BYTES_MAX, LINE_BYTES_MAX
 
 _DETAIL_CHARS_MAX = 500
@@ -63,11 +63,18 @@ class Auth(NamedTuple):
 class AnswerReader:
     """The bytes of one answer to items. A failure waits in `failure` until the items before it have been given out."""
 
-    def __init__(self, dialect: Dialect, request: GenerationRequest, limits: Limits, secrets: list[Secret]) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        request: GenerationRequest,
+        limits: Limits,
+        secrets: list[Secret],
+        decoder: Decoder | None = None,
+    ) -> None:
         self._frames = frame_decoder(
             dialect.framing, line_bytes_max=limits.line_bytes_max, event_bytes_max=limits.event_bytes_max
         )
-        self._decoder = dialect.decoder(request)
+        self._decoder = dialect.decoder(request) if decoder is None else decoder
         self._bytes_left = limits.answer_bytes_max
         self._secrets = secrets
         self.failure: ProviderError | None = None
@@ -175,17 +182,27 @@ class HttpProvider:
         """Refuses what the server can not do, before anything is sent. Raises `RefusedError`."""
         self._dialect.request(request)
 
-    async def stream(self, request: GenerationRequest, *, connect_s: float | None) -> AsyncIterator[list[Item]]:
+    def stream(self, request: GenerationRequest, *, connect_s: float | None) -> AsyncIterator[list[Item]]:
         """As `Provider.stream`. An answer that ends before it is whole is `Truncated`, whatever ended it."""
+        return self._answer(lambda: self._dialect.request(request), request, connect_s)
+
+    async def _answer(
+        self,
+        wanted: Callable[[], HttpRequest],
+        request: GenerationRequest,
+        connect_s: float | None,
+        decoder: Decoder | None = None,
+    ) -> AsyncIterator[list[Item]]:
+        """What is answered to `wanted`, as the answer to a request; what can not be asked for is raised here."""
         try:
-            response = await self._send(self._dialect.request(request), connect_s)
+            response = await self._send(wanted(), connect_s)
             try:
                 if not 200 <= response.status < 300:
                     raise await self._refusal(response)
                 self._check_encoding(response)
                 is_stream = self._is_stream(response)
                 yield []
-                reader = AnswerReader(self._dialect, request, self._limits, self._secrets)
+                reader = AnswerReader(self._dialect, request, self._limits, self._secrets, decoder)
                 if not is_stream:
                     yield reader.whole(await self._whole_body(response))
                     return
@@ -207,7 +224,7 @@ class HttpProvider:
                     self._let_end(response)
             finally:
                 if response not in self._ending:
-                    await _close(response)
+                    await close_response(response)
             yield last
         except ProviderError as exc:
             raise self._cleaned(exc) from None
@@ -406,7 +423,7 @@ async def _pieces(body: bytes) -> AsyncIterator[bytes]:
         yield body[start : start + _PIECE_BYTES]
 
 
-async def _close(response: aiohttp.ClientResponse) -> None:
+async def close_response(response: aiohttp.ClientResponse) -> None:
     """Closes the connection unless its answer has been read to the end; a task that is cancelled closes it too."""
     if response.connection is not None:
         await _abort(response.connection)

@@ -9,7 +9,7 @@ from headwater.domain.event import UsageReport, decode_record, encode_record
 from headwater.domain.message import GenerationRequest, Message
 from headwater.errors import ErrorCode, ProviderError
 from headwater.providers.contract import Decoder, Dialect, Finish, Frame, Item
-from headwater.providers.framing import FrameDecoder, frame_decoder
+from headwater.wire.framing import FrameDecoder, frame_decoder
 
 #: A request that asks for nothing special.
 PLAIN: Final = GenerationRequest(model="model", messages=[Message("user", "Hello")])

@@ -14,7 +14,7 @@ from headwater.wire.sse import EVENT_BYTES_MAX, Frame
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-class FrameDecoder(ABC):
+class ValueDecoder(ABC):
     """The bytes of one body, in pieces of any size, to frames. One decoder reads one body.
 
     `value_bytes_max` bounds one value, in bytes as received; no more than that is kept beside the piece at hand.

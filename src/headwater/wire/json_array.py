@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import Final
 
 from headwater.errors import MalformedBody
-from headwater.wire.frames import FrameDecoder
+from headwater.wire.frames import ValueDecoder
 from headwater.wire.sse import EVENT_BYTES_MAX, Frame
 
 
@@ -42,7 +42,7 @@ _CLOSE: Final = frozenset(b"}]")
 _COMMA, _QUOTE, _BACKSLASH, _LEFT, _RIGHT, _BRACE = b',"\\[]{'
 
 
-class JSONArrayDecoder(FrameDecoder):
+class JSONArrayDecoder(ValueDecoder):
     """The values of one array to frames.
 
     An object or an array is given out with its last bracket, not with the comma that may come much later. Text in

@@ -6,11 +6,11 @@ servers send as a heartbeat. What a line holds is for whoever decodes it.
 
 from __future__ import annotations
 
-from headwater.wire.frames import FrameDecoder
+from headwater.wire.frames import ValueDecoder
 from headwater.wire.sse import Frame
 
 
-class NDJSONDecoder(FrameDecoder):
+class NDJSONDecoder(ValueDecoder):
     """Lines to frames. The format has no end of its own, so a body that stops after a line may be whole."""
 
     def _take(self, chunk: bytes, frames: list[Frame]) -> None:
@@ -31,4 +31,3 @@ class NDJSONDecoder(FrameDecoder):
             self._hold(self._head)
         if self._held:
             self._release(b"", frames)
-

@@ -1,15 +1,23 @@
-"""How the body of an answer is cut into frames: a row for each framing that a dialect can name."""
+"""How a body is cut into frames: a row for each framing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
 from headwater.errors import WireError
-from headwater.providers.contract import Frame, Framing
 from headwater.wire.json_array import JSONArrayDecoder
 from headwater.wire.ndjson import NDJSONDecoder
-from headwater.wire.sse import EVENT_BYTES_MAX, LINE_BYTES_MAX, SSEDecoder
+from headwater.wire.sse import EVENT_BYTES_MAX, LINE_BYTES_MAX, Frame, SSEDecoder
+
+
+class Framing(StrEnum):
+    """How a body is cut into frames."""
+
+    SSE = "sse"
+    JSON_ARRAY = "json_array"
+    NDJSON = "ndjson"
 
 
 class FrameDecoder(Protocol):

@@ -3,8 +3,8 @@
 import pytest
 
 from headwater.errors import WireError
-from headwater.providers.contract import Frame, Framing
-from headwater.providers.framing import FRAMINGS, frame_decoder
+from headwater.wire.framing import FRAMINGS, Framing, frame_decoder
+from headwater.wire.sse import Frame
 
 #: a body of two frames, and the two
 BODIES: dict[Framing, tuple[bytes, list[bytes]]] = {
