@@ -18,9 +18,9 @@ from headwater.domain.message import (
     Settings,
     TextPart,
     Tool,
-    ToolResultPart,
 )
-from headwater.errors import BadRequestError, UnsupportedError
+from headwater.errors import UnsupportedError
+from headwater.providers.message_rules import tool_results
 from headwater.providers.openai_parts import extra_of, image_url, named_schema
 
 #: What `settings.extra` can not set: our decoder and our accounting rest on these.
@@ -132,30 +132,17 @@ def _messages(messages: list[Message], quirks: Quirks) -> list[_Json]:
 
 def _message(message: Message, pointer: str, quirks: Quirks) -> list[_Json]:
     """One message, as one of the provider's or several: each tool's result is a message of its own there."""
-    parts: list[Any] = [] if isinstance(message.content, str) else list(message.content)
-    results = [part for part in parts if isinstance(part, ToolResultPart)]
+    results = tool_results(message, pointer)
     sent: list[_Json] = [
         {"role": "tool", "tool_call_id": result.tool_call_id, "content": result.content} for result in results
     ]
-    if message.role == "tool":
-        if not results or len(results) != len(parts):
-            raise BadRequestError("a message of the role `tool` holds tool results only", pointer=f"{pointer}/content")
-        return sent
-    if results and message.role != "user":
-        raise BadRequestError(
-            "tool results belong in a message of the role `tool` or `user`", pointer=f"{pointer}/content"
-        )
-    if results and len(results) == len(parts):
+    if results and len(results) == len(message.content):
         return sent
     role = "system" if message.role == "developer" and not quirks.developer_role else message.role
     main: _Json = {"role": role, "content": _content(message, pointer, quirks)}
     if message.name is not None:
         main["name"] = message.name
     if message.tool_calls:
-        if message.role != "assistant":
-            raise BadRequestError(
-                "only a message of the role `assistant` has tool calls", pointer=f"{pointer}/tool_calls"
-            )
         main["content"] = main["content"] or None
         main["tool_calls"] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
