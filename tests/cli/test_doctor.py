@@ -14,7 +14,7 @@ from headwater.cli import app
 from headwater.storage.directory import DataDirectory
 from tests.kit.product import CANARY_KEY, CANARY_VARIABLE, Product, compatible_model, free_port, toml_of
 from tests.kit.terminal import Terminal
-from tests.kit.upstream import ScriptedUpstream, Status
+from tests.kit.upstream import ScriptedUpstream, Send, Status, Step, chat_stream
 
 
 def doctor(*arguments: str, environ: Mapping[str, str] | None = None) -> tuple[int, str]:
@@ -126,3 +126,18 @@ async def test_beside_a_running_server_everything_is_fine(tmp_path: Path) -> Non
         assert "A Headwater" in said
         assert "it is only read here" in said
     assert f"{upstream.base_url} answers (200)" in online[1]
+
+
+async def test_models_are_called_where_that_is_asked_for_and_only_there(tmp_path: Path) -> None:
+    listed: list[Step] = [Status(200, {"Content-Type": "application/json"}), Send(b"{}")]
+    async with ScriptedUpstream(listed, chat_stream(["Hi"])) as upstream:
+        config = tmp_path / "d.toml"
+        models = [compatible_model("mock", upstream.base_url)]
+        config.write_text(toml_of({"server": {"port": free_port()}, "models": models}))
+        code, said = await asyncio.to_thread(doctor, "--config", str(config), "--data", str(tmp_path), "--call")
+        assert [(request.method, request.path) for request in upstream.requests] == [
+            ("GET", "/v1/models"),
+            ("POST", "/v1/chat/completions"),
+        ]
+    assert code == 0, said
+    assert "`mock` answers, its first word after" in said

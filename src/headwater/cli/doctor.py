@@ -20,19 +20,22 @@ if TYPE_CHECKING:
 Config = Annotated[Path | None, typer.Option(dir_okay=False, help="The TOML file that the server is started with.")]
 Data = Annotated[Path | None, typer.Option(file_okay=False, help="The data directory.  [default: data]")]
 Online = Annotated[bool, typer.Option("--online", help="Ask the providers' servers too; no model is called.")]
+Call = Annotated[bool, typer.Option("--call", help="Have each model say a word, which may cost something.")]
 
 _SIGNS: Final = {"ok": ("✓", "green"), "note": ("·", "cyan"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
 
-def doctor(config: Config = None, data: Data = None, online: Online = False, json: Json = False) -> None:
+def doctor(
+    config: Config = None, data: Data = None, online: Online = False, call: Call = False, json: Json = False
+) -> None:
     """Check the configuration, keys, the disk, the installation, and say what to do.
 
-    Nothing is changed, and without --online nothing outside this machine is called. Exit code: 0 nothing has to be
-    done, 1 something has to.
+    Nothing is changed, and without --online or --call nothing outside this machine is called. Exit code: 0 nothing
+    has to be done, 1 something has to.
     """
     import os
 
-    findings = examine(config, data, os.environ, online=online)
+    findings = examine(config, data, os.environ, online=online or call, call=call)
     problems = sum(finding.level == "problem" for finding in findings)
     if json:
         import msgspec
@@ -44,12 +47,23 @@ def doctor(config: Config = None, data: Data = None, online: Online = False, jso
     raise typer.Exit(Exit.FAILED if problems else Exit.OK)
 
 
-def examine(config: Path | None, data: Path | None, environ: Mapping[str, str], *, online: bool) -> list[Finding]:
+def examine(
+    config: Path | None, data: Path | None, environ: Mapping[str, str], *, online: bool, call: bool = False
+) -> list[Finding]:
     """Every finding, area by area. What can not be looked at without readable settings is left out."""
     import asyncio
 
     from headwater.app import model_rows
-    from headwater.cli.checkup import configuration, data_directory, database, disk_sync, listening, machine, models
+    from headwater.cli.checkup import (
+        configuration,
+        data_directory,
+        database,
+        disk_sync,
+        listening,
+        machine,
+        models,
+        providers,
+    )
     from headwater.providers.plugins import installed_plugins
 
     settings, findings = configuration.check_configuration(config, data, environ)
@@ -59,7 +73,9 @@ def examine(config: Path | None, data: Path | None, environ: Mapping[str, str], 
         usable, found = models.check_models(model_rows(settings), environ, port=settings.server.port, plugins=plugins)
         all_of += found
         if online:
-            all_of += asyncio.run(models.check_servers(usable, environ, plugins.all_servers))
+            all_of += asyncio.run(providers.check_servers(usable, environ, plugins.all_servers))
+        if call:
+            all_of += asyncio.run(providers.check_calls(usable, environ, plugins.all_servers))
     newest_ms = None
     path = data if settings is None else settings.data
     if path is not None:

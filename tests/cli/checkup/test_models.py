@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from headwater.cli.checkup.finding import Findings, Level
-from headwater.cli.checkup.models import check_models, check_servers
+from headwater.cli.checkup.models import check_models
+from headwater.cli.checkup.providers import check_servers
 from headwater.providers.catalog import ModelRow
 from headwater.providers.openai_chat import OpenAIChat
 from headwater.providers.plugins import Plugins
 from headwater.providers.servers import ServerRow
-from tests.kit.product import free_port
-from tests.kit.upstream import Received, ScriptedUpstream, Send, Status, Step
+from tests.kit.upstream import ScriptedUpstream, Status
 
 KEY = {"K": "sk-canary-49a1"}
 PORT = 8100
@@ -81,60 +81,6 @@ def test_one_bad_row_hides_no_other_and_a_name_is_given_once() -> None:
     assert len(usable) == 2
     assert sum(finding.level is Level.PROBLEM for finding in found) == 2
     assert "two models with the name `m`" in found[-1].text
-
-
-async def probed(status: int, *, key: bool = True, **headers: str) -> tuple[Findings, list[Received]]:
-    answer: list[Step] = [Status(status, {"Content-Type": "application/json", **headers}), Send(b"{}")]
-    async with ScriptedUpstream(answer) as upstream:
-        more = {"api_key_env": "K"} if key else {}
-        base_url = f"{upstream.origin}/v1/"
-        found = await check_servers(rows(base_url=base_url, allow_private=True, **more) * 2, KEY)
-        return found, upstream.requests
-
-
-@pytest.mark.parametrize(
-    ("status", "level"),
-    [
-        (200, Level.OK),
-        (404, Level.OK),
-        (401, Level.PROBLEM),
-        (403, Level.PROBLEM),
-        (302, Level.PROBLEM),
-        (503, Level.WARNING),
-    ],
-)
-async def test_a_server_is_asked_once_with_the_key(status: int, level: Level) -> None:
-    found, requests = await probed(status, Location="https://elsewhere.example/")
-    assert worst(found)[0] is level
-    (request,) = requests
-    assert (request.method, request.path) == ("GET", "/v1/models")
-    assert request.headers["authorization"] == "Bearer sk-canary-49a1"
-
-
-async def test_a_server_without_a_key_is_asked_without_one() -> None:
-    found, (request,) = await probed(200, key=False)
-    assert worst(found)[0] is Level.OK
-    assert "authorization" not in request.headers
-
-
-async def test_nobody_there_is_a_problem() -> None:
-    where = rows(base_url=f"http://127.0.0.1:{free_port()}", allow_private=True)
-    level, text = worst(await check_servers(where, {}))
-    assert level is Level.PROBLEM
-    assert "can not be reached" in text
-
-
-async def test_an_address_that_must_not_be_called_is_not_called() -> None:
-    async with ScriptedUpstream([Status(200)]) as upstream:
-        url = upstream.origin.replace("127.0.0.1", "localhost")
-        level, text = worst(await check_servers(rows(base_url=url, allow_private=False), {}))
-        assert upstream.requests == []
-    assert level is Level.PROBLEM
-    assert "allow_private" in text
-
-
-async def test_a_recording_has_no_server() -> None:
-    assert await check_servers(rows(provider="replay", file=Path("x.sse")), {}) == []
 
 
 def test_a_broken_plug_in_is_a_warning_and_its_model_a_problem() -> None:

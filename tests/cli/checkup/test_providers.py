@@ -1,0 +1,186 @@
+"""What is found when the providers' servers are asked, and when their models are called."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headwater.cli.checkup.finding import Findings, Level
+from headwater.cli.checkup.providers import check_calls, check_servers
+from headwater.domain.message import GenerationRequest
+from headwater.providers.catalog import ModelRow
+from headwater.providers.contract import HttpRequest
+from headwater.providers.openai_chat import OpenAIChat
+from headwater.providers.servers import ServerRow
+from tests.kit.product import free_port
+from tests.kit.upstream import Received, ScriptedUpstream, Send, Status, Step, chat_stream
+
+KEY = {"K": "sk-canary-49a1"}
+OPENAI = {"object": "list", "data": [{"id": "gpt-5-mini"}, {"id": "llama3.2:latest"}, {"id": "haiku-20260101"}, 7]}
+GEMINI = {"models": [{"name": "models/gemini-9"}, {"displayName": "nameless"}]}
+
+
+def rows(**fields: Any) -> list[ModelRow]:
+    return [ModelRow(name="m", **fields)]
+
+
+def worst(found: Findings) -> tuple[Level, str]:
+    """What was found, where that is one thing."""
+    assert "sk-canary" not in str(found)
+    (finding,) = found
+    return finding.level, finding.text
+
+
+async def probed(status: int, *, key: bool = True, **headers: str) -> tuple[Findings, list[Received]]:
+    answer: list[Step] = [Status(status, {"Content-Type": "application/json", **headers}), Send(b"{}")]
+    async with ScriptedUpstream(answer) as upstream:
+        more = {"api_key_env": "K"} if key else {}
+        base_url = f"{upstream.origin}/v1/"
+        found = await check_servers(rows(base_url=base_url, allow_private=True, **more) * 2, KEY)
+        return found, upstream.requests
+
+
+@pytest.mark.parametrize(
+    ("status", "level"),
+    [
+        (200, Level.OK),
+        (404, Level.OK),
+        (401, Level.PROBLEM),
+        (403, Level.PROBLEM),
+        (302, Level.PROBLEM),
+        (503, Level.WARNING),
+    ],
+)
+async def test_a_server_is_asked_once_with_the_key(status: int, level: Level) -> None:
+    found, requests = await probed(status, Location="https://elsewhere.example/")
+    assert worst(found)[0] is level
+    (request,) = requests
+    assert (request.method, request.path) == ("GET", "/v1/models")
+    assert request.headers["authorization"] == "Bearer sk-canary-49a1"
+
+
+async def test_a_server_without_a_key_is_asked_without_one() -> None:
+    found, (request,) = await probed(200, key=False)
+    assert worst(found)[0] is Level.OK
+    assert "authorization" not in request.headers
+
+
+async def test_nobody_there_is_a_problem() -> None:
+    where = rows(base_url=f"http://127.0.0.1:{free_port()}", allow_private=True)
+    level, text = worst(await check_servers(where, {}))
+    assert level is Level.PROBLEM
+    assert "can not be reached" in text
+
+
+async def test_an_address_that_must_not_be_called_is_not_called() -> None:
+    async with ScriptedUpstream([Status(200)]) as upstream:
+        url = upstream.origin.replace("127.0.0.1", "localhost")
+        level, text = worst(await check_servers(rows(base_url=url, allow_private=False), {}))
+        assert upstream.requests == []
+    assert level is Level.PROBLEM
+    assert "allow_private" in text
+
+
+async def test_a_recording_has_no_server() -> None:
+    assert await check_servers(rows(provider="replay", file=Path("x.sse")), {}) == []
+
+
+class TestWhatIsListed:
+    async def found(self, body: object, *models: str) -> Findings:
+        sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+        answer: list[Step] = [Status(200, {"Content-Type": "application/json"}), Send(sent)]
+        async with ScriptedUpstream(answer) as upstream:
+            asked = [
+                ModelRow(name=f"row-{n}", model=model, base_url=f"{upstream.origin}/v1", allow_private=True)
+                for n, model in enumerate(models)
+            ]
+            found = await check_servers(asked, {})
+            assert len(upstream.requests) == 1
+        assert found[0].level is Level.OK
+        return found
+
+    async def test_a_model_that_the_server_has_not_is_told(self) -> None:
+        found = await self.found(OPENAI, "gpt-5-mini", "gtp-5-mini", "llama3.2", "haiku")
+        (warning,) = found[1:]
+        assert warning.level is Level.WARNING
+        assert "`row-1`" in warning.text
+        assert "`gtp-5-mini`" in warning.text
+
+    async def test_gemini_s_names_have_a_folder(self) -> None:
+        assert len(await self.found(GEMINI, "gemini-9")) == 1
+        assert len(await self.found(GEMINI, "gemini-8")) == 2
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {**OPENAI, "has_more": True},
+            {**GEMINI, "nextPageToken": "abc"},
+            {"data": []},
+            {"data": "gpt"},
+            [1],
+            b"not JSON",
+            b"[" * 100_000,
+            b'{"data": [{"id": "\xff"}]}',
+            b" " * (9 << 20),
+        ],
+        ids=["more", "next page", "empty", "no list", "no object", "no JSON", "deep", "no UTF-8", "too long"],
+    )
+    async def test_what_is_not_a_whole_list_says_nothing(self, body: object) -> None:
+        assert len(await self.found(body, "gpt-5-mini")) == 1
+
+
+async def test_a_server_is_asked_as_its_dialect_asks() -> None:
+    class Versioned(OpenAIChat):
+        def request(self, request: GenerationRequest) -> HttpRequest:
+            return super().request(request)._replace(headers={"Content-Type": "application/json", "acme-version": "7"})
+
+    async with ScriptedUpstream([Status(200), Send(b"{}")]) as upstream:
+        acme = ServerRow(dialect=Versioned, base_url=upstream.origin, auth_header="x-key", models_path="/v2/all")
+        asked = rows(provider="acme", allow_private=True, api_key_env="K", headers={"X-Title": "App"})
+        found = await check_servers(asked, KEY, {"acme": acme})
+        assert worst(found)[0] is Level.OK
+        (request,) = upstream.requests
+    assert request.path == "/v2/all"
+    assert (request.headers["acme-version"], request.headers["x-title"]) == ("7", "App")
+    assert request.headers["x-key"].endswith(KEY["K"])
+    assert "content-type" not in request.headers
+
+
+class TestCalls:
+    async def test_a_model_that_answers_is_good(self) -> None:
+        async with ScriptedUpstream(chat_stream(["Hi"])) as upstream:
+            found = await check_calls(rows(base_url=upstream.base_url, allow_private=True, model="m1"), {})
+            (request,) = upstream.requests
+        level, text = worst(found)
+        assert (level, text.startswith("`m` answers, its first word after ")) == (Level.OK, True)
+        assert (request.json["model"], request.json["max_tokens"]) == ("m1", 16)
+
+    async def test_a_model_that_refuses_is_a_problem_with_the_provider_s_words_and_no_key(self) -> None:
+        said = {"error": {"message": f"There is no model m, {KEY['K']}!", "code": "model_not_found"}}
+        answer: list[Step] = [Status(404, {"Content-Type": "application/json"}), Send(json.dumps(said).encode())]
+        async with ScriptedUpstream(answer) as upstream:
+            found = await check_calls(rows(base_url=upstream.base_url, allow_private=True, api_key_env="K"), KEY)
+        level, text = worst(found)
+        assert level is Level.PROBLEM
+        assert "There is no model m, [redacted]!" in text
+        assert found[0].advice == "Is `model` what the provider calls it, and may this key use it?"
+
+    async def test_a_key_that_is_not_taken_is_named_by_its_variable(self) -> None:
+        async with ScriptedUpstream([Status(401), Send(b"{}")]) as upstream:
+            found = await check_calls(rows(base_url=upstream.base_url, allow_private=True, api_key_env="K"), KEY)
+        assert worst(found)[0] is Level.PROBLEM
+        assert found[0].advice == "Look at what K holds."
+
+    async def test_an_answer_that_is_cut_is_a_problem(self) -> None:
+        async with ScriptedUpstream(chat_stream(["Hi"], done=False)[:2]) as upstream:
+            found = await check_calls(rows(base_url=upstream.base_url, allow_private=True), {})
+        level, text = worst(found)
+        assert level is Level.PROBLEM
+        assert "TRUNCATED" in text
+
+    async def test_a_recording_is_not_called(self) -> None:
+        recording = Path(__file__).parents[2] / "providers" / "fixtures" / "chat_plain.sse"
+        assert await check_calls(rows(provider="replay", file=recording), {}) == []
