@@ -19,6 +19,7 @@ import msgspec
 from headwater.domain.message import GenerationRequest
 from headwater.errors import BadRequestError, ConfigError, RefusedError, UnsupportedError
 from headwater.providers import capabilities, replay, simulated
+from headwater.providers.background import http_provider
 from headwater.providers.contract import ModelInfo, Provider, Silence
 from headwater.providers.cost import FREE, UNPRICED, Price, Pricing, Rates
 from headwater.providers.egress import Egress, Resolve
@@ -230,7 +231,7 @@ class _Builder:
         known = (row.provider, base_url, key_env, allow_private, tuple(sorted(row.headers.items())))
         if known not in self._providers:
             try:
-                self._providers[known] = HttpProvider(
+                self._providers[known] = http_provider(
                     row.provider,
                     server.dialect(),
                     base_url=base_url,
