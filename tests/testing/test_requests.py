@@ -1,0 +1,130 @@
+"""The kit for requests lets nothing be left out, and no name of a model lead anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+import pytest
+
+from headwater.domain.message import GenerationRequest, Settings
+from headwater.errors import BadRequestError, UnsupportedError
+from headwater.providers.contract import HttpRequest
+from headwater.providers.openai_chat import OpenAIChat
+from headwater.providers.servers import SERVERS
+from headwater.testing.requests import REQUESTS, check_http_request, check_requests
+
+Change = Callable[[HttpRequest, GenerationRequest], HttpRequest]
+
+
+class Changed(OpenAIChat):
+    """Sends something else than it should."""
+
+    def __init__(self, change: Change) -> None:
+        super().__init__()
+        self._change = change
+
+    def request(self, request: GenerationRequest) -> HttpRequest:
+        return self._change(super().request(request), request)
+
+
+def without(member: str) -> Change:
+    """Leaves out a member of the body."""
+
+    def change(made: HttpRequest, request: GenerationRequest) -> HttpRequest:
+        body = msgspec.json.decode(made.body)
+        body.pop(member, None)
+        return made._replace(body=msgspec.json.encode(body))
+
+    return change
+
+
+def headed(**headers: str) -> Change:
+    return lambda made, _: made._replace(headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def refusing(**extra: object) -> Change:
+    def change(made: HttpRequest, request: GenerationRequest) -> HttpRequest:
+        if request.settings != Settings():
+            raise UnsupportedError("No.", **extra)  # type: ignore[arg-type]  # members of the problem
+        return made
+
+    return change
+
+
+def spoiling(made: HttpRequest, request: GenerationRequest) -> HttpRequest:
+    request.settings.extra["openai"] = {}
+    return made
+
+
+def counting() -> Change:
+    numbers = iter(range(10**6))
+    return lambda made, _: made._replace(body=b"%b%d" % (made.body, next(numbers)))
+
+
+def raising(made: HttpRequest, request: GenerationRequest) -> HttpRequest:
+    raise KeyError("seed")
+
+
+def refuses_all(made: HttpRequest, request: GenerationRequest) -> HttpRequest:
+    raise BadRequestError("No.", pointer="/messages")
+
+
+MUTANTS: Mapping[str, tuple[Change, str]] = {
+    "a temperature is left out": (without("temperature"), "a temperature: `0.625` is not in what is sent"),
+    "an effort is left out": (without("reasoning_effort"), "none effort: what is sent is the same without it"),
+    "a choice is left out": (without("tool_choice"), "what is sent is the same without it"),
+    "tools are left out": (without("tools"), "`weather_at` is not in what is sent"),
+    "the name is the path": (lambda made, asked: made._replace(path=f"/{asked.model}"), "leaves the base URL"),
+    "the name is the host": (lambda made, asked: made._replace(path=asked.model), "leads elsewhere"),
+    "the path is cut off": (lambda made, _: made._replace(path="/a#b"), "fragment"),
+    "the key is in the address": (lambda made, _: made._replace(path="/a?key=7"), "would be in logs"),
+    "the key is in a header": (headed(Authorization="Bearer x"), "is the server's to set"),
+    "another key is in a header": (headed(X_Goog_Api_Key="x"), "is the server's to set"),
+    "a header has two lines": (headed(A="b\r\nc: d"), "second line"),
+    "a header has no name": (headed(**{"a b": "c"}), "no name of a header"),
+    "a refusal says not where": (refusing(), "without a JSON pointer"),
+    "a refusal points nowhere": (refusing(pointer="settings"), "no JSON pointer"),
+    "the request is spoiled": (spoiling, "has changed what it was given"),
+    "the bytes are others": (counting(), "not the same bytes"),
+    "it raises": (raising, "raised KeyError"),
+    "it refuses everything": (refuses_all, "a plain question is refused"),
+}
+
+
+@pytest.mark.parametrize("mutant", sorted(MUTANTS))
+def test_a_mutant_is_caught(mutant: str) -> None:
+    change, words = MUTANTS[mutant]
+    with pytest.raises(AssertionError, match=words):
+        check_requests(Changed(change))
+
+
+@pytest.mark.parametrize("server", sorted(SERVERS))
+def test_every_server_of_ours_keeps_the_laws(server: str) -> None:
+    refused = check_requests(SERVERS[server].dialect())
+    assert refused.keys() < REQUESTS.keys()
+
+
+def test_what_is_refused_is_told() -> None:
+    refused = check_requests(SERVERS["deepseek"].dialect())
+    assert refused["an image as data"].extra == {"pointer": "/messages/0/content/1"}
+    assert "an image as data" not in check_requests(OpenAIChat())
+    assert "an answer to a schema" not in check_requests(SERVERS["deepseek"].dialect(), but=["an answer to a schema"])
+
+
+def test_every_setting_is_asked_for_somewhere() -> None:
+    asked = {
+        name
+        for each in REQUESTS.values()
+        for name in Settings.__struct_fields__
+        if getattr(each.request.settings, name) != getattr(Settings(), name)
+    }
+    # `extra` has members of each provider's own.
+    assert asked == {*Settings.__struct_fields__} - {"extra"}
+
+
+def test_what_is_not_bytes_is_no_body() -> None:
+    with pytest.raises(AssertionError, match="the body is a str"):
+        check_http_request(HttpRequest("/", "{}"), "this")  # type: ignore[arg-type]  # what a plug-in may give
+    with pytest.raises(AssertionError, match="gave a tuple"):
+        check_http_request(("/", b""), "this")  # type: ignore[arg-type]
