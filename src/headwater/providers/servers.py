@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from headwater.providers.contract import Dialect
+from headwater.providers.gemini import Gemini, GeminiQuirks
 from headwater.providers.openai_chat import OpenAIChat, Quirks
 
 #: What a dialect can ask for that has a word for all of it.
@@ -144,5 +145,40 @@ _CHAT: Mapping[str, ServerRow] = {
     "vllm": _chat_here("vllm", 8000),
 }
 
+
+def _gemini(name: str, *, base_url: str, api_key_env: str, **quirks: object) -> ServerRow:
+    """A server that speaks generateContent and takes Google's API keys, which never go into a URL."""
+    its_quirks = msgspec.convert({"provider_name": name, **quirks}, GeminiQuirks)
+    return ServerRow(
+        dialect=lambda: Gemini(its_quirks),
+        capabilities=(*_ALL, "seed"),
+        base_url=base_url,
+        api_key_env=api_key_env,
+        auth_header="x-goog-api-key",
+        auth_prefix="",
+    )
+
+
+_GOOGLE: Final = "https://generativelanguage.googleapis.com/v1beta"
+#: On Vertex AI a model is its publisher's, or an endpoint of one's own.
+_ON_VERTEX: Final = {"models_path": "publishers/google/models", "model_forms": ["publishers", "endpoints"]}
+_VERTEX_QUIRKS: Final = msgspec.convert({"provider_name": "vertex", **_ON_VERTEX}, GeminiQuirks)
+
+#: Those of generateContent.
+_GEMINI: Mapping[str, ServerRow] = {
+    "gemini": _gemini("gemini", base_url=_GOOGLE, api_key_env="GEMINI_API_KEY"),
+    # The same answers as one JSON array, for a way on which events do not come through.
+    "gemini_array": _gemini("gemini_array", base_url=_GOOGLE, api_key_env="GEMINI_API_KEY", events=False),
+    # Its address is the project's, https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION, and
+    # its key an access token.
+    "vertex": ServerRow(dialect=lambda: Gemini(_VERTEX_QUIRKS), capabilities=(*_ALL, "seed")),
+    "vertex_express": _gemini(
+        "vertex_express",
+        base_url="https://aiplatform.googleapis.com/v1",
+        api_key_env="GOOGLE_API_KEY",
+        **_ON_VERTEX,
+    ),
+}
+
 #: What a model's `provider` can be. A dialect's rows stand together, above; here they are joined.
-SERVERS: Mapping[str, ServerRow] = {**_CHAT}
+SERVERS: Mapping[str, ServerRow] = {**_CHAT, **_GEMINI}
