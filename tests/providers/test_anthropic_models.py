@@ -2,7 +2,7 @@
 
 import pytest
 
-from headwater.providers.anthropic_models import Traits, traits_of
+from headwater.providers.anthropic_models import CAPABILITIES, UNKNOWN, Traits, capabilities_of, traits_of
 
 #: One model of each kind, in the order of the fields of `Traits`.
 KINDS = {
@@ -40,9 +40,27 @@ def test_kinds(model: str) -> None:
         ("claude-3-opus-20240229", "claude-3-5-haiku-20241022"),
         ("claude-mythos-5", "claude-fable-5"),
         ("claude-opus-7", "claude-opus-5-5"),
-        ("claude-sonnet-latest", "claude-opus-5-5"),
-        ("a-name-of-ones-own", "claude-opus-5-5"),
     ],
 )
 def test_spellings(spelled: str, model: str) -> None:
     assert traits_of(spelled) == KINDS[model]
+
+
+@pytest.mark.parametrize("name", ["", "claude", "claude-sonnet-latest", "a-name-of-ones-own", "gpt-5"])
+def test_of_a_name_that_says_nothing_nothing_is_refused(name: str) -> None:
+    assert traits_of(name) == UNKNOWN
+    assert all((UNKNOWN.sampling, UNKNOWN.prefill, UNKNOWN.json_schema, UNKNOWN.forced_tools))
+
+
+@pytest.mark.parametrize(
+    ("model", "missing"),
+    [
+        ("claude-3-5-haiku-20241022", {"reasoning", "json_schema"}),
+        ("claude-opus-4-20250514", {"json_schema"}),
+        ("claude-opus-4-5", set()),
+        ("claude-opus-5-5", {"prefill"}),
+        ("a-name-of-ones-own", {"prefill"}),
+    ],
+)
+def test_capabilities(model: str, missing: set[str]) -> None:
+    assert set(CAPABILITIES) - set(capabilities_of(model)) == missing

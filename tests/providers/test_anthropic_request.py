@@ -282,6 +282,16 @@ class TestToolChoice:
         settings = Settings(tools=list(self.TOOLS), tool_choice=choice, parallel_tool_calls=parallel)
         assert body_of(HELLO, settings).get("tool_choice") == sent
 
+    def test_a_server_that_knows_no_names(self) -> None:
+        settings = Settings(tools=[Tool("add"), Tool("sub")], tool_choice=NamedTool("sub"))
+        quirks: dict[str, Any] = {"tool_choice_by_name": False, "traits": Traits(forced_tools=True)}
+        body = body_of(HELLO, settings, **quirks)
+        assert ([tool["name"] for tool in body["tools"]], body["tool_choice"]) == (["sub"], {"type": "any"})
+        body = body_of(HELLO, msgspec.structs.replace(settings, tool_choice="none"), **quirks)
+        assert body.keys().isdisjoint({"tools", "tool_choice"})
+        body = body_of(HELLO, msgspec.structs.replace(settings, tool_choice="auto"), **quirks)
+        assert (len(body["tools"]), body["tool_choice"]) == (2, {"type": "auto"})
+
     def test_without_tools_there_is_no_choice(self) -> None:
         assert "tool_choice" not in body_of(HELLO, Settings(tool_choice="auto", parallel_tool_calls=False))
         with pytest.raises(BadRequestError):
@@ -358,7 +368,7 @@ def test_what_the_api_has_nothing_for(setting: str, value: Any) -> None:
 
 def test_another_servers_models() -> None:
     traits = Traits("budget", "disabled", effort=False, sampling=True, prefill=True, json_schema=False)
-    quirks = {"provider_name": "acme", "max_tokens_default": 4_096, "traits": traits}
+    quirks: dict[str, Any] = {"provider_name": "acme", "max_tokens_default": 4_096, "traits": traits}
     settings = Settings(reasoning_effort="none", temperature=0.3)
     assert body_of([*HELLO, Message("assistant", "I")], settings, "llama", **quirks) == {
         "model": "llama",
@@ -368,4 +378,5 @@ def test_another_servers_models() -> None:
         "temperature": 0.3,
         "thinking": {"type": "disabled"},
     }
-    assert refused(Settings(json_schema=SCHEMA), "llama", **quirks)[0] == "/settings/json_schema"
+    pointer, words = refused(Settings(json_schema=SCHEMA), "llama", **quirks)
+    assert (pointer, "Claude" in words) == ("/settings/json_schema", False)

@@ -9,7 +9,7 @@ from headwater.providers.egress import check_base_url
 from headwater.providers.openai_chat import OpenAIChat
 from headwater.providers.servers import SERVERS, chat_quirks_here
 
-ASKED = GenerationRequest("m", [Message("user", "Hello")], Settings(max_tokens=5, seed=1, temperature=0.5, stop=["x"]))
+ASKED = GenerationRequest("m", [Message("user", "Hello")], Settings(max_tokens=5, temperature=0.5, stop=["x"]))
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -40,3 +40,10 @@ def test_a_server_on_this_machine_has_quirks_under_its_own_name() -> None:
     llamacpp = SERVERS["llamacpp"].dialect()
     assert isinstance(llamacpp, OpenAIChat)
     assert llamacpp.quirks == chat_quirks_here("llamacpp")
+
+
+def test_what_a_claude_can_be_asked_for_is_by_its_version() -> None:
+    rows = [ModelRow(name=name, provider="anthropic") for name in ("claude-opus-4-5", "claude-opus-5-5")]
+    old, new = (set(info.capabilities) for info in Catalog.from_rows(rows, {}).models()[1:])
+    assert old - new == {"prefill"}
+    assert new == {"text", "reasoning", "tools", "json_schema", "images"}

@@ -2,13 +2,16 @@
 
 From the migration guides (https://platform.claude.com/docs/en/about-claude/models/migration-guide) and the pages of
 thinking, effort, structured outputs and prefill beside them. The rules are by version and not by name, so that a model
-that came after this was written is taken for one like the newest.
+that came after this was written is taken for one like the newest. Of a name without a version nothing is refused.
 """
 
 from __future__ import annotations
 
 import re
 from typing import Final, Literal, NamedTuple
+
+#: What the models together can be asked for.
+CAPABILITIES: Final = ("text", "reasoning", "tools", "json_schema", "images", "prefill")
 
 #: `claude-opus-4-5-20251101`, `anthropic/claude-opus-4.5`, `us.anthropic.claude-opus-4-6-v1:0`: a date is no version.
 _LINE_FIRST: Final = re.compile(r"claude-([a-z]+)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
@@ -38,8 +41,12 @@ class Traits(NamedTuple):
     forced_tools: bool = False
 
 
+#: A name that says nothing: the server will say what its model does not take.
+UNKNOWN: Final = Traits(thinking_off="disabled", sampling=True, prefill=True, forced_tools=True)
+
+
 def traits_of(model: str) -> Traits:
-    """What this model takes, by its name in any provider's spelling; of an unknown one what the newest does."""
+    """What this model takes, by its name in any provider's spelling."""
     name = model.lower()
     if "claude-mythos-preview" in name:
         return Traits(forced_tools=True)
@@ -48,7 +55,7 @@ def traits_of(model: str) -> Traits:
     elif (found := _VERSION_FIRST.search(name)) is not None:
         major, minor, line = found.groups()
     else:
-        return Traits()
+        return UNKNOWN
     version = (int(major), int(minor or 0))
     return Traits(
         thinking=_thinking(version),
@@ -73,3 +80,14 @@ def _thinking_off(line: str, version: tuple[int, int]) -> Literal["is_off", "dis
     if line in _ALWAYS_THINKING or (line == "opus" and version >= (5, 5)):
         return "never"
     return "between_tools" if line == "sonnet" and version >= (5, 5) else "disabled"
+
+
+def capabilities_of(model: str) -> tuple[str, ...]:
+    """What this model can be asked for. One whose name says nothing is not counted on to go on with an answer."""
+    traits = traits_of(model)
+    able = {
+        "reasoning": traits.thinking != "none",
+        "json_schema": traits.json_schema,
+        "prefill": traits.prefill and traits is not UNKNOWN,
+    }
+    return tuple(each for each in CAPABILITIES if able.get(each, True))

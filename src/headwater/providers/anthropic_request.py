@@ -55,6 +55,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_tokens_default: int = 32_000
     #: what all models of the server take; None is for Claude, where it depends on the model
     traits: Traits | None = None
+    #: whether `tool_choice` knows a named tool and none; else the tools that are not to be called are not sent
+    tool_choice_by_name: bool = True
 
 
 def request_body(request: GenerationRequest, quirks: Quirks) -> _Json:
@@ -64,7 +66,7 @@ def request_body(request: GenerationRequest, quirks: Quirks) -> _Json:
     for messages that can not be meant.
     """
     settings = request.settings
-    model = _Model(request.model, quirks.traits or traits_of(request.model))
+    model = _Model(request.model, quirks)
     _refuse_what_is_absent(settings, quirks.provider_name)
     talk = conversation(request.messages, quirks.provider_name)
     if talk.prefill is not None:
@@ -86,10 +88,11 @@ def request_body(request: GenerationRequest, quirks: Quirks) -> _Json:
     if settings.json_schema is not None:
         wanted = {"type": "json_schema", "schema": model.schema(settings.json_schema, "/settings/json_schema")}
         body["output_config"] = {**body.get("output_config", {}), "format": wanted}
-    if settings.tools:
-        body["tools"] = [model.tool(tool, f"/settings/tools/{at}") for at, tool in enumerate(settings.tools)]
-    if (choice := model.tool_choice(settings)) is not None:
-        body["tool_choice"] = choice
+    if tools := _tools(settings, quirks):
+        body["tools"] = [model.tool(tool, f"/settings/tools/{at}") for at, tool in tools]
+    if (choice := model.tool_choice(settings)) is not None and tools:
+        by_name = choice["type"] == "tool" and not quirks.tool_choice_by_name
+        body["tool_choice"] = {"type": "any"} if by_name else choice
     return _with_extra(body, settings, quirks)
 
 
@@ -106,9 +109,10 @@ def beta_header(request: GenerationRequest, quirks: Quirks) -> str:
 class _Model:
     """The model that is asked, by its name and what it takes."""
 
-    def __init__(self, name: str, traits: Traits) -> None:
+    def __init__(self, name: str, quirks: Quirks) -> None:
         self._name = name
-        self._traits = traits
+        self._traits = quirks.traits or traits_of(name)
+        self._is_claude = quirks.traits is None
 
     def sampling(self, settings: Settings) -> _Json:
         wanted: _Json = {}
@@ -119,7 +123,7 @@ class _Model:
                 wanted[name] = value
             # 1 is what either is anyway, and no model is sent what it would refuse for nothing.
             elif value != 1:
-                self._refuse(f"takes no `{name}`; Claude 4.6 and what came before it do", f"/settings/{name}")
+                self._refuse(f"takes no `{name}`", f"/settings/{name}", "Claude 4.6 and older do.")
         if wanted.get("temperature", 1) != 1 and settings.reasoning_effort not in (None, "none"):
             self._refuse("takes no `temperature` while it reasons", "/settings/temperature")
         return wanted
@@ -136,7 +140,7 @@ class _Model:
                 return {"output_config": {"effort": "low"}}
             return {"thinking": {"type": traits.thinking_off}}
         if traits.thinking == "none":
-            self._refuse("does not reason; Claude 3.7 and what came after it do", "/settings/reasoning_effort")
+            self._refuse("does not reason", "/settings/reasoning_effort", "Claude 3.7 and newer do.")
         wanted: _Json = {"output_config": {"effort": EFFORTS[effort]}} if traits.effort else {}
         if traits.thinking == "adaptive":
             # Newer models leave their thinking out unless it is asked for.
@@ -150,7 +154,7 @@ class _Model:
 
     def schema(self, schema: _Json, pointer: str) -> _Json:
         if not self._traits.json_schema:
-            self._refuse("does not keep to a JSON schema; Claude 4.5 and what came after it do", pointer)
+            self._refuse("does not keep to a JSON schema", pointer, "Claude 4.5 and newer do.")
         closed: _Json = _closed(schema, pointer)
         return closed
 
@@ -188,12 +192,24 @@ class _Model:
     def check_prefill(self, settings: Settings, pointer: str) -> None:
         """Refuses a last message of the assistant where it would not be gone on with."""
         if not self._traits.prefill:
-            self._refuse("does not go on with an answer; Claude 4.5 and what came before it do", pointer)
+            self._refuse("does not go on with an answer", pointer, "Claude 4.5 and older do.")
         if settings.reasoning_effort not in (None, "none"):
             self._refuse("does not go on with an answer while it reasons", pointer)
 
-    def _refuse(self, words: str, pointer: str) -> NoReturn:
-        raise UnsupportedError(f"The model `{self._name[:100]}` {words}.", pointer=pointer)
+    def _refuse(self, words: str, pointer: str, able: str = "") -> NoReturn:
+        """`able` says which of Anthropic's can."""
+        able = f" {able}" if able and self._is_claude else ""
+        raise UnsupportedError(f"The model `{self._name[:100]}` {words}.{able}", pointer=pointer)
+
+
+def _tools(settings: Settings, quirks: Quirks) -> list[tuple[int, Tool]]:
+    """The tools to send, with their places in the request."""
+    tools = list(enumerate(settings.tools))
+    if quirks.tool_choice_by_name:
+        return tools
+    if isinstance(settings.tool_choice, NamedTool):
+        return [(at, tool) for at, tool in tools if tool.name == settings.tool_choice.name]
+    return [] if settings.tool_choice == "none" else tools
 
 
 def _refuse_what_is_absent(settings: Settings, provider: str) -> None:

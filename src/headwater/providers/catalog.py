@@ -312,7 +312,7 @@ def _pricing(row: ModelRow, place: Destination) -> Pricing:
 def _capabilities(row: ModelRow, server: ServerRow) -> tuple[str, ...]:
     """Raises `ConfigError` for a word that is not known, or promises more than the server's dialect can ask for."""
     if row.capabilities is None:
-        return server.capabilities
+        return server.capabilities_of(row.model or row.name) if server.capabilities_of else server.capabilities
     for word in row.capabilities:
         if word not in capabilities.CAPABILITIES:
             raise ConfigError(

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from headwater.providers import anthropic, anthropic_models
 from headwater.providers.contract import Dialect
 from headwater.providers.gemini import Gemini, GeminiQuirks
 from headwater.providers.openai_chat import OpenAIChat, Quirks
@@ -26,6 +27,8 @@ class ServerRow(msgspec.Struct, frozen=True, kw_only=True):
     dialect: Callable[[], Dialect]
     #: what can be asked for in this dialect; whether the model behind it can do it is the model's affair
     capabilities: tuple[str, ...] = _ALL
+    #: the same of one of its models, by the server's name for it, where that is the dialect's affair
+    capabilities_of: Callable[[str], tuple[str, ...]] | None = None
     base_url: str | None = None
     api_key_env: str | None = None
     auth_header: str = "Authorization"
@@ -180,5 +183,44 @@ _GEMINI: Mapping[str, ServerRow] = {
     ),
 }
 
+#: What models that are not Anthropic's take by this API. Nothing is refused but what no server has been seen to do.
+_OTHERS: Final = anthropic_models.Traits(
+    "budget", "disabled", effort=False, sampling=True, prefill=True, json_schema=False, forced_tools=True
+)
+
+
+def _messages(name: str, *, tool_choice_by_name: bool = True) -> ServerRow:
+    """A server that speaks Messages and has models of its own."""
+    quirks = anthropic.Quirks(
+        provider_name=name, max_tokens_default=4_096, traits=_OTHERS, tool_choice_by_name=tool_choice_by_name
+    )
+    able = tuple(each for each in _ALL if each != "json_schema")
+    return ServerRow(dialect=lambda: anthropic.Anthropic(quirks), capabilities=able)
+
+
+def _here(row: ServerRow, port: int) -> ServerRow:
+    return msgspec.structs.replace(row, base_url=f"http://127.0.0.1:{port}/v1", is_local=True)
+
+
+#: Those of Messages.
+_MESSAGES: Mapping[str, ServerRow] = {
+    "anthropic": ServerRow(
+        dialect=anthropic.Anthropic,
+        capabilities=anthropic_models.CAPABILITIES,
+        capabilities_of=anthropic_models.capabilities_of,
+        base_url="https://api.anthropic.com/v1",
+        api_key_env="ANTHROPIC_API_KEY",
+        auth_header="x-api-key",
+        auth_prefix="",
+    ),
+    # Any compatible server, wherever it is.
+    "anthropic_compatible": _messages("anthropic_compatible"),
+    # Knows no named tool, and no `none`.
+    "llamacpp_messages": _here(_messages("llamacpp_messages", tool_choice_by_name=False), 8080),
+    "lmstudio_messages": _here(_messages("lmstudio_messages"), 1234),
+    "ollama_messages": _here(_messages("ollama_messages"), 11434),
+    "vllm_messages": _here(_messages("vllm_messages"), 8000),
+}
+
 #: What a model's `provider` can be. A dialect's rows stand together, above; here they are joined.
-SERVERS: Mapping[str, ServerRow] = {**_CHAT, **_GEMINI}
+SERVERS: Mapping[str, ServerRow] = {**_CHAT, **_GEMINI, **_MESSAGES}
