@@ -123,6 +123,34 @@ def test_the_rest_is_counted_too(metrics: Metrics) -> None:
         assert value("headwater_storage_full") == full
 
 
+def test_calls_are_counted_with_what_they_used_and_cost(metrics: Metrics) -> None:
+    one = ProviderCalled("r", "p", "m", None, 1.0, "name", 0.25, 3.0, 7, 3)
+    metrics.provider_called(one._replace(cost_usd=0.5))
+    metrics.provider_called(one._replace(code="TRUNCATED"))
+    value = values(metrics)
+    of = {"provider": "p", "model": "m"}
+    assert value("headwater_provider_first_token_seconds_sum", **of) == 0.5
+    assert value("headwater_tokens_total", kind="input", **of) == 14
+    assert value("headwater_tokens_total", kind="output", **of) == 6
+    # what is not known is not counted as 0, and not as anything else
+    assert value("headwater_cost_usd_total", **of) == 0.5
+
+
+def test_what_a_provider_says_is_told_to_those_who_asked_for_it() -> None:
+    failed = ProviderCalled("r", "p", "m", "SERVER", 1.0, detail="at home\x1b[2J\nrun ended" + "x" * 1000)
+    whole = ProviderCalled("r", "p", "m", None, 1.0)
+    with structlog.testing.capture_logs() as lines:
+        LogLines().provider_called(failed)
+        LogLines(provider_detail=True).provider_called(whole)
+    assert lines == []
+    with structlog.testing.capture_logs() as lines:
+        LogLines(provider_detail=True).provider_called(failed)
+    (line,) = lines
+    assert (line["event"], line["code"], line["model"]) == ("model call failed", "SERVER", "m")
+    assert line["detail"].startswith("at home [2J run ended")
+    assert len(line["detail"]) == 500
+
+
 def test_the_page_is_prometheus_text(metrics: Metrics) -> None:
     metrics.run_ended(ENDED)
     families = {family.name for family in text_string_to_metric_families(metrics.text().decode())}

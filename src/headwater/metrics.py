@@ -7,12 +7,22 @@ from collections.abc import Callable
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from headwater.telemetry import Committed, ProviderCalled, ReaderLeft, RunEnded, SilentObserver
+from headwater.telemetry import (
+    BREAKER_STATES,
+    BreakerMoved,
+    CallRepeated,
+    Committed,
+    ProviderCalled,
+    ReaderLeft,
+    RunEnded,
+    SilentObserver,
+)
 
 _log = structlog.get_logger("headwater")
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _COMMIT_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
+_DETAIL_CHARS_MAX = 500
 _RATES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 #: Transports whose readers see tokens as they come; the others wait for a page.
 _STREAMING = frozenset({"sse", "ndjson", "openai_chat"})
@@ -74,6 +84,29 @@ class Metrics(SilentObserver):
         self._calls = Counter(
             "headwater_provider_calls", "Model calls by outcome", ["provider", "model", "code"], registry=registry
         )
+        who = ["provider", "model"]
+        self._call_first = Histogram(
+            "headwater_provider_first_token_seconds",
+            "From a model's call to its first output",
+            who,
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._tokens = Counter(
+            "headwater_tokens", "Tokens of model calls, reported or estimated", [*who, "kind"], registry=registry
+        )
+        self._cost = Counter(
+            "headwater_cost_usd", "US dollars that model calls cost, as far as it is known", who, registry=registry
+        )
+        self._repeats = Counter(
+            "headwater_call_repeats",
+            "Further tries of model calls, by why and how",
+            ["model", "code", "step"],
+            registry=registry,
+        )
+        self._breakers = Gauge(
+            "headwater_breaker", "1 for the state that a model's breaker is in", ["model", "state"], registry=registry
+        )
         self._recovered = Counter(
             "headwater_runs_recovered",
             "Runs ended, or taken up again, at a start after a crash",
@@ -120,7 +153,21 @@ class Metrics(SilentObserver):
         self._bytes.inc(detail.bytes)
 
     def provider_called(self, detail: ProviderCalled) -> None:
-        self._calls.labels(detail.provider, detail.model, detail.code or "").inc()
+        provider, model = detail.provider, detail.model
+        self._calls.labels(provider, model, detail.code or "").inc()
+        if detail.first_token_s is not None:
+            self._call_first.labels(provider, model).observe(detail.first_token_s)
+        self._tokens.labels(provider, model, "input").inc(detail.input_tokens)
+        self._tokens.labels(provider, model, "output").inc(detail.output_tokens)
+        if detail.cost_usd is not None:
+            self._cost.labels(provider, model).inc(max(0.0, detail.cost_usd))
+
+    def call_repeated(self, detail: CallRepeated) -> None:
+        self._repeats.labels(detail.model, detail.code, detail.step).inc()
+
+    def breaker_moved(self, detail: BreakerMoved) -> None:
+        for state in BREAKER_STATES:
+            self._breakers.labels(detail.name, state).set(state == detail.state)
 
     def storage_failed(self, error: str) -> None:
         self._failed.set(1)
@@ -135,7 +182,27 @@ class Metrics(SilentObserver):
 
 
 class LogLines(SilentObserver):
-    """A line for each run's end and for what an operator has to know."""
+    """A line for each run's end and for what an operator has to know.
+
+    `provider_detail` has what a provider says about a failure told too. Keys are not in it; what it quotes of a
+    request may be.
+    """
+
+    def __init__(self, *, provider_detail: bool = False) -> None:
+        self._provider_detail = provider_detail
+
+    def provider_called(self, detail: ProviderCalled) -> None:
+        if self._provider_detail and detail.detail:
+            # At a terminal a control character would be obeyed, and a line's end would begin a line of its own.
+            words = "".join(each if each.isprintable() else " " for each in detail.detail[:_DETAIL_CHARS_MAX])
+            _log.warning(
+                "model call failed",
+                run=detail.run,
+                provider=detail.provider,
+                model=detail.model,
+                code=detail.code,
+                detail=words,
+            )
 
     def run_ended(self, detail: RunEnded) -> None:
         _log.info(

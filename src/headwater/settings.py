@@ -42,10 +42,15 @@ class ServerSettings(_Section):
 
 
 class LogSettings(_Section):
-    """How the log is kept. "process" survives a crash of the process, not of the machine."""
+    """How the log of runs is kept, and what the server's own lines tell.
+
+    "process" survives a crash of the process, not of the machine.
+    """
 
     durability: Literal["power", "process"] = "power"
     commit_interval_ms: float = Field(default=4.0, ge=0, le=1000)
+    #: what providers say about failures goes to the operator's lines, too: it may quote a request
+    provider_detail: bool = False
 
 
 class RunSettings(_Section):
