@@ -186,6 +186,21 @@ def test_quirks() -> None:
     }
 
 
+def test_an_answer_that_was_begun_is_gone_on_with_in_the_servers_own_way() -> None:
+    begun = [*HELLO, Message("assistant", "The snow")]
+    plain = body_of(begun)
+    assert plain["messages"][-1] == {"role": "assistant", "content": "The snow"}
+    assert body_of(begun, prefill="plain") == plain
+    assert body_of(begun, prefill="continue_final_message") == {
+        **plain,
+        "continue_final_message": True,
+        "add_generation_prompt": False,
+    }
+    assert body_of(begun, prefill="prefix")["messages"][-1] == {**plain["messages"][-1], "prefix": True}
+    for way in ("plain", "continue_final_message", "prefix"):
+        assert body_of(HELLO, prefill=way) == body_of(HELLO)
+
+
 def test_verbosity_is_refused_where_it_is_not_known() -> None:
     assert "verbosity" not in body_of(HELLO, Settings(verbosity="medium"), verbosity=False)
     with pytest.raises(UnsupportedError) as caught:

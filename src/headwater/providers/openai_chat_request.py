@@ -21,12 +21,16 @@ from headwater.domain.message import (
 )
 from headwater.errors import UnsupportedError
 from headwater.providers.message_rules import tool_results
-from headwater.providers.openai_parts import extra_of, image_url, named_schema
+from headwater.providers.openai_parts import chat_format, extra_of, image_url
 
 #: What `settings.extra` can not set: our decoder and our accounting rest on these.
 RESERVED: Final = frozenset({"model", "messages", "stream"})
 
 _Json = dict[str, Any]
+
+#: How an answer that was begun is gone on with, where the last message is an assistant's: not, by that message alone,
+#: by a field of the request (vLLM), or by a field of the message (Mistral).
+Prefill = Literal["no", "plain", "continue_final_message", "prefix"]
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,6 +52,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     content_parts: bool = True
     #: whether `verbosity` is known
     verbosity: bool = True
+    prefill: Prefill = "no"
 
 
 def request_body(request: GenerationRequest, quirks: Quirks) -> _Json:
@@ -59,6 +64,8 @@ def request_body(request: GenerationRequest, quirks: Quirks) -> _Json:
     body: _Json = {"model": request.model, "messages": _messages(request.messages, quirks), "stream": True}
     if quirks.stream_options:
         body["stream_options"] = {"include_usage": True}
+    if request.messages and request.messages[-1].role == "assistant":
+        _prefill(body, quirks)
     body.update(_settings(request.settings, quirks))
     extra = extra_of(request.settings, quirks.provider_name, RESERVED)
     if extra.get("n") not in (None, 1):
@@ -68,6 +75,16 @@ def request_body(request: GenerationRequest, quirks: Quirks) -> _Json:
         )
     body.update(extra)
     return body
+
+
+def _prefill(body: _Json, quirks: Quirks) -> None:
+    """Asks for more of the last message, where that has to be said."""
+    if quirks.prefill == "continue_final_message":
+        # https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
+        body |= {"continue_final_message": True, "add_generation_prompt": False}
+    elif quirks.prefill == "prefix":
+        # https://docs.mistral.ai/capabilities/completion/prefix
+        body["messages"][-1]["prefix"] = True
 
 
 def _settings(settings: Settings, quirks: Quirks) -> _Json:
@@ -89,10 +106,12 @@ def _settings(settings: Settings, quirks: Quirks) -> _Json:
         raise UnsupportedError(f"{quirks.provider_name} does not know verbosity", pointer="/settings/verbosity")
     if settings.stop:
         body["stop"] = list(settings.stop)
-    if settings.json_schema is not None:
-        body["response_format"] = _response_format(settings.json_schema, quirks)
-    elif settings.json_object:
-        body["response_format"] = {"type": "json_object"}
+    if settings.json_schema is not None and not quirks.json_schema:
+        raise UnsupportedError(
+            f"{quirks.provider_name} does not take a JSON schema for its answer", pointer="/settings/json_schema"
+        )
+    if (answer_format := chat_format(settings)) is not None:
+        body["response_format"] = answer_format
     if settings.tools:
         body["tools"] = [_tool(tool) for tool in settings.tools]
     if isinstance(settings.tool_choice, NamedTool):
@@ -113,14 +132,6 @@ def _tool(tool: Tool) -> _Json:
         "strict": tool.strict,
     }
     return {"type": "function", "function": {name: value for name, value in function.items() if value is not None}}
-
-
-def _response_format(schema: _Json, quirks: Quirks) -> _Json:
-    if not quirks.json_schema:
-        raise UnsupportedError(
-            f"{quirks.provider_name} does not take a JSON schema for its answer", pointer="/settings/json_schema"
-        )
-    return {"type": "json_schema", "json_schema": named_schema(schema)}
 
 
 def _messages(messages: list[Message], quirks: Quirks) -> list[_Json]:

@@ -15,6 +15,7 @@ from headwater.providers import anthropic, anthropic_models
 from headwater.providers.contract import Dialect
 from headwater.providers.gemini import Gemini, GeminiQuirks
 from headwater.providers.openai_chat import OpenAIChat, Quirks
+from headwater.providers.openai_chat_request import Prefill
 
 #: What a dialect can ask for that has a word for all of it.
 _ALL: Final = ("text", "reasoning", "tools", "json_schema", "images")
@@ -50,10 +51,9 @@ def _chat(
 ) -> ServerRow:
     """A server that speaks Chat Completions."""
     its_quirks = msgspec.convert({"provider_name": name, **quirks}, Quirks)
-    able = {"json_schema": its_quirks.json_schema, "images": its_quirks.content_parts}
     return ServerRow(
         dialect=lambda: OpenAIChat(its_quirks),
-        capabilities=tuple(each for each in _ALL if able.get(each, True)),
+        capabilities=_of_chat(its_quirks),
         base_url=base_url,
         api_key_env=api_key_env,
         auth_header=auth_header,
@@ -61,15 +61,26 @@ def _chat(
     )
 
 
+def _of_chat(quirks: Quirks) -> tuple[str, ...]:
+    able = {"json_schema": quirks.json_schema, "images": quirks.content_parts}
+    prefill = () if quirks.prefill == "no" else ("prefill",)
+    return (*(each for each in _ALL if able.get(each, True)), *prefill)
+
+
 def chat_quirks_here(name: str) -> Quirks:
     """Of a server on this machine: it takes the older names, and its chat templates know no developer."""
     return Quirks(provider_name=name, max_tokens_field="max_tokens", developer_role=False, verbosity=False)
 
 
-def _chat_here(name: str, port: int) -> ServerRow:
+def _chat_here(name: str, port: int, prefill: Prefill = "no") -> ServerRow:
     """A server on this machine that speaks Chat Completions."""
-    quirks = chat_quirks_here(name)
-    return ServerRow(dialect=lambda: OpenAIChat(quirks), base_url=f"http://127.0.0.1:{port}/v1", is_local=True)
+    quirks = msgspec.structs.replace(chat_quirks_here(name), prefill=prefill)
+    return ServerRow(
+        dialect=lambda: OpenAIChat(quirks),
+        capabilities=_of_chat(quirks),
+        base_url=f"http://127.0.0.1:{port}/v1",
+        is_local=True,
+    )
 
 
 #: Those of Chat Completions. Quirks are from each provider's own reference; what is not there is OpenAI's way.
@@ -117,6 +128,7 @@ _CHAT: Mapping[str, ServerRow] = {
         "MISTRAL_API_KEY",
         max_tokens_field="max_tokens",
         seed_field="random_seed",
+        prefill="prefix",
         stream_options=False,
         developer_role=False,
         verbosity=False,
@@ -142,10 +154,10 @@ _CHAT: Mapping[str, ServerRow] = {
         verbosity=False,
     ),
     "xai": _chat("xai", "https://api.x.ai/v1", "XAI_API_KEY", developer_role=False, verbosity=False),
-    "llamacpp": _chat_here("llamacpp", 8080),
+    "llamacpp": _chat_here("llamacpp", 8080, "plain"),
     "lmstudio": _chat_here("lmstudio", 1234),
     "ollama": _chat_here("ollama", 11434),
-    "vllm": _chat_here("vllm", 8000),
+    "vllm": _chat_here("vllm", 8000, "continue_final_message"),
 }
 
 
