@@ -6,7 +6,7 @@ import pytest
 
 from headwater.domain.message import ImagePart, Settings
 from headwater.errors import BadRequestError
-from headwater.providers.openai_parts import extra_of, image_url, named_schema
+from headwater.providers.openai_parts import chat_format, extra_of, image_url, named_schema
 
 OPEN = {"type": "object", "properties": {"x": {"type": "integer"}}}
 CLOSED = {**OPEN, "required": ["x"], "additionalProperties": False}
@@ -43,6 +43,13 @@ def test_a_schema_that_is_too_deep_is_not_strict() -> None:
 )
 def test_a_schema_has_a_name_that_is_allowed(title: object, name: str) -> None:
     assert named_schema({"type": "string", "title": title})["name"] == name
+
+
+def test_the_format_of_an_answer() -> None:
+    assert chat_format(Settings()) is None
+    assert chat_format(Settings(json_object=True)) == {"type": "json_object"}
+    both = chat_format(Settings(json_object=True, json_schema=OPEN))
+    assert both == {"type": "json_schema", "json_schema": {"name": "answer", "schema": OPEN}}
 
 
 def test_an_image_is_where_it_is_or_in_its_own_address() -> None:

@@ -65,6 +65,13 @@ class TestEnd:
     def test_incomplete(self, details: Any, finish: Finish) -> None:
         assert fed(delta("Hel"), ended("incomplete", incomplete_details=details))[-1] == finish
 
+    @pytest.mark.parametrize(("max_tokens", "reason"), [(4, "length"), (5, "stop"), (None, "stop")])
+    def test_at_the_limit_of_a_server_that_does_not_tell(self, max_tokens: int | None, reason: str) -> None:
+        request = GenerationRequest("model", [], Settings(max_tokens=max_tokens))
+        silent = OpenAIResponses(ResponsesQuirks(provider_name="llamacpp", tells_incomplete=False))
+        assert fed(ended(usage=USED), request=request, dialect=silent)[-1] == Finish(reason, "completed")  # type: ignore[arg-type]  # a table of plain words
+        assert fed(ended(usage=USED), request=request)[-1] == Finish("stop", "completed")
+
     def test_with_a_call(self) -> None:
         items = fed({**BEGUN, "item": CALL}, delta("{}", "function_call_arguments"), ended())
         assert items == [

@@ -258,7 +258,7 @@ def test_log_probabilities_are_asked_for() -> None:
 
 
 def test_quirks() -> None:
-    settings = Settings(seed=1, extra={"llamacpp": {"top_k": 3}, "openai": {"store": True}})
+    settings = Settings(seed=1, json_object=True, extra={"llamacpp": {"top_k": 3}, "openai": {"store": True}})
     messages = [Message("developer", "Be brief."), Message("assistant", [TextPart("Hel"), TextPart("lo")])]
     body = body_of(
         messages,
@@ -278,6 +278,7 @@ def test_quirks() -> None:
         "stream": True,
         "store": False,
         "seed": 1,
+        "response_format": {"type": "json_object"},
         "top_k": 3,
     }
 

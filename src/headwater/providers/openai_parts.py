@@ -28,6 +28,13 @@ def named_schema(schema: _Json) -> _Json:
     return wanted
 
 
+def chat_format(settings: Settings) -> _Json | None:
+    """The `response_format` of Chat Completions, if the answer is to have one. A schema says more than an object."""
+    if settings.json_schema is not None:
+        return {"type": "json_schema", "json_schema": named_schema(settings.json_schema)}
+    return {"type": "json_object"} if settings.json_object else None
+
+
 def image_url(part: ImagePart, pointer: str) -> str:
     """Where the image is: its address, or its data as an address. Raises `BadRequestError` for neither or both."""
     if (part.url is None) == (part.data is None):

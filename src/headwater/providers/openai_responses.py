@@ -95,6 +95,7 @@ class OpenAIResponses:
             self.quirks.provider_name,
             logprobs=request.settings.logprobs is not None,
             checkpoints=is_background(request, self.quirks),
+            limit=None if self.quirks.tells_incomplete else request.settings.max_tokens,
         )
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
@@ -130,14 +131,24 @@ class OpenAIResponses:
 
 
 class ResponsesDecoder:
-    """One stream's state. With `checkpoints` it says now and then where it is; `resumed` is where it goes on."""
+    """One stream's state. With `checkpoints` it says now and then where it is; `resumed` is where it goes on.
+
+    `limit` is the most tokens that the answer may have, where the server does not say that it was cut by that.
+    """
 
     def __init__(
-        self, provider: str, *, logprobs: bool = False, checkpoints: bool = False, resumed: Checkpoint | None = None
+        self,
+        provider: str,
+        *,
+        logprobs: bool = False,
+        checkpoints: bool = False,
+        limit: int | None = None,
+        resumed: Checkpoint | None = None,
     ) -> None:
         self._provider = provider
         self._logprobs = logprobs
         self._checkpoints = checkpoints
+        self._limit = limit
         self._resumed = resumed
         self._items = (
             OutputItems(provider)
@@ -294,9 +305,12 @@ class ResponsesDecoder:
                 self._items.done(key, item, items)
         self._items.finish(items)
         reported = response.get("usage")
-        if isinstance(reported, dict) and (usage := read_usage(reported, RESPONSES)) is not None:
+        usage = read_usage(reported, RESPONSES) if isinstance(reported, dict) else None
+        if usage is not None:
             items.append(UsageReport(usage))
-        if status == "completed":
+        if status == "completed" and self._limit and usage is not None and usage.output_tokens >= self._limit:
+            self._finish = Finish("length", status)
+        elif status == "completed":
             self._finish = Finish(self._completed_reason(output), status)
         elif status == "incomplete":
             details = response.get("incomplete_details")

@@ -27,7 +27,7 @@ from headwater.domain.message import (
 from headwater.errors import UnsupportedError
 from headwater.providers.contract import Checkpoint, HttpRequest
 from headwater.providers.message_rules import tool_results
-from headwater.providers.openai_parts import extra_of, image_url, named_schema
+from headwater.providers.openai_parts import chat_format, extra_of, image_url, named_schema
 
 #: What `settings.extra` can not set: our decoder and our accounting rest on these.
 RESERVED: Final = frozenset({"model", "input", "stream"})
@@ -68,8 +68,10 @@ class ResponsesQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     background: bool = True
     #: an assistant's words go back as an item of output; a server with it takes no plain message of that role
     output_messages: bool = False
-    #: whether `stop`, `seed` and the penalties are taken under the names of Chat Completions
+    #: whether settings that this API has no field for, and the answer's format, are taken as Chat Completions has them
     chat_settings: bool = False
+    #: whether an answer that was cut by `max_output_tokens` says so
+    tells_incomplete: bool = True
 
 
 def create_request(request: GenerationRequest, quirks: ResponsesQuirks) -> HttpRequest:
@@ -159,19 +161,14 @@ def _settings(settings: Settings, quirks: ResponsesQuirks) -> _Json:
         "top_logprobs": settings.logprobs,
     }
     if quirks.chat_settings:
-        body.update({name: getattr(settings, name) or None for name in ("stop",)})
-        body.update({name: getattr(settings, name) for name in _OF_CHAT if name != "stop"})
+        body.update({name: getattr(settings, name) for name in _OF_CHAT})
+        body["stop"] = settings.stop or None
     body = {name: value for name, value in body.items() if value is not None}
     if settings.reasoning_effort is not None:
         body["reasoning"] = {"effort": settings.reasoning_effort}
-    text: _Json = {}
-    if settings.json_schema is not None:
-        text["format"] = {"type": "json_schema", **named_schema(settings.json_schema)}
-    elif settings.json_object:
-        text["format"] = {"type": "json_object"}
-    if quirks.verbosity and settings.verbosity is not None:
-        text["verbosity"] = settings.verbosity
-    if text:
+    if quirks.chat_settings and (answer_format := chat_format(settings)) is not None:
+        body["response_format"] = answer_format
+    elif text := _text(settings, quirks):
         body["text"] = text
     if settings.tools:
         body["tools"] = [_tool(tool) for tool in settings.tools]
@@ -180,6 +177,17 @@ def _settings(settings: Settings, quirks: ResponsesQuirks) -> _Json:
     elif settings.tool_choice is not None:
         body["tool_choice"] = settings.tool_choice
     return body
+
+
+def _text(settings: Settings, quirks: ResponsesQuirks) -> _Json:
+    text: _Json = {}
+    if settings.json_schema is not None:
+        text["format"] = {"type": "json_schema", **named_schema(settings.json_schema)}
+    elif settings.json_object:
+        text["format"] = {"type": "json_object"}
+    if quirks.verbosity and settings.verbosity is not None:
+        text["verbosity"] = settings.verbosity
+    return text
 
 
 def _check_settings(settings: Settings, quirks: ResponsesQuirks) -> None:
