@@ -27,6 +27,7 @@ from tests.kit.script import (
     EndWithoutTerminator,
     HalfClose,
     HugeLine,
+    Pause,
     Reset,
     Send,
     Stall,
@@ -59,12 +60,27 @@ def limited(phase: str, **limits: float) -> dict[str, Any]:
     return {"members": {"phase": phase, "retryable": True}, "limits": limits}
 
 
+def beating(beat: bytes) -> list[Step]:
+    """Something that says nothing, every 0.1 s and for much longer than the limits."""
+    return [Send(beat), Pause(seconds=0.1)] * 30
+
+
 CASES: dict[str, Case] = {
     # 14: silent before the first token
     "silent before its head": Case([Stall()], "TIMEOUT", **limited("first_token", first_token_s=0.3)),
     "silent after its head": Case([Status(), Stall()], "TIMEOUT", **limited("first_token", first_token_s=0.3)),
     "says nothing but comments": Case(
         [Send(b": still thinking\n\n" * 3), Stall()], "TIMEOUT", **limited("first_token", first_token_s=0.3)
+    ),
+    # a sign of life is no output: were it one, these would complete
+    "comments for ever": Case(
+        [*beating(b": still thinking\n\n"), HEL, Send(DONE)], "TIMEOUT", **limited("first_token", first_token_s=0.3)
+    ),
+    "comments for ever in the middle": Case(
+        [HEL, *beating(b": ping\n\n"), LO, Send(DONE)], "TIMEOUT", text="Hel", **limited("idle", idle_s=0.3)
+    ),
+    "empty chunks for ever in the middle": Case(
+        [HEL, *beating(chat_chunk("")), LO, Send(DONE)], "TIMEOUT", text="Hel", **limited("idle", idle_s=0.3)
     ),
     "silent, and the total is limited": Case([Status(), Stall()], "TIMEOUT", **limited("total", total_s=0.5)),
     # 15: in the middle

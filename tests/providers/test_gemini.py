@@ -1,6 +1,8 @@
 """The decoder on what the recordings do not have."""
 
 import json
+import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +12,10 @@ from headwater.domain.message import GenerationRequest, Message, Settings, Usage
 from headwater.errors import ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Finish, Frame, Framing, Item
 from headwater.providers.gemini import FAILURES, FINISH_REASONS, Gemini, GeminiQuirks
-from headwater.testing.dialect import decode_pieces
+from headwater.testing.dialect import check_dialect, decode_pieces
+from tests.providers.gemini_ends import gemini_ends
 
+FIXTURES = Path(__file__).parent / "fixtures"
 REQUEST = GenerationRequest("model", [Message("user", "Hello")])
 
 
@@ -44,6 +48,31 @@ def failing(*responses: dict[str, Any] | str, clean: bool = True) -> ProviderErr
 
 
 STOP = candidate(finish="STOP")
+
+
+@pytest.mark.parametrize(
+    ("name", "finish"),
+    [
+        ("gemini.sse", Finish("tool_calls", "STOP")),
+        ("gemini.json", Finish("tool_calls", "STOP")),
+        ("gemini_blocked.sse", Finish("content_filter", "SAFETY")),
+        ("gemini_error_in_mid_stream.sse", None),
+    ],
+)
+def test_laws(name: str, finish: Finish | None, seeded: random.Random) -> None:
+    events = name.endswith(".sse")
+    body = (FIXTURES / name).read_bytes()
+    decoded = check_dialect(Gemini(GeminiQuirks(events=events)), body, gemini_ends(body, events=events), rng=seeded)
+    assert decoded.completed is (finish is not None)
+    if finish is not None:
+        assert decoded.items[-1] == finish
+
+
+def test_both_forms_come_to_the_same() -> None:
+    events = decode_pieces(Gemini(), [(FIXTURES / "gemini.sse").read_bytes()], clean=True)
+    array = decode_pieces(Gemini(GeminiQuirks(events=False)), [(FIXTURES / "gemini.json").read_bytes()], clean=True)
+    assert events == array
+    assert len(events.items) == 15
 
 
 def test_text_and_thoughts() -> None:
