@@ -7,9 +7,10 @@ from headwater.providers.capabilities import CAPABILITIES
 from headwater.providers.catalog import Catalog, ModelRow
 from headwater.providers.egress import check_base_url
 from headwater.providers.openai_chat import OpenAIChat
+from headwater.providers.openai_responses import OpenAIResponses
 from headwater.providers.servers import SERVERS, chat_quirks_here
 
-ASKED = GenerationRequest("m", [Message("user", "Hello")], Settings(max_tokens=5, temperature=0.5, stop=["x"]))
+ASKED = GenerationRequest("m", [Message("user", "Hello")], Settings(max_tokens=5, temperature=0.5))
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -39,7 +40,7 @@ def test_each_calls_itself_by_its_name_and_promises_what_is_known(name: str) -> 
 def test_a_server_on_this_machine_has_quirks_under_its_own_name() -> None:
     llamacpp = SERVERS["llamacpp"].dialect()
     assert isinstance(llamacpp, OpenAIChat)
-    assert llamacpp.quirks == chat_quirks_here("llamacpp")
+    assert llamacpp.quirks == chat_quirks_here("llamacpp", "plain")
 
 
 def test_what_a_claude_can_be_asked_for_is_by_its_version() -> None:
@@ -47,3 +48,24 @@ def test_what_a_claude_can_be_asked_for_is_by_its_version() -> None:
     old, new = (set(info.capabilities) for info in Catalog.from_rows(rows, {}).models()[1:])
     assert old - new == {"prefill"}
     assert new == {"text", "reasoning", "tools", "json_schema", "images"}
+
+
+@pytest.mark.parametrize("model", ["gpt-5-mini", "gpt-5-nano", "grok-4", "grok-4-fast"])
+def test_models_that_reason_are_called_by_responses(model: str) -> None:
+    provider = "xai_responses" if model.startswith("grok") else "openai_responses"
+    catalog = Catalog.from_rows([ModelRow(name=model, provider=provider)], {})
+    asked = GenerationRequest(model, [Message("user", "Hello")], Settings(max_tokens=16, reasoning_effort="low"))
+    catalog.check(asked)
+    assert SERVERS[provider].dialect().request(asked).path == "/responses"
+
+
+def test_an_answer_goes_on_in_the_background_where_the_server_keeps_it() -> None:
+    dialects = {name: row.dialect() for name, row in SERVERS.items()}
+    keeping = {name for name, each in dialects.items() if isinstance(each, OpenAIResponses) and each.quirks.background}
+    assert keeping == {"openai_responses", "azure_responses", "bedrock_responses"}
+
+
+@pytest.mark.parametrize("name", ["llamacpp", "vllm", "mistral"])
+def test_a_server_that_goes_on_with_what_was_begun_says_so(name: str) -> None:
+    assert "prefill" in SERVERS[name].capabilities
+    assert "prefill" not in SERVERS["openai"].capabilities

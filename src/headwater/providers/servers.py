@@ -15,6 +15,7 @@ from headwater.providers import anthropic, anthropic_models
 from headwater.providers.contract import Dialect
 from headwater.providers.gemini import Gemini, GeminiQuirks
 from headwater.providers.openai_chat import OpenAIChat, Quirks
+from headwater.providers.openai_responses import OpenAIResponses, ResponsesQuirks
 from headwater.providers.openai_chat_request import Prefill
 
 #: What a dialect can ask for that has a word for all of it.
@@ -67,14 +68,16 @@ def _of_chat(quirks: Quirks) -> tuple[str, ...]:
     return (*(each for each in _ALL if able.get(each, True)), *prefill)
 
 
-def chat_quirks_here(name: str) -> Quirks:
+def chat_quirks_here(name: str, prefill: Prefill = "no") -> Quirks:
     """Of a server on this machine: it takes the older names, and its chat templates know no developer."""
-    return Quirks(provider_name=name, max_tokens_field="max_tokens", developer_role=False, verbosity=False)
+    return Quirks(
+        provider_name=name, max_tokens_field="max_tokens", developer_role=False, verbosity=False, prefill=prefill
+    )
 
 
 def _chat_here(name: str, port: int, prefill: Prefill = "no") -> ServerRow:
     """A server on this machine that speaks Chat Completions."""
-    quirks = msgspec.structs.replace(chat_quirks_here(name), prefill=prefill)
+    quirks = chat_quirks_here(name, prefill)
     return ServerRow(
         dialect=lambda: OpenAIChat(quirks),
         capabilities=_of_chat(quirks),
@@ -195,23 +198,85 @@ _GEMINI: Mapping[str, ServerRow] = {
     ),
 }
 
+
+def _here(row: ServerRow, port: int) -> ServerRow:
+    return msgspec.structs.replace(row, base_url=f"http://127.0.0.1:{port}/v1", is_local=True)
+
+
+def _responses(name: str, base_url: str | None = None, api_key_env: str | None = None, **quirks: object) -> ServerRow:
+    """A server that speaks Responses."""
+    its_quirks = msgspec.convert({"provider_name": name, **quirks}, ResponsesQuirks)
+    able = {"json_schema": its_quirks.json_schema, "images": its_quirks.images}
+    return ServerRow(
+        dialect=lambda: OpenAIResponses(its_quirks),
+        capabilities=tuple(each for each in _ALL if able.get(each, True)),
+        base_url=base_url,
+        api_key_env=api_key_env,
+    )
+
+
+#: What only OpenAI itself has, and who serves its models.
+_NOT_OPENAI: Final = {"developer_role": False, "verbosity": False, "background": False}
+
+#: Those of Responses. Quirks are from each provider's own reference and from recordings; what is not there is OpenAI's
+#: way.
+_RESPONSES: Mapping[str, ServerRow] = {
+    # With a base URL, any compatible server.
+    "openai_responses": _responses("openai_responses", "https://api.openai.com/v1", "OPENAI_API_KEY"),
+    # Its address is the resource's: https://NAME.openai.azure.com/openai/v1
+    "azure_responses": msgspec.structs.replace(
+        _responses("azure_responses", api_key_env="AZURE_OPENAI_API_KEY"), auth_header="api-key", auth_prefix=""
+    ),
+    "xai_responses": _responses("xai_responses", "https://api.x.ai/v1", "XAI_API_KEY", **_NOT_OPENAI),
+    # Keeps nothing, so there is nothing to come back to.
+    "openrouter_responses": _responses(
+        "openrouter_responses", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", background=False
+    ),
+    "deepseek_responses": _responses(
+        "deepseek_responses",
+        "https://api.deepseek.com/v1",
+        "DEEPSEEK_API_KEY",
+        json_schema=False,
+        images=False,
+        encrypted_reasoning=False,
+        **_NOT_OPENAI,
+    ),
+    # Its address has the region: https://bedrock-mantle.REGION.api.aws/v1
+    "bedrock_responses": _responses(
+        "bedrock_responses", api_key_env="AWS_BEARER_TOKEN_BEDROCK", verbosity=False, encrypted_reasoning=False
+    ),
+    # Turns the request into one of Chat Completions, and keeps what it does not know as it is.
+    "llamacpp_responses": _here(
+        _responses(
+            "llamacpp_responses",
+            logprobs=False,
+            encrypted_reasoning=False,
+            output_messages=True,
+            chat_settings=True,
+            tells_incomplete=False,
+            **_NOT_OPENAI,
+        ),
+        8080,
+    ),
+    "lmstudio_responses": _here(
+        _responses("lmstudio_responses", json_schema=False, encrypted_reasoning=False, **_NOT_OPENAI), 1234
+    ),
+}
+
 #: What models that are not Anthropic's take by this API. Nothing is refused but what no server has been seen to do.
 _OTHERS: Final = anthropic_models.Traits(
     "budget", "disabled", effort=False, sampling=True, prefill=True, json_schema=False, forced_tools=True
 )
 
 
-def _messages(name: str, *, tool_choice_by_name: bool = True) -> ServerRow:
-    """A server that speaks Messages and has models of its own."""
+def _messages(name: str, *, tool_choice_by_name: bool = True, prefill: bool = False) -> ServerRow:
+    """A server that speaks Messages and has models of its own; with `prefill` they go on with an answer."""
     quirks = anthropic.Quirks(
         provider_name=name, max_tokens_default=4_096, traits=_OTHERS, tool_choice_by_name=tool_choice_by_name
     )
     able = tuple(each for each in _ALL if each != "json_schema")
-    return ServerRow(dialect=lambda: anthropic.Anthropic(quirks), capabilities=able)
-
-
-def _here(row: ServerRow, port: int) -> ServerRow:
-    return msgspec.structs.replace(row, base_url=f"http://127.0.0.1:{port}/v1", is_local=True)
+    more = ("prefill",) if prefill else ()
+    return ServerRow(dialect=lambda: anthropic.Anthropic(quirks), capabilities=(*able, *more))
 
 
 #: Those of Messages.
@@ -228,11 +293,11 @@ _MESSAGES: Mapping[str, ServerRow] = {
     # Any compatible server, wherever it is.
     "anthropic_compatible": _messages("anthropic_compatible"),
     # Knows no named tool, and no `none`.
-    "llamacpp_messages": _here(_messages("llamacpp_messages", tool_choice_by_name=False), 8080),
+    "llamacpp_messages": _here(_messages("llamacpp_messages", tool_choice_by_name=False, prefill=True), 8080),
     "lmstudio_messages": _here(_messages("lmstudio_messages"), 1234),
     "ollama_messages": _here(_messages("ollama_messages"), 11434),
     "vllm_messages": _here(_messages("vllm_messages"), 8000),
 }
 
 #: What a model's `provider` can be. A dialect's rows stand together, above; here they are joined.
-SERVERS: Mapping[str, ServerRow] = {**_CHAT, **_GEMINI, **_MESSAGES}
+SERVERS: Mapping[str, ServerRow] = {**_CHAT, **_RESPONSES, **_GEMINI, **_MESSAGES}
