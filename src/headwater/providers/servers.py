@@ -7,7 +7,7 @@ A server that speaks a known dialect is a row here and not a file. A model of th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -15,8 +15,8 @@ from headwater.providers import anthropic, anthropic_models
 from headwater.providers.contract import Dialect
 from headwater.providers.gemini import Gemini, GeminiQuirks
 from headwater.providers.openai_chat import OpenAIChat, Quirks
-from headwater.providers.openai_responses import OpenAIResponses, ResponsesQuirks
 from headwater.providers.openai_chat_request import Prefill
+from headwater.providers.openai_responses import OpenAIResponses, ResponsesQuirks
 
 #: What a dialect can ask for that has a word for all of it.
 _ALL: Final = ("text", "reasoning", "tools", "json_schema", "images")
@@ -216,7 +216,7 @@ def _responses(name: str, base_url: str | None = None, api_key_env: str | None =
 
 
 #: What only OpenAI itself has, and who serves its models.
-_NOT_OPENAI: Final = {"developer_role": False, "verbosity": False, "background": False}
+_NOT_OPENAI: Final[dict[str, Any]] = {"developer_role": False, "verbosity": False, "background": False}
 
 #: Those of Responses. Quirks are from each provider's own reference and from recordings; what is not there is OpenAI's
 #: way.
