@@ -1,0 +1,97 @@
+"""Everything that can be asked for, sent by each server's row to a server that checks it with the provider's own types.
+
+What a row can not send it refuses; what it sends is what the provider's SDK would send, and is answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from headwater.domain.event import Chunk
+from headwater.errors import ProviderError, RefusedError
+from headwater.providers.contract import Finish, Item
+from headwater.providers.egress import Egress
+from headwater.providers.http import Auth, HttpProvider
+from headwater.providers.redact import Secret
+from headwater.providers.servers import SERVERS
+from headwater.testing.requests import REQUESTS
+from tests.kit.provider_apis import ANSWER, checking
+from tests.kit.upstream import ScriptedUpstream
+
+KEY: Final = "canary-7f3a-b1e2"
+
+#: A model of each row whose name matters to its dialect; what it can do follows from it.
+MODELS: Final[Mapping[str, tuple[str, ...]]] = {
+    "anthropic": ("claude-opus-4-5", "claude-opus-4-6", "claude-opus-5-5"),
+    "gemini": ("gemini-2.5-flash", "gemini-3-pro-preview"),
+}
+
+#: Members of a body that a provider documents, and its SDK's types have not, or no longer: by row, or by dialect.
+OWN_MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "mistral": ("random_seed",),
+    # Claude 4.6 and older take them; what the newest models do not take has left the SDK.
+    "anthropic": ("temperature", "top_p"),
+}
+
+CASES: Final = [(server, model) for server in SERVERS for model in MODELS.get(server, ("model",))]
+
+
+@pytest.mark.parametrize(("server", "model"), CASES, ids=lambda each: each)
+async def test_what_is_sent_is_what_the_provider_s_sdk_would_send(server: str, model: str) -> None:
+    row = SERVERS[server]
+    own = OWN_MEMBERS.get(server, OWN_MEMBERS.get(row.dialect().name, ()))
+    async with ScriptedUpstream(checking(own)) as upstream:
+        auth = Auth(Secret(KEY), None, row.auth_header, row.auth_prefix)
+        provider = HttpProvider(server, row.dialect(), base_url=upstream.base_url, auth=auth, egress=Egress(True))
+        faults: dict[str, str] = {}
+        answered = 0
+        try:
+            for name, asked in REQUESTS.items():
+                request = msgspec.structs.replace(asked.request, model=model)
+                try:
+                    provider.check(request)
+                except RefusedError:
+                    continue
+                items: list[Item] = []
+                try:
+                    async for batch in provider.stream(request, connect_s=10):
+                        items += batch
+                except ProviderError as error:
+                    faults[name] = f"{error.code}: {error.detail}"
+                    continue
+                assert "".join(item.content for item in items if isinstance(item, Chunk)) == ANSWER
+                assert isinstance(items[-1], Finish)
+                assert items[-1].reason == "stop"
+                answered += 1
+        finally:
+            await provider.close()
+        assert faults == {}
+        assert answered > 10
+        for received in upstream.requests:
+            assert received.headers[row.auth_header.lower()] == row.auth_prefix + KEY
+            assert KEY not in received.path
+
+
+async def test_a_wrong_body_is_refused_with_what_is_wrong() -> None:
+    """Else the test above could not fail."""
+    odd: Mapping[str, dict[str, Any]] = {
+        "openai": {"verbosity": 3},
+        "anthropic": {"metadata": 3},
+        "gemini": {"generationConfig": {"temprature": 1}},
+    }
+    for server, wrong in odd.items():
+        row = SERVERS[server]
+        async with ScriptedUpstream(checking()) as upstream:
+            provider = HttpProvider(server, row.dialect(), base_url=upstream.base_url, egress=Egress(True))
+            asked = REQUESTS["a question"].request
+            name = provider._dialect.name
+            settings = msgspec.structs.replace(asked.settings, extra={server: wrong, name: wrong})
+            with pytest.raises(ProviderError) as caught:
+                async for _ in provider.stream(msgspec.structs.replace(asked, settings=settings), connect_s=10):
+                    pass
+            assert next(iter(wrong)) in caught.value.detail
+            await provider.close()
