@@ -19,8 +19,10 @@ import msgspec
 from headwater.api.openai_parameters import PARAMETERS
 from headwater.domain.run import state_diagram
 from headwater.errors import CODES
+from headwater.providers.breaker import breaker_diagram
 from headwater.providers.openai_chat import FAILURES, FINISH_REASONS, OpenAIChat, Quirks
 from headwater.providers.provider_error import CODE_BY_STATUS, CODE_BY_WORD
+from headwater.providers.retry import CONSEQUENCES
 from headwater.providers.servers import SERVERS, ServerRow
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
@@ -100,6 +102,18 @@ def _let_pass(harmless: Sequence[object]) -> str:
     return f"; {values} {'is' if len(harmless) == 1 else 'are'} let pass" if values else ""
 
 
+def consequences() -> str:
+    def word(holds: bool) -> str:
+        return "yes" if holds else "no"
+
+    rows = [[f"`{code}`", *map(word, row)] for code, row in CONSEQUENCES.items()]
+    return table(["code", "retried", "falls back", "counted by the breaker"], rows)
+
+
+def breaker_states() -> str:
+    return f"```mermaid\n{breaker_diagram()}```\n"
+
+
 BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "run-states": run_states,
     "error-codes": error_codes,
@@ -107,6 +121,8 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "finish-reasons": finish_reasons,
     "refusals": refusals,
     "parameters": parameters,
+    "consequences": consequences,
+    "breaker-states": breaker_states,
 }
 
 

@@ -33,12 +33,15 @@ from headwater.errors import ConfigError, ErrorCode, UnavailableError
 from headwater.local.provider import LocalModel
 from headwater.metrics import LogLines, Metrics
 from headwater.providers import prices, replay
+from headwater.providers.breaker import Thresholds
 from headwater.providers.catalog import Catalog, ModelRow, destination_of
 from headwater.providers.cost import Price
 from headwater.providers.plugins import installed_plugins, without_faulty
+from headwater.providers.resilience import Resilience, ResiliencePolicy
+from headwater.providers.retry import RetryPolicy
 from headwater.providers.servers import SERVERS, ServerRow
 from headwater.runs.supervisor import Supervisor, Tasks
-from headwater.settings import Settings, is_loopback, misnamed
+from headwater.settings import ResilienceSettings, Settings, is_loopback, misnamed
 from headwater.storage.contract import Storage
 from headwater.storage.sqlite import SqliteStorage
 from headwater.telemetry import Observer, Observers
@@ -211,6 +214,7 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
         clock=clock,
         observer=observer,
         tasks=tasks,
+        resilience=Resilience(resilience_policy(settings.resilience), observer.breaker_moved),
         slots=settings.runs.slots,
         waiting_max=settings.runs.waiting_max,
     )
@@ -229,6 +233,18 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
 
 async def _read_records(storage: Storage, run: str, after: int) -> Sequence[bytes]:
     return (await storage.log.read(run, after)).payloads
+
+
+def resilience_policy(settings: ResilienceSettings) -> ResiliencePolicy:
+    """What the settings say of retries and breakers."""
+    return ResiliencePolicy(
+        RetryPolicy(settings.tries_max, settings.backoff_s, settings.backoff_max_s),
+        settings.budget_ratio,
+        settings.budget_reserve,
+        Thresholds(
+            settings.breaker_failures, settings.breaker_share, settings.breaker_window_s, settings.breaker_rest_s
+        ),
+    )
 
 
 def model_rows(settings: Settings) -> list[ModelRow]:

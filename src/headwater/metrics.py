@@ -81,6 +81,17 @@ class Metrics(SilentObserver):
         )
         self._records = Counter("headwater_records", "Records made durable", registry=registry)
         self._bytes = Counter("headwater_record_bytes", "Bytes of records made durable", registry=registry)
+        self._make_call_figures(registry)
+        self._recovered = Counter(
+            "headwater_runs_recovered",
+            "Runs ended, or taken up again, at a start after a crash",
+            ["as"],
+            registry=registry,
+        )
+        self._failed = Gauge("headwater_storage_failed", "1 once the storage has stopped itself", registry=registry)
+        self._full = Gauge("headwater_storage_full", "1 while the disk has no space for new runs", registry=registry)
+
+    def _make_call_figures(self, registry: CollectorRegistry) -> None:
         self._calls = Counter(
             "headwater_provider_calls", "Model calls by outcome", ["provider", "model", "code"], registry=registry
         )
@@ -107,14 +118,6 @@ class Metrics(SilentObserver):
         self._breakers = Gauge(
             "headwater_breaker", "1 for the state that a model's breaker is in", ["model", "state"], registry=registry
         )
-        self._recovered = Counter(
-            "headwater_runs_recovered",
-            "Runs ended, or taken up again, at a start after a crash",
-            ["as"],
-            registry=registry,
-        )
-        self._failed = Gauge("headwater_storage_failed", "1 once the storage has stopped itself", registry=registry)
-        self._full = Gauge("headwater_storage_full", "1 while the disk has no space for new runs", registry=registry)
 
     def text(self) -> bytes:
         """All figures in Prometheus' text form."""
@@ -217,6 +220,9 @@ class LogLines(SilentObserver):
             events=detail.chunks,
             readers=detail.readers,
         )
+
+    def breaker_moved(self, detail: BreakerMoved) -> None:
+        _log.warning("breaker moved", model=detail.name, provider=detail.provider, state=detail.state)
 
     def storage_failed(self, error: str) -> None:
         _log.critical("storage failed", error=error)

@@ -60,6 +60,24 @@ class RunSettings(_Section):
     waiting_max: int = Field(default=1000, ge=0, le=100_000)
 
 
+class ResilienceSettings(_Section):
+    """What becomes of model calls that fail before they have put anything out, and of models that fail often."""
+
+    #: tries of one model in one call, the first included
+    tries_max: int = Field(default=3, ge=1, le=10)
+    #: the longest wait before a second try, and before any; between them it doubles
+    backoff_s: float = Field(default=0.5, ge=0, le=60)
+    backoff_max_s: float = Field(default=8.0, ge=0, le=300)
+    #: further tries for each success at a provider, and how many there are at the beginning and at most
+    budget_ratio: float = Field(default=0.1, ge=0, le=10)
+    budget_reserve: float = Field(default=10.0, ge=0, le=10_000)
+    #: a model rests after so many failures (0: never) that are so large a share of what ended in so long a time
+    breaker_failures: int = Field(default=5, ge=0, le=100)
+    breaker_share: float = Field(default=0.5, ge=0, le=1)
+    breaker_window_s: float = Field(default=60.0, gt=0, le=3600)
+    breaker_rest_s: float = Field(default=15.0, gt=0, le=3600)
+
+
 class PriceSettings(_Section):
     """US dollars for a million tokens."""
 
@@ -117,6 +135,7 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     log: LogSettings = LogSettings()
     runs: RunSettings = RunSettings()
+    resilience: ResilienceSettings = ResilienceSettings()
     models: tuple[ModelSettings, ...] = ()
     prices: PriceListSettings = PriceListSettings()
     #: whether a small real model on this machine is served too (`headwater local install`)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.acceptance.scene import Scene, error_of, json_line, prompt_of, side_by_side
+from tests.acceptance.scene import CALLED_ONCE, Scene, error_of, json_line, prompt_of, side_by_side
 from tests.kit.client import call, start_run
 from tests.kit.product import Product, compatible_model
 from tests.kit.script import EndWithoutTerminator, Raw, Send, Status, Step, chat_chunk, chat_stream
@@ -107,7 +107,7 @@ async def watched(data: Path) -> AsyncIterator[Scene]:
             compatible_model("usual", upstream.base_url, api_key_env="USUAL_API_KEY"),
         ]
         environ = {"ODD_API_KEY": KEY, "USUAL_API_KEY": f"{USUAL_KEY}\n", "SOMETHING_ELSE": OTHER}
-        async with Product(data, config={"models": models}, environ=environ) as product:
+        async with Product(data, config={"resilience": CALLED_ONCE, "models": models}, environ=environ) as product:
             yield Scene(product)
 
 

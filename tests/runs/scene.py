@@ -14,11 +14,12 @@ from headwater.domain.message import GenerationRequest, Message, Usage
 from headwater.domain.run import LOCAL_OWNER, Limits, Run, RunRequest
 from headwater.errors import BadRequestError
 from headwater.providers.contract import Finish, Item, Provider, Silence
+from headwater.providers.resilience import Resilience
 from headwater.runs.supervisor import Supervisor, Tasks
 from headwater.storage.contract import IdempotencyKey, Storage, wait
 from headwater.storage.memory import MemoryStorage
 from headwater.storage.memory_medium import MemoryMedium
-from headwater.telemetry import ProviderCalled, RunEnded, SilentObserver
+from headwater.telemetry import CallRepeated, ProviderCalled, RunEnded, SilentObserver
 from headwater.workflows.chat import Chat
 from headwater.workflows.contract import Workflow
 from tests.kit.virtual import VirtualClock, run_virtual
@@ -134,6 +135,7 @@ class Listener(SilentObserver):
         self.started: list[str] = []
         self.ended: dict[str, RunEnded] = {}
         self.calls: list[ProviderCalled] = []
+        self.repeats: list[CallRepeated] = []
         self.recovered: list[tuple[int, int, int]] = []
 
     def run_started(self, run: str) -> None:
@@ -145,6 +147,9 @@ class Listener(SilentObserver):
 
     def provider_called(self, detail: ProviderCalled) -> None:
         self.calls.append(detail)
+
+    def call_repeated(self, detail: CallRepeated) -> None:
+        self.repeats.append(detail)
 
     def runs_recovered(self, interrupted: int, cancelled: int, taken_up: int) -> None:
         self.recovered.append((interrupted, cancelled, taken_up))
@@ -163,6 +168,7 @@ class Scene:
         slots: int = 10,
         waiting_max: int = 10,
         stubborn: bool = False,
+        resilience: Resilience | None = None,
     ) -> None:
         self.clock = VirtualClock(asyncio.get_running_loop())
         self.storage = MemoryStorage(medium, commit_delay=commit_delay)
@@ -177,6 +183,7 @@ class Scene:
             clock=self.clock,
             observer=self.listener,
             tasks=self.tasks,
+            resilience=resilience,
             slots=slots,
             waiting_max=waiting_max,
         )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
-import structlog
 
 from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest, Usage
+from headwater.domain.snapshot import Fold
 from headwater.errors import BadRequestError, ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Finish, Item
-from headwater.runs.context import CLOSE_S, Context, close_stream
+from headwater.providers.resilience import ONCE, Resilience
+from headwater.runs.attempt import Surroundings
+from headwater.runs.context import Context
 from headwater.runs.ending import RESULT_BYTES_MAX
 from tests.kit.virtual import VirtualClock
 from tests.runs.scene import Listener, OneProvider, Play, ScriptedProvider, pause, request, virtual, words
@@ -29,15 +31,19 @@ class Stage:
         clock = VirtualClock(asyncio.get_running_loop())
         asked = request(connect_s=4.5)
         self.silent: list[tuple[str, float]] = []
-        self.context = Context(
-            "r",
-            asked,
-            OneProvider(self.provider),
-            clock,
-            self.listener,
-            self._call_began,
-            lambda phase, limit_s: self.silent.append((phase, limit_s)),
+        around = Surroundings(
+            run="r",
+            request=asked,
+            models=OneProvider(self.provider),
+            clock=clock,
+            observer=self.listener,
+            resilience=Resilience(ONCE),
+            deadline=clock.monotonic() + asked.limits.total_s,
+            fold=Fold,
+            on_call=self._call_began,
+            on_silence=lambda phase, limit_s: self.silent.append((phase, limit_s)),
         )
+        self.context = Context(around)
         self.asked = GenerationRequest("m", asked.messages)
 
     def _call_began(self) -> None:
@@ -156,39 +162,6 @@ async def test_a_result_is_kept_as_it_was_when_it_was_set() -> None:
     with pytest.raises(ValueError):
         context.set_result("x" * RESULT_BYTES_MAX)
     assert context.result == {"a": [1]}
-
-
-@virtual
-async def test_closing_a_stream_neither_fails_nor_waits_for_ever() -> None:
-    async def hangs() -> AsyncGenerator[int, None]:
-        try:
-            yield 1
-        finally:
-            await asyncio.Event().wait()
-
-    async def fails() -> AsyncGenerator[int, None]:
-        try:
-            yield 1
-        finally:
-            raise LookupError("canary-7c2f")
-
-    class Plain:
-        def __aiter__(self) -> Plain:
-            return self
-
-        async def __anext__(self) -> int:
-            raise StopAsyncIteration
-
-    loop = asyncio.get_running_loop()
-    with structlog.testing.capture_logs() as lines:
-        streams: list[tuple[AsyncIterator[int], float]] = [(hangs(), CLOSE_S), (fails(), 0.0), (Plain(), 0.0)]
-        for stream, takes_s in streams:
-            await anext(stream, None)
-            began = loop.time()
-            await close_stream(stream)
-            assert loop.time() - began == takes_s
-    assert [line["error"] for line in lines] == ["TimeoutError", "LookupError"]
-    assert "canary" not in str(lines)
 
 
 @virtual

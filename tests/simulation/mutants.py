@@ -20,6 +20,7 @@ from headwater.domain import event as ev
 from headwater.domain.run import Run
 from headwater.errors import HeadwaterError
 from headwater.runs import recorder as recorder_module
+from headwater.runs.call import ModelCall
 from headwater.runs.context import Context
 from headwater.runs.ending import Stop
 from headwater.runs.recorder import Recorder
@@ -226,16 +227,16 @@ def partial_dropped_at_the_end(patch: Patch) -> None:
 
 def false_complete(patch: Patch) -> None:
     """A stream that ends without its end is taken for whole."""
-    right = Context._generate
+    right = ModelCall.events
 
-    async def generate(self: Context, *rest: Any) -> Any:
+    async def events(self: ModelCall) -> Any:
         try:
-            async for events in right(self, *rest):
-                yield events
+            async for each in right(self):
+                yield each
         except HeadwaterError:
             return
 
-    patch(Context, "_generate", generate)
+    patch(ModelCall, "events", events)
     patch(Context, "unfinished_answers", [])
 
 

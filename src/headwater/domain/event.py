@@ -37,6 +37,8 @@ class Status(_Event, frozen=True):
     message: str = ""
     progress: float | None = None
     position: int | None = None
+    #: with `retrying`: how long until the model is called again
+    wait_ms: int | None = None
 
 
 class Context(_Event, frozen=True):

@@ -109,6 +109,8 @@ class GenerationRequest(_Strict, frozen=True):
     model: str
     messages: list[Message]
     settings: Settings = Settings()
+    #: False asks for the whole answer in one piece, of a provider whose `answers_whole` is true
+    stream: bool = True
 
 
 class Usage(msgspec.Struct, frozen=True):

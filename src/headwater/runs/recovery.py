@@ -21,7 +21,7 @@ from headwater.domain import event as ev
 from headwater.domain.run import STATE_BY_FINAL_TYPE, Run, RunState
 from headwater.domain.snapshot import Fold
 from headwater.errors import ErrorCode, LogCorrupt, RefusedError, StorageError
-from headwater.runs.context import Models
+from headwater.runs.attempt import Models
 from headwater.runs.ending import Stop, cut_events, stop_cancelled, stop_error, stop_timeout
 from headwater.runs.recorder import Recorder
 from headwater.runs.takeover import CallTrace, Cut, Resumption, is_over, resumption_of, why_not

@@ -31,7 +31,10 @@ from headwater.errors import (
     StorageError,
     StorageFull,
 )
-from headwater.runs.context import Context, Models, close_stream
+from headwater.providers.resilience import Resilience
+from headwater.runs.attempt import Models, Surroundings
+from headwater.runs.closing import close_stream
+from headwater.runs.context import Context
 from headwater.runs.ending import Stop, cut_events, stop_error, stop_failed, stop_timeout, whole_events
 from headwater.runs.meter import Meter
 from headwater.runs.readership import Readership
@@ -70,6 +73,7 @@ class Runner:
         *,
         storage: Storage,
         models: Models,
+        resilience: Resilience,
         workflow: Workflow,
         clock: Clock,
         observer: Observer,
@@ -95,9 +99,19 @@ class Runner:
         self._resumption = resumption
         self._meter = Meter(clock, born)
         self._recorder = Recorder(storage.log, run.id, run.epoch, self._meter.elapsed_ms)
-        self._context = Context(
-            run.id, run.request, models, clock, observer, self._meter.call_began, self._fell_silent, resumption
+        around = Surroundings(
+            run=run.id,
+            request=run.request,
+            models=models,
+            clock=clock,
+            observer=observer,
+            resilience=resilience,
+            deadline=born + run.request.limits.total_s,
+            fold=lambda: self._recorder.fold,
+            on_call=self._meter.call_began,
+            on_silence=self._fell_silent,
         )
+        self._context = Context(around, resumption)
         self._stop: Stop | None = None
         self._ending = False
         self._has_slot = False

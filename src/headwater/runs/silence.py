@@ -34,10 +34,13 @@ class SilenceWatch:
         #: since when the provider is being waited for, if it is
         self._since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        #: whoever waits for the provider, or did last
+        self.waiter: asyncio.Task[object] | None = None
 
     def waits(self) -> None:
         """The provider is asked for what comes next."""
         self._since = self._clock.monotonic()
+        self.waiter = asyncio.current_task()
         if self._timer is None and self._limit_s is not None:
             self._arm(self._limit_s - self._waited_s)
 

@@ -27,7 +27,8 @@ from headwater.errors import (
     StorageFullError,
     UnavailableError,
 )
-from headwater.runs.context import Models
+from headwater.providers.resilience import Resilience
+from headwater.runs.attempt import Models
 from headwater.runs.ending import stop_cancelled, stop_error
 from headwater.runs.queue import RunQueue
 from headwater.runs.readership import Readers
@@ -99,6 +100,7 @@ class Supervisor:
         clock: Clock,
         observer: Observer,
         tasks: Tasks,
+        resilience: Resilience | None = None,
         slots: int = 1000,
         waiting_max: int = 1000,
     ) -> None:
@@ -109,6 +111,8 @@ class Supervisor:
         self._clock = clock
         self._observer = observer
         self._tasks = tasks
+        #: what the calls of all runs know of the providers
+        self.resilience = resilience or Resilience()
         self._queue = RunQueue(slots, waiting_max)
         self._readers = Readers(clock)
         self._runners: dict[str, Runner] = {}
@@ -233,6 +237,7 @@ class Supervisor:
             log_state,
             storage=self._storage,
             models=self._models,
+            resilience=self.resilience,
             workflow=workflow,
             clock=self._clock,
             observer=self._observer,

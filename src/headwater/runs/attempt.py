@@ -1,0 +1,162 @@
+"""One try at a model call: its permit, its stream, the watch over its silence, and what is told of it at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from headwater.clock import Clock
+from headwater.domain import event as ev
+from headwater.domain.message import GenerationRequest
+from headwater.domain.run import RunRequest
+from headwater.domain.snapshot import Fold
+from headwater.errors import ErrorCode, ProviderError
+from headwater.providers.breaker import Permit
+from headwater.providers.contract import Item, Provider, Silence
+from headwater.providers.resilience import Resilience, Route
+from headwater.runs.closing import close_stream
+from headwater.runs.meter import OUTPUT
+from headwater.runs.silence import Phase, SilenceWatch
+from headwater.telemetry import Observer, ProviderCalled
+
+#: What a reader would see twice if the call were made again: output, and what is said about it.
+PUT_OUT: frozenset[type[ev.Event]] = OUTPUT | {ev.Annotation, ev.ProviderData}
+#: How long a provider that was silent for too long may take to let go, before the whole run is stopped for it.
+LET_GO_S = 0.1
+
+
+class Models(Protocol):
+    """Finds who answers to a model's name: the provider, and the name that it knows the model by."""
+
+    def resolve(self, name: str) -> tuple[Provider, str]: ...
+
+    def silence(self, name: str) -> Silence:
+        """How long the model may put out nothing, where the run does not say."""
+        ...
+
+    def capabilities(self, name: str) -> Collection[str]:
+        """What the model can be asked for."""
+        ...
+
+
+class Surroundings(NamedTuple):
+    """What the run around a call gives it."""
+
+    run: str
+    request: RunRequest
+    models: Models
+    clock: Clock
+    observer: Observer
+    resilience: Resilience
+    #: the monotonic time at which the run's time is over
+    deadline: float
+    #: what the run's records so far amount to
+    fold: Callable[[], Fold]
+    #: hears that a model is called
+    on_call: Callable[[], None]
+    #: hears of a model that was silent beyond its limit, with nothing left that could answer in its place: in which
+    #: phase, and the limit in seconds
+    on_silence: Callable[[Phase, float], object]
+
+
+class Attempt:
+    """One try: `open`, then `took` for the lists until it has put something out, then `close`."""
+
+    def __init__(self, around: Surroundings, route: Route, request: GenerationRequest) -> None:
+        self.route = route
+        #: why it did not reach its end; None where it did
+        self.code: ErrorCode | None = ErrorCode.CANCELLED
+        #: the seq of its first output, or a little before; None where it has put out nothing
+        self.put_out_from: int | None = None
+        self._around = around
+        self._request = msgspec.structs.replace(request, model=route.model)
+        silence = _silence(around, route)
+        self.watch = SilenceWatch(silence, around.clock, self._fell_silent) if silence != Silence() else None
+        self._broken: tuple[Phase, float] | None = None
+        self._interrupted: asyncio.Task[object] | None = None
+        self._cancels_before = 0
+        self._stuck: asyncio.TimerHandle | None = None
+        self._permit: Permit | None = None
+        self._stream: AsyncIterator[list[Item]] | None = None
+        self._began = around.clock.monotonic()
+        self._first_output_s: float | None = None
+
+    def open(self) -> AsyncIterator[list[Item]]:
+        """The provider's stream. Raises `ProviderError` CIRCUIT_OPEN where the model is resting."""
+        around = self._around
+        self._began = around.clock.monotonic()
+        self._permit = around.resilience.admit(self.route, self._began)
+        self._stream = self.route.provider.stream(self._request, connect_s=around.request.limits.connect_s)
+        return self._stream
+
+    def took(self, items: Sequence[Item]) -> bool:
+        """Takes note of what arrived first; returns whether something was put out in it, and no more need be told."""
+        if not any(type(item) in PUT_OUT for item in items):
+            return False
+        self.put_out_from = self._around.fold().seq + 1
+        self._first_output_s = self._around.clock.monotonic() - self._began
+        assert self._permit is not None
+        self._permit.put_out()
+        return True
+
+    # ── silence ─────────────────────────────────────────────────────────────────────────────────
+
+    def _fell_silent(self, phase: Phase, limit_s: float) -> None:
+        """Interrupts whoever waits for the provider, as `asyncio.timeout` does; only this try is over by it."""
+        assert self.watch is not None
+        self._broken = (phase, limit_s)
+        task = self._interrupted = self.watch.waiter
+        if task is not None:
+            self._cancels_before = task.cancelling()
+            task.cancel()
+        loop = asyncio.get_running_loop()
+        self._stuck = loop.call_later(LET_GO_S, self._around.on_silence, phase, limit_s)
+
+    def give_up(self) -> None:
+        """Tells the run of a silence that nothing follows: whatever its workflow makes of it, the run is over."""
+        if self._broken is not None:
+            self._around.on_silence(*self._broken)
+
+    def silence(self) -> ProviderError | None:
+        """The failure, where it was our interruption that ended the wait; None where somebody else's did."""
+        task, self._interrupted = self._interrupted, None
+        if self._broken is None or task is None:
+            return None
+        if task.uncancel() > self._cancels_before:
+            return None
+        phase, limit_s = self._broken
+        words = f"The model put out nothing for {limit_s:g} s."
+        return ProviderError(ErrorCode.TIMEOUT, words, provider=self.route.provider.name, phase=phase)
+
+    # ── the end ─────────────────────────────────────────────────────────────────────────────────
+
+    async def close(self) -> None:
+        """Closes the upstream socket and tells of the try; `code` says how it went."""
+        if self.watch is not None:
+            self.watch.over()
+        # where the provider swallowed the interruption and ended in another way
+        self.silence()
+        if self._stream is not None:
+            await close_stream(self._stream)
+        if self._stuck is not None:
+            self._stuck.cancel()
+        if self._permit is None:
+            return
+        around, now = self._around, self._around.clock.monotonic()
+        permit, self._permit = self._permit, None
+        around.resilience.ended(self.route, permit, self.code, now)
+        around.observer.provider_called(
+            ProviderCalled(around.run, self.route.provider.name, self.route.model, self.code, now - self._began)
+        )
+
+
+def _silence(around: Surroundings, route: Route) -> Silence:
+    """The run's own limits; where it sets none, those of the model."""
+    own, its = around.request.limits, around.models.silence(route.name)
+    return Silence(
+        its.first_token_s if own.first_token_s is None else own.first_token_s,
+        its.idle_s if own.idle_s is None else own.idle_s,
+    )

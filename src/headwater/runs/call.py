@@ -1,0 +1,198 @@
+"""One model call of a run: its tries, at one model after another, until one reaches its end.
+
+Every step from one try to the next is told in the log: `status` says that the call waits and why, `attempt` that a
+model is called again. What an earlier try had put out is superseded then, where the run has allowed it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import cast
+
+import msgspec
+
+from headwater.domain import event as ev
+from headwater.domain.message import GenerationRequest
+from headwater.errors import CODES, BadRequestError, ErrorCode, HeadwaterError, Truncated
+from headwater.providers.contract import Finish
+from headwater.providers.resilience import Route
+from headwater.providers.retry import Plan, Reach, Step, refuses_streaming
+from headwater.runs.attempt import Attempt, Surroundings
+from headwater.runs.takeover import Resumption
+from headwater.runs.takeover import opening as opening_events
+from headwater.telemetry import CallRepeated
+
+
+class ModelCall:
+    """`events` is the call's output, to be read once. It begins, and gets its number, when it is first read.
+
+    `on_begin` gives the number, and how the call stands where a crash had cut it; `on_over` hears that nothing more is
+    put out.
+    """
+
+    def __init__(
+        self,
+        role: ev.Role,
+        request: GenerationRequest,
+        around: Surroundings,
+        on_begin: Callable[[ModelCall], tuple[int, Resumption | None]],
+        on_over: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.role: ev.Role = role
+        self.number = 0
+        #: how the model ended its answer, once it has
+        self.finish: Finish | None = None
+        self._request = request
+        self._around = around
+        self._on_begin = on_begin
+        self._on_over = on_over
+        self._routes: Sequence[Route] = ()
+        self._plan = Plan([])
+        #: the number of the present try
+        self._tries = 1
+        #: where what is to be superseded begins
+        self._superseded_from: int | None = None
+
+    @property
+    def _route(self) -> Route:
+        return self._routes[self._plan.place]
+
+    async def events(self) -> AsyncGenerator[list[ev.Event], None]:
+        """Lists of what happened together. Raises the failure of the last try, and whatever a provider raises."""
+        try:
+            opening = self._begin()
+            number, is_first = self.number, self.number == 1
+            while True:
+                attempt = self._attempt()
+                yield [ev.Status("connecting"), *opening]
+                watch = attempt.watch
+                begins = is_settling = True
+                try:
+                    stream = attempt.open()
+                    if watch is not None:
+                        watch.waits()
+                    async for items in stream:
+                        if watch is not None:
+                            watch.took(items)
+                        if is_settling:
+                            if begins:
+                                begins = False
+                                yield [ev.Status("streaming")]
+                            is_settling = not attempt.took(items)
+                        if items and isinstance(items[-1], Finish):
+                            self.finish = items[-1]
+                            items = items[:-1]
+                        if items:
+                            events = cast("list[ev.Event]", items)
+                            yield events if is_first else [_of_call(event, number) for event in events]
+                        if watch is not None:
+                            watch.waits()
+                    self._check_end(attempt)
+                    return
+                except asyncio.CancelledError:
+                    silence = attempt.silence()
+                    if silence is None:
+                        raise
+                    failure: HeadwaterError = silence
+                    attempt.code = failure.code
+                except HeadwaterError as error:
+                    failure = error
+                    attempt.code = failure.code
+                except Exception:
+                    attempt.code = ErrorCode.SERVER
+                    raise
+                finally:
+                    # closes the upstream socket, whichever way this try ends
+                    await attempt.close()
+                step = self._next(attempt, failure)
+                yield [self._status(step, failure)]
+                await asyncio.sleep(step.wait_s)
+                opening = [self._again(failure.code)]
+        finally:
+            self._on_over()
+
+    def _begin(self) -> list[ev.Event]:
+        self.number, resumption = self._on_begin(self)
+        around, request = self._around, self._request
+        self._routes = _routes(request, around, resumption)
+        self._plan = Plan(
+            [around.resilience.leg(route) for route in self._routes],
+            after_output=around.request.after_output == "new_attempt",
+        )
+        provider, model = self._route.provider.name, self._route.model
+        if resumption is None or resumption.mode == "fresh":
+            return [ev.Call(self.number, self.role, provider, model)]
+        self._tries = resumption.attempt + 1
+        return opening_events(resumption, request.messages, provider, model)
+
+    def _attempt(self) -> Attempt:
+        around, route = self._around, self._route
+        is_whole = self._plan.is_last or around.resilience.is_whole_only(route)
+        around.on_call()
+        return Attempt(around, route, msgspec.structs.replace(self._request, stream=not is_whole))
+
+    def _check_end(self, attempt: Attempt) -> None:
+        if self.finish is None:
+            raise Truncated("The provider's stream ended without an end.", provider=attempt.route.provider.name)
+        attempt.code = None
+
+    def _next(self, attempt: Attempt, failure: HeadwaterError) -> Step:
+        """What follows a try that has failed. Raises the failure where nothing does."""
+        around, now = self._around, self._around.clock.monotonic()
+        self.finish = None
+        reach = Reach(
+            left_s=around.deadline - now,
+            draw=around.clock.random.random(),
+            is_resting=around.resilience.is_resting(attempt.route, now),
+            budget=around.resilience.budget(attempt.route),
+        )
+        step = self._plan.after(failure, reach, put_out=attempt.put_out_from is not None)
+        if step is None:
+            attempt.give_up()
+            raise failure
+        if step.kind == "whole" and refuses_streaming(failure):
+            around.resilience.remember_whole_only(attempt.route)
+        if attempt.put_out_from is not None:
+            self._superseded_from = attempt.put_out_from
+        around.observer.call_repeated(
+            CallRepeated(around.run, attempt.route.name, failure.code, step.kind, step.wait_s)
+        )
+        return step
+
+    def _status(self, step: Step, failure: HeadwaterError) -> ev.Status:
+        why = CODES[failure.code].title
+        wait_ms = round(step.wait_s * 1000) or None
+        match step.kind:
+            case "retry":
+                return ev.Status("retrying", f"{why}: trying again.", wait_ms=wait_ms)
+            case "whole":
+                return ev.Status("falling_back", f"{why}: asking for the whole answer at once.")
+            case "fall_back":
+                return ev.Status("falling_back", f"{why}: going on with the model `{self._route.name}`.")
+
+    def _again(self, reason: ErrorCode) -> ev.Attempt:
+        self._tries += 1
+        route, superseded_from = self._route, self._superseded_from
+        self._superseded_from = None
+        return ev.Attempt(self.number, self._tries, reason, route.provider.name, route.model, superseded_from)
+
+
+def _routes(request: GenerationRequest, around: Surroundings, resumption: Resumption | None) -> Sequence[Route]:
+    """The model that is asked for, and those that may answer in its place; of a call that was cut, what is left."""
+    models, names = around.models, list(dict.fromkeys([request.model, *around.request.fallback]))
+    if resumption is not None and resumption.model in names:
+        names = names[names.index(resumption.model) :]
+    first, *others = names
+    routes = [Route(first, *models.resolve(first))]
+    for name in others:
+        try:
+            routes.append(Route(name, *models.resolve(name)))
+        except BadRequestError:
+            # It was there when the run was accepted; the configuration has changed since.
+            continue
+    return routes
+
+
+def _of_call(event: ev.Event, number: int) -> ev.Event:
+    return msgspec.structs.replace(event, call=number) if hasattr(event, "call") else event
