@@ -1,6 +1,5 @@
 """The servers that are known by name: each row makes a model that can be called, and says what it can be asked for."""
 
-import msgspec
 import pytest
 
 from headwater.domain.message import GenerationRequest, Message, Settings
