@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 
 from headwater.cli import app
 from headwater.domain import event as ev
+from headwater.domain.message import Usage
 from headwater.domain.snapshot import fold
 from tests.kit.run_log import RUN, after, in_thread, json_answer, log_of, problem, run_json, whole
 from tests.kit.terminal import CTRL_C, Terminal
@@ -53,6 +54,24 @@ def test_show_has_the_state_and_the_text() -> None:
     assert "SERVER: It fell over." in result.stdout
     assert result.stdout.endswith("\nHello\n")
     assert json.loads(run(f"show {RUN} --json", json_answer(run_json("failed")))[0].stdout)["state"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("usage", "shown"),
+    [
+        (Usage(7, 0, 3), None),
+        (Usage(7, 0, 3, cost_usd=0.0), "$0.00"),
+        (Usage(7, 0, 3, cost_usd=0.000123), "$0.00012"),
+        (Usage(7, 0, 3, cost_usd=0.25), "$0.25"),
+        (Usage(7, 0, 3, cost_usd=12.3, source="estimated"), "$12.30 (estimated)"),
+    ],
+)
+def test_show_has_the_cost_where_it_is_known(usage: Usage, shown: str | None) -> None:
+    log = [*log_of("Hello")[:-1], ev.Record(99, 1, ev.UsageReport(usage))]
+    snapshot = msgspec.json.encode(fold([each._replace(seq=n) for n, each in enumerate(log, 1)])).decode()
+    result, _ = run(f"show {RUN}", json_answer(run_json("running", snapshot=snapshot)))
+    costs = [line.split(maxsplit=1)[1] for line in result.stdout.splitlines() if line.startswith("cost")]
+    assert costs == ([] if shown is None else [shown])
 
 
 ASKED = json.dumps(

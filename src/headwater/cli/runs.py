@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -143,6 +144,8 @@ def _print_run(run: RunResource) -> None:
         usage = snapshot.usage
         guess = " (estimated)" if usage.source == "estimated" else ""
         rows["tokens"] = f"{usage.input_tokens} in, {usage.output_tokens} out{guess}"
+        if usage.cost_usd is not None:
+            rows["cost"] = f"${_dollars(usage.cost_usd)}{guess}"
     if snapshot is not None and snapshot.error is not None:
         rows["error"] = f"{snapshot.error.code}: {snapshot.error.message}"
     for name, value in rows.items():
@@ -152,6 +155,12 @@ def _print_run(run: RunResource) -> None:
         _print_request(run.request)
     if snapshot is not None and snapshot.text:
         typer.echo(("\n[answer]\n" if run.request is not None else "\n") + printable(snapshot.text))
+
+
+def _dollars(amount: float) -> str:
+    """Two digits that say something, and no fewer than cents: 0.00012, 0.25, 12.30."""
+    digits = 2 if amount <= 0 else max(2, 1 - math.floor(math.log10(amount)))
+    return f"{amount:.{min(digits, 12)}f}"
 
 
 def _print_request(request: dict[str, Any]) -> None:
