@@ -22,7 +22,10 @@ FILE = Path(__file__).resolve().parent.parent / "web" / "client" / "src" / "prot
 LINE_LENGTH: Final = 120
 _HEADER: Final = "// Made by tools/make_types.py from spec/events.schema.json and the OpenAPI document. Do not edit.\n"
 #: Of the OpenAPI document only what a client sends or reads; the rest is for operators.
-_RESOURCES: Final = ("Problem", "RunRequest", "RunResource", "RunSummary", "RunList", "ModelResource", "ModelList")
+_RESOURCES: Final = (
+    *("Problem", "RunRequest", "RunResource", "RunSummary", "RunList"),
+    *("ModelResource", "ModelList", "ProviderResource", "ProviderList"),
+)
 #: How a field's JSON type is written in `DATA_SHAPES`.
 _LETTERS: Final = {"string": "s", "integer": "i", "number": "n", "boolean": "b", "object": "o", "array": "a"}
 _SCALARS: Final = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
@@ -104,7 +107,10 @@ def _references(value: Any) -> Iterator[str]:
 def _declaration(name: str, schema: Schema) -> str:
     comment = _comment(schema.get("description", ""))
     if schema.get("type") != "object":
-        return f"{comment}export type {name} = {_type(schema)};\n"
+        line = f"export type {name} = {_type(schema)};\n"
+        if len(line) > LINE_LENGTH:
+            line = f"export type {name} =" + "".join(f"\n  | {case}" for case in _type(schema).split(" | ")) + ";\n"
+        return comment + line
     required = schema.get("required", [])
     lines = [
         f"  {field}{'' if field in required else '?'}: {_type(each)};" for field, each in schema["properties"].items()

@@ -33,9 +33,10 @@ from headwater.errors import ConfigError, ErrorCode, UnavailableError
 from headwater.local.provider import LocalModel
 from headwater.metrics import LogLines, Metrics
 from headwater.providers import prices, replay
-from headwater.providers.breaker import Thresholds
+from headwater.providers.breaker import BreakerFigures, Thresholds
 from headwater.providers.catalog import Catalog, ModelRow, destination_of
 from headwater.providers.cost import Price
+from headwater.providers.health import Health
 from headwater.providers.plugins import installed_plugins, without_faulty
 from headwater.providers.resilience import Resilience, ResiliencePolicy
 from headwater.providers.retry import RetryPolicy
@@ -85,6 +86,7 @@ class Parts(NamedTuple):
     supervisor: Supervisor
     hub: Hub
     metrics: Metrics
+    health: Health
     #: the model on this machine, where the settings want it
     local: LocalModel | None
 
@@ -106,7 +108,8 @@ class App:
         self.ending = asyncio.Event()
         self.failed = False
         self._serving = False
-        self.parts = parts = _build(settings, clock or SystemClock(), environ, make)
+        clock = clock or SystemClock()
+        self.parts = parts = _build(settings, clock, environ, make)
         services = Services(
             supervisor=parts.supervisor,
             hub=parts.hub,
@@ -118,6 +121,8 @@ class App:
             origins=settings.server.allowed_origins,
             body_bytes_max=settings.server.body_bytes_max,
             pages=Pages.read(PAGES_DIR),
+            health=parts.health.figures,
+            breakers=partial(_breakers, parts.supervisor, clock),
         )
         self._server = HttpServer(create_api(services))
         self._stop_refreshing: Callable[[], None] = lambda: None
@@ -192,7 +197,8 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
     # the figures' gauges ask the supervisor, which is only there once the metrics are
     live: list[Supervisor] = []
     metrics = Metrics(live=lambda: live[0].live if live else 0, waiting=lambda: live[0].waiting if live else 0)
-    observer = Observers(metrics, LogLines())
+    health = Health(clock)
+    observer = Observers(metrics, health, LogLines(provider_detail=settings.log.provider_detail))
     storage = make(settings, observer)
     local = LocalModel(spawn=tasks.spawn, clock=clock) if settings.local else None
     plugins = installed_plugins()
@@ -203,6 +209,7 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
         rows,
         environ,
         servers=plugins.all_servers,
+        hosts=settings.egress.hosts,
         read_records=partial(_read_records, storage),
         more=[] if local is None else [local.route],
     )
@@ -228,7 +235,11 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
         heartbeat_s=settings.server.heartbeat_s,
         stall_s=settings.server.stall_s,
     )
-    return Parts(storage, tasks, catalog, supervisor, hub, metrics, local)
+    return Parts(storage, tasks, catalog, supervisor, hub, metrics, health, local)
+
+
+def _breakers(supervisor: Supervisor, clock: Clock) -> Mapping[str, BreakerFigures]:
+    return {row.name: row.figures for row in supervisor.resilience.breakers.snapshot(clock.monotonic())}
 
 
 async def _read_records(storage: Storage, run: str, after: int) -> Sequence[bytes]:

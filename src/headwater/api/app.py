@@ -16,12 +16,13 @@ from headwater.api.openai_chat import CHAT_COMPLETIONS
 from headwater.api.openai_models import OPENAI_MODEL, OPENAI_MODELS
 from headwater.api.operations import operations
 from headwater.api.pages import Pages
+from headwater.api.providers import PROVIDERS
 from headwater.api.route import Resource
 from headwater.api.runs import CANCEL, RETRY, RUN, RUNS
 from headwater.api.services import Services
 
 _API: list[Resource] = [
-    *[RUNS, RUN, EVENTS, MULTIPLEX, CANCEL, RETRY, MODELS],
+    *[RUNS, RUN, EVENTS, MULTIPLEX, CANCEL, RETRY, MODELS, PROVIDERS],
     *[CHAT_COMPLETIONS, OPENAI_MODELS, OPENAI_MODEL],
 ]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from headwater.api.parameters import format_time
 from headwater.domain.run import Owner, Run, RunMetrics, RunRequest, RunState
 from headwater.domain.snapshot import Snapshot
+from headwater.errors import ErrorCode
 from headwater.providers.cost import Price
 
 
@@ -68,6 +69,54 @@ class ModelResource(msgspec.Struct, frozen=True):
 
 class ModelList(msgspec.Struct, frozen=True):
     models: list[ModelResource]
+
+
+class LastError(msgspec.Struct, frozen=True):
+    """What went wrong last; it stays until the next one."""
+
+    code: ErrorCode
+    at: str
+
+
+class BreakerState(msgspec.Struct, frozen=True):
+    """Whether a model is called: `open` says that it rests after failures, `half_open` that one call tries it."""
+
+    state: Literal["closed", "open", "half_open"]
+    #: until it is tried again; 0 where it is called
+    rests_ms: int
+
+
+class ModelHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model has been in the window. What there is nothing to say about is null."""
+
+    name: str
+    model: str
+    #: that ended well or badly: not those that were cancelled, or asked for what can not be done
+    calls: int
+    failures: int
+    #: from 0 to 1
+    success_rate: float | None
+    #: from the call to its first output: of the middle call, and of the one that 95 of 100 are not above
+    first_token_ms: int | None
+    first_token_ms_p95: int | None
+    #: of the middle call
+    tokens_per_s: float | None
+    last_error: LastError | None
+    breaker: BreakerState
+
+
+class ProviderResource(msgspec.Struct, frozen=True):
+    """A provider and its models, each by the name that callers use."""
+
+    name: str
+    models: list[ModelHealth]
+
+
+class ProviderList(msgspec.Struct, frozen=True):
+    """`window_s` is how far back the figures go, in seconds."""
+
+    providers: list[ProviderResource]
+    window_s: int
 
 
 class Health(msgspec.Struct, frozen=True):

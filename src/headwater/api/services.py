@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from headwater.api.answer import Receive, Scope, Send
@@ -12,8 +12,10 @@ from headwater.domain.message import GenerationRequest
 from headwater.domain.run import Owner, Run, RunRequest
 from headwater.domain.snapshot import Snapshot
 from headwater.errors import UnavailableError
+from headwater.providers.breaker import BreakerFigures
 from headwater.providers.contract import ModelInfo
 from headwater.providers.cost import Pricing
+from headwater.providers.health import NOTHING, HealthFigures
 from headwater.storage.contract import IdempotencyKey, Page, Storage
 
 BODY_BYTES_MAX = 8 << 20
@@ -142,3 +144,7 @@ class Services(NamedTuple):
     origins: Collection[str] = ()
     body_bytes_max: int = BODY_BYTES_MAX
     pages: Pages = NO_PAGES
+    #: how a model has been lately, by the name that callers use
+    health: Callable[[str], HealthFigures] = lambda name: NOTHING
+    #: how the breakers stand of the models that have been called, by the same names
+    breakers: Callable[[], Mapping[str, BreakerFigures]] = dict

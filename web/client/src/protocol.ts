@@ -284,6 +284,18 @@ export interface ModelList {
   models: ModelResource[];
 }
 
+/** A provider and its models, each by the name that callers use. */
+export interface ProviderResource {
+  name: string;
+  models: ModelHealth[];
+}
+
+/** `window_s` is how far back the figures go, in seconds. */
+export interface ProviderList {
+  providers: ProviderResource[];
+  window_s: number;
+}
+
 export interface Message {
   role: "assistant" | "developer" | "system" | "tool" | "user";
   content?: string | (TextPart | ImagePart | ToolResultPart)[];
@@ -358,6 +370,20 @@ export interface Price {
   cached_input?: number | null;
 }
 
+/** How a model has been in the window. What there is nothing to say about is null. */
+export interface ModelHealth {
+  name: string;
+  model: string;
+  calls: number;
+  failures: number;
+  success_rate: number | null;
+  first_token_ms: number | null;
+  first_token_ms_p95: number | null;
+  tokens_per_s: number | null;
+  last_error: LastError | null;
+  breaker: BreakerState;
+}
+
 export interface TextPart {
   type: "text";
   text: string;
@@ -403,6 +429,52 @@ export interface Tool {
 export interface NamedTool {
   name: string;
 }
+
+/** What went wrong last; it stays until the next one. */
+export interface LastError {
+  code: ErrorCode;
+  at: string;
+}
+
+/** Whether a model is called: `open` says that it rests after failures, `half_open` that one call tries it. */
+export interface BreakerState {
+  state: "closed" | "half_open" | "open";
+  rests_ms: number;
+}
+
+/** The stable codes of the protocol: in `error` events, and in problem+json before a run. */
+export type ErrorCode =
+  | "AUTH"
+  | "BAD_REQUEST"
+  | "BUDGET"
+  | "CANCELLED"
+  | "CIRCUIT_OPEN"
+  | "CONFLICT"
+  | "CONTENT_FILTER"
+  | "CONTEXT_LENGTH"
+  | "CURSOR_AHEAD"
+  | "CURSOR_TRIMMED"
+  | "DRAINING"
+  | "FORBIDDEN"
+  | "INTERRUPTED"
+  | "MAX_RETRIES_EXCEEDED"
+  | "MEDIA_TYPE"
+  | "METHOD_NOT_ALLOWED"
+  | "NETWORK"
+  | "NOT_ACCEPTABLE"
+  | "NOT_FOUND"
+  | "OVERLOADED"
+  | "PARSE"
+  | "QUEUE_FULL"
+  | "RATE_LIMIT"
+  | "SERVER"
+  | "STORAGE"
+  | "STORAGE_FULL"
+  | "TIMEOUT"
+  | "TOO_LARGE"
+  | "TRUNCATED"
+  | "UNSUPPORTED"
+  | "WRONG_HOST";
 
 /** An event with its place in the run's log (`seq`) and its time (`t`), ms since the run was created. */
 export interface RecordOf<Type extends string, Data> {
