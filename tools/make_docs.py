@@ -20,7 +20,9 @@ from headwater.api.openai_parameters import PARAMETERS
 from headwater.domain.run import state_diagram
 from headwater.errors import CODES
 from headwater.providers.breaker import breaker_diagram
+from headwater.providers.contract import Dialect
 from headwater.providers.openai_chat import FAILURES, FINISH_REASONS, OpenAIChat, Quirks
+from headwater.providers.openai_responses import OpenAIResponses, ResponsesQuirks
 from headwater.providers.provider_error import CODE_BY_STATUS, CODE_BY_WORD
 from headwater.providers.retry import CONSEQUENCES
 from headwater.providers.servers import SERVERS, ServerRow
@@ -59,8 +61,14 @@ def _server(name: str, row: ServerRow) -> list[str]:
         f"`{dialect.name}`",
         f"`{row.base_url}`" if row.base_url else "the model's `base_url`",
         f"`{row.api_key_env}`" if row.api_key_env else "—",
-        ", ".join(_quirks(dialect.quirks) if isinstance(dialect, OpenAIChat) else []) or "—",
+        ", ".join(_otherwise(dialect)) or "—",
     ]
+
+
+def _otherwise(dialect: Dialect) -> list[str]:
+    if isinstance(dialect, OpenAIChat):
+        return _quirks(dialect.quirks)
+    return _responses_quirks(dialect.quirks) if isinstance(dialect, OpenAIResponses) else []
 
 
 def _quirks(quirks: Quirks) -> list[str]:
@@ -71,6 +79,21 @@ def _quirks(quirks: Quirks) -> list[str]:
         "`developer` is sent as `system`": not quirks.developer_role,
         "no JSON schema": not quirks.json_schema,
         "text only": not quirks.content_parts,
+    }
+    return [other for other, holds in others.items() if holds]
+
+
+def _responses_quirks(quirks: ResponsesQuirks) -> list[str]:
+    others = {
+        "`developer` is sent as `system`": not quirks.developer_role,
+        "no JSON schema": not quirks.json_schema,
+        "no images": not quirks.images,
+        "no log probabilities": not quirks.logprobs,
+        "no verbosity": not quirks.verbosity,
+        "no encrypted reasoning": not quirks.encrypted_reasoning,
+        "no background": not quirks.background,
+        "`stop`, `seed`, penalties and `response_format` as in Chat Completions": quirks.chat_settings,
+        "at the limit of tokens it ends as `length`": not quirks.tells_incomplete,
     }
     return [other for other, holds in others.items() if holds]
 
