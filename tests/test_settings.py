@@ -80,6 +80,7 @@ def test_environment_wins_over_file_and_arguments_over_both(config: Path, monkey
         ("[server]\nheartbeat_s = 0", "server.heartbeat_s"),
         ("[log]\ndurability = 'none'", "log.durability"),
         ("[runs]\nslots = 0", "runs.slots"),
+        ("[egress]\nhosts = ['https://api.example.com']", "egress.hosts.0"),
         ("[[models]]\nprovider = 'x'", "models.0.name"),
         ("[[models]]\nname = 'a'\nprovider = 'x'\napi_key = 'canary-7c2f'", "models.0.api_key"),
         ("port = ", "can not be read"),

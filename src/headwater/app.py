@@ -152,6 +152,7 @@ class App:
             recovered = await parts.supervisor.recover()
             sockets = listen(server.host, server.port)
             parts.supervisor.take_up(recovered.taken_up)
+            parts.supervisor.stop_answers(recovered.left_going)
             await self._server.start(sockets)
         except BaseException:
             await parts.tasks.close()

@@ -60,6 +60,13 @@ class RunSettings(_Section):
     waiting_max: int = Field(default=1000, ge=0, le=100_000)
 
 
+class EgressSettings(_Section):
+    """Where model calls may go, whatever a model's row or a plug-in says."""
+
+    #: names or addresses, `*.example.com` for every name below; where any are here, no other host is called
+    hosts: tuple[Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9_.:-]+$", max_length=253)], ...] = ()
+
+
 class ResilienceSettings(_Section):
     """What becomes of model calls that fail before they have put anything out, and of models that fail often."""
 
@@ -136,6 +143,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     runs: RunSettings = RunSettings()
     resilience: ResilienceSettings = ResilienceSettings()
+    egress: EgressSettings = EgressSettings()
     models: tuple[ModelSettings, ...] = ()
     prices: PriceListSettings = PriceListSettings()
     #: whether a small real model on this machine is served too (`headwater local install`)

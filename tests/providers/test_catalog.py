@@ -143,6 +143,12 @@ class TestRowsThatCanNotBeUsed:
         assert bad.name in caught.value.message
         assert words in caught.value.message
 
+    def test_no_host_is_called_but_those_that_the_operator_names(self) -> None:
+        row = ModelRow(name="m", provider="openai")
+        assert Catalog.from_rows([row], {}, hosts=["api.openai.com"]).models()[1].name == "m"
+        with pytest.raises(ConfigError, match=r"`m`: base_url leads to api\.openai\.com"):
+            Catalog.from_rows([row], {}, hosts=["api.anthropic.com"])
+
     def test_a_name_is_given_once(self) -> None:
         with pytest.raises(ConfigError, match="`mock`"):
             Catalog.from_rows([row(), row()], {})

@@ -199,6 +199,29 @@ class TestBaseUrl:
         with pytest.raises(ConfigError):
             check_base_url(url, allow_private=allow_private)
 
+    @pytest.mark.parametrize(
+        ("url", "hosts", "allowed"),
+        [
+            ("https://api.openai.com/v1", [], True),
+            ("https://api.openai.com/v1", ["api.anthropic.com", "API.OpenAI.com."], True),
+            ("https://API.openai.com./v1", ["api.openai.com"], True),
+            ("https://api.openai.com/v1", ["openai.com"], False),
+            ("https://a.b.azure.com/v1", ["*.azure.com"], True),
+            ("https://azure.com/v1", ["*.azure.com"], False),
+            ("https://evilazure.com/v1", ["*.azure.com"], False),
+            ("https://azure.com.evil.example/v1", ["*.azure.com", "azure.com"], False),
+            ("http://127.0.0.1:8080/v1", ["127.0.0.1"], True),
+            ("http://127.0.0.2:8080/v1", ["127.0.0.1", "*.0.0.1"], False),
+            ("http://[::1]:8080/v1", ["::1"], True),
+        ],
+    )
+    def test_only_the_hosts_that_the_operator_names(self, url: str, hosts: list[str], allowed: bool) -> None:
+        if allowed:
+            assert check_base_url(url, allow_private=True, hosts=hosts) == url
+        else:
+            with pytest.raises(ConfigError, match="egress"):
+                check_base_url(url, allow_private=True, hosts=hosts)
+
     @pytest.mark.parametrize("address", NEVER)
     @pytest.mark.parametrize("allow_private", [False, True])
     def test_special_addresses_are_refused_whoever_allows_them(self, address: str, allow_private: bool) -> None:

@@ -70,7 +70,13 @@ def examine(
     all_of: list[Finding] = [*findings]
     if settings is not None:
         plugins = installed_plugins()
-        usable, found = models.check_models(model_rows(settings), environ, port=settings.server.port, plugins=plugins)
+        usable, found = models.check_models(
+            model_rows(settings),
+            environ,
+            port=settings.server.port,
+            plugins=plugins,
+            hosts=settings.egress.hosts,
+        )
         all_of += found
         if online:
             all_of += asyncio.run(providers.check_servers(usable, environ, plugins.all_servers))

@@ -118,15 +118,15 @@ class Catalog:
         read_records: replay.ReadRecords | None = None,
         more: Iterable[Route] = (),
         servers: Mapping[str, ServerRow] = SERVERS,
+        hosts: Sequence[str] = (),
     ) -> Catalog:
         """The catalog of a configuration. Keys are read from `environ`, here and nowhere else.
 
         Models of one server and one key share its connections; `more` are routes that no row makes, `servers` what a
-        row may name. Raises
-        `ConfigError` for a row that can not be used; a key that is missing is a warning, and an `AUTH` error of each
-        call.
+        row may name, `hosts` the only ones that are called, where any are named. Raises `ConfigError` for a row that
+        can not be used; a key that is missing is a warning, and an `AUTH` error of each call.
         """
-        builder = _Builder(environ, servers, resolve, limits)
+        builder = _Builder(environ, servers, resolve, limits, hosts)
         routes = [*(builder.route(row) for row in rows), *more]
         return cls(routes, warnings=builder.warnings, read_records=read_records)
 
@@ -214,7 +214,9 @@ class _Builder:
         servers: Mapping[str, ServerRow],
         resolve: Resolve | None,
         limits: Limits | None,
+        hosts: Sequence[str],
     ) -> None:
+        self._hosts = hosts
         self._environ = environ
         self._servers = servers
         self._resolve = resolve
@@ -236,7 +238,7 @@ class _Builder:
                     server.dialect(),
                     base_url=base_url,
                     auth=auth_of(place, self._environ),
-                    egress=Egress(allow_private, self._resolve),
+                    egress=Egress(allow_private, self._resolve, self._hosts),
                     limits=self._limits,
                     headers=row.headers,
                 )

@@ -40,6 +40,8 @@ class Egress(NamedTuple):
     allow_private: bool = False
     #: None is the system's resolver
     resolve: Resolve | None = None
+    #: the only hosts that are ever called, as `check_base_url` takes them; none is any
+    hosts: Sequence[str] = ()
 
     def connector(self, connections_max: int) -> aiohttp.TCPConnector:
         """Connections that only go where they may. Must be made inside the loop that uses them."""
@@ -167,8 +169,10 @@ _NUMBER = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
 _URL_CHARACTERS = re.compile(r"[!-~]+")
 
 
-def check_base_url(url: str, *, allow_private: bool = False) -> str:
+def check_base_url(url: str, *, allow_private: bool = False, hosts: Sequence[str] = ()) -> str:
     """The base URL without a slash at its end. Raises `ConfigError` saying what is wrong with it.
+
+    Where `hosts` are named no other is called: each is a name or an address, or `*.example.com` for every name below.
 
     Refused: anything but http and https; user names, queries and fragments; names that are not plain ASCII host
     names; IPv4 addresses in any form but four decimal numbers; zones; addresses that must not be called; and http
@@ -190,6 +194,8 @@ def check_base_url(url: str, *, allow_private: bool = False) -> str:
     if not host or port == 0:
         raise ConfigError("base_url has no host, or no port that could be called.")
     _check_host(host, bracketed="[" in parts.netloc, allow_private=allow_private)
+    if hosts and not _is_among(host, hosts):
+        raise ConfigError(f"base_url leads to {host[:100]}, which is not among the hosts of [egress].")
     if parts.scheme == "http" and not allow_private:
         raise ConfigError("base_url is http: use https, or set allow_private = true for a server inside your network.")
     return url.rstrip("/")
@@ -219,6 +225,16 @@ def _check_host(host: str, *, bracketed: bool, allow_private: bool) -> None:
     name = host.rstrip(".").lower()
     if (name == "localhost" or name.endswith(".localhost")) and not allow_private:
         raise ConfigError("base_url is this machine: set allow_private = true for this model to call it.")
+
+
+def _is_among(host: str, hosts: Sequence[str]) -> bool:
+    name = host.rstrip(".").lower()
+    for allowed in hosts:
+        pattern = allowed.rstrip(".").lower()
+        # The dot belongs to what is compared: evilexample.com is not below example.com.
+        if name == pattern or (pattern.startswith("*.") and name.endswith(pattern[1:])):
+            return True
+    return False
 
 
 def _check_address(host: str, allow_private: bool) -> None:

@@ -166,13 +166,15 @@ class HttpProvider:
         if dialect.framing not in FRAMINGS:
             raise ConfigError(f"The framing `{dialect.framing}` of `{dialect.name}` is not spoken by this version.")
         self.name = name
+        #: whether `stream` can be asked for an answer in one piece
+        self.answers_whole = bool(getattr(dialect, "answers_whole", False))
         self._dialect = dialect
         self._auth = auth or Auth()
         self._headers = dict(headers or {})
         check_headers(self._headers, self._auth.header)
         self._egress = egress or Egress()
         self._limits = limits or Limits()
-        self._base_url = check_base_url(base_url, allow_private=self._egress.allow_private)
+        self._base_url = check_base_url(base_url, allow_private=self._egress.allow_private, hosts=self._egress.hosts)
         self._secrets = [self._auth.key] if self._auth.key is not None else []
         self._session: aiohttp.ClientSession | None = None
         self._ending: dict[aiohttp.ClientResponse, asyncio.TimerHandle] = {}

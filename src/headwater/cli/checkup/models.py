@@ -13,7 +13,12 @@ from headwater.providers.replay import NAME as REPLAY
 
 
 def check_models(
-    rows: Sequence[ModelRow], environ: Mapping[str, str], *, port: int, plugins: Plugins | None = None
+    rows: Sequence[ModelRow],
+    environ: Mapping[str, str],
+    *,
+    port: int,
+    plugins: Plugins | None = None,
+    hosts: Sequence[str] = (),
 ) -> tuple[list[ModelRow], Findings]:
     """The rows that a server on this port can call, and what was found. Without any network."""
     plugins = plugins or Plugins()
@@ -29,7 +34,7 @@ def check_models(
     for row in called:
         try:
             check_is_another(row, port, servers)
-            catalog = Catalog.from_rows([row], environ, servers=servers)
+            catalog = Catalog.from_rows([row], environ, servers=servers, hosts=hosts)
         except ConfigError as error:
             found.problem(f"{error.message}", "Correct the row in [[models]].")
             continue
