@@ -92,6 +92,7 @@ class Anthropic:
 
     name: str = "anthropic"
     framing: Framing = Framing.SSE
+    answers_whole: bool = True
 
     def __init__(self, quirks: Quirks | None = None) -> None:
         self.quirks = quirks or Quirks()
@@ -99,7 +100,7 @@ class Anthropic:
     def request(self, request: GenerationRequest) -> HttpRequest:
         headers = {
             "Content-Type": "application/json",
-            "Accept": "text/event-stream",
+            "Accept": "text/event-stream" if request.stream else "application/json",
             "anthropic-version": VERSION,
         }
         if betas := beta_header(request, self.quirks):

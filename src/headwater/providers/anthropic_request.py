@@ -75,7 +75,7 @@ def request_body(request: GenerationRequest, quirks: Quirks) -> _Json:
         "model": request.model,
         "max_tokens": quirks.max_tokens_default if settings.max_tokens is None else settings.max_tokens,
         "messages": talk.messages,
-        "stream": True,
+        "stream": request.stream,
     }
     if talk.system:
         body["system"] = talk.system

@@ -65,7 +65,11 @@ class Decoder(Protocol):
 
 
 class Dialect(Protocol):
-    """A provider's language. Laws: no I/O and no clock; what comes out does not depend on how bytes were cut."""
+    """A provider's language. Laws: no I/O and no clock; what comes out does not depend on how bytes were cut.
+
+    One that also has `answers_whole = True` heeds `request.stream`: where that is False it asks for one JSON value,
+    which its decoder is then fed as a single frame. A provider that can not stream is asked so in the end.
+    """
 
     name: str
     framing: Framing

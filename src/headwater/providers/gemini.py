@@ -157,6 +157,8 @@ class Gemini:
 
     name: str = "gemini"
     framing: Framing = Framing.SSE
+    #: a request whose `stream` is False has an answer in one piece
+    answers_whole: bool = True
 
     def __init__(self, quirks: GeminiQuirks | None = None) -> None:
         self.quirks = quirks or GeminiQuirks()

@@ -101,13 +101,17 @@ class OpenAIChat:
 
     name: str = "openai_chat"
     framing: Framing = Framing.SSE
+    answers_whole: bool = True
 
     def __init__(self, quirks: Quirks | None = None) -> None:
         self.quirks = quirks or Quirks()
 
     def request(self, request: GenerationRequest) -> HttpRequest:
         body = msgspec.json.encode(request_body(request, self.quirks))
-        headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "text/event-stream" if request.stream else "application/json",
+        }
         return HttpRequest("/chat/completions", body, headers=headers)
 
     def decoder(self, request: GenerationRequest) -> Decoder:

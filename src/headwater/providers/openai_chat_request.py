@@ -61,8 +61,8 @@ def request_body(request: GenerationRequest, quirks: Quirks) -> _Json:
     Raises `UnsupportedError` for what the server can not do, `BadRequestError` (with a JSON pointer into the request)
     for messages that can not be meant.
     """
-    body: _Json = {"model": request.model, "messages": _messages(request.messages, quirks), "stream": True}
-    if quirks.stream_options:
+    body: _Json = {"model": request.model, "messages": _messages(request.messages, quirks), "stream": request.stream}
+    if quirks.stream_options and request.stream:
         body["stream_options"] = {"include_usage": True}
     if request.messages and request.messages[-1].role == "assistant":
         _prefill(body, quirks)

@@ -83,6 +83,7 @@ class OpenAIResponses:
 
     name: str = "openai_responses"
     framing: Framing = Framing.SSE
+    answers_whole: bool = True
 
     def __init__(self, quirks: ResponsesQuirks | None = None) -> None:
         self.quirks = quirks or ResponsesQuirks()

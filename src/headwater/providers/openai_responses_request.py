@@ -77,7 +77,10 @@ class ResponsesQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 def create_request(request: GenerationRequest, quirks: ResponsesQuirks) -> HttpRequest:
     """`POST /responses`. Raises as `request_body`."""
     body = msgspec.json.encode(request_body(request, quirks))
-    headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+    headers = {
+        "Content-Type": "application/json",
+        "Accept": "text/event-stream" if request.stream else "application/json",
+    }
     return HttpRequest("/responses", body, headers=headers)
 
 
@@ -123,7 +126,7 @@ def request_body(request: GenerationRequest, quirks: ResponsesQuirks) -> _Json:
     items: list[_Json] = []
     for at, message in enumerate(request.messages):
         items += _items(message, f"/messages/{at}", quirks)
-    body: _Json = {"model": request.model, "input": items, "stream": True, "store": background}
+    body: _Json = {"model": request.model, "input": items, "stream": request.stream, "store": background}
     body.update(_settings(settings, quirks))
     for name in _SHARED:
         if isinstance(extra.get(name), dict) and name in body:
