@@ -1,68 +1,45 @@
-"""What a chat chunk costs on its way from the provider's bytes to a record's: decode, normalise, encode.
+"""What a frame of a provider's stream costs on its way to a record: decode, normalise, encode. For each dialect.
 
-    python -m benchmarks.decode [--seconds 1.0] [--out results.jsonl]
+    python -m benchmarks.decode [NAME …] [--seconds 1.0] [--out results.jsonl]
 
-Prints CPU µs per chunk, the median and the least of several rounds, for a synthetic stream and for recorded ones where
-there are any. Beside ours, in the same run on the same bytes: `json.loads` of each chunk, and what the openai SDK does
-to make its objects of them (both are given the frames ready-made, so SSE is not counted for them).
+Prints CPU µs per frame, the median and the least of several rounds, for a synthetic stream and for recorded ones where
+there are any. Beside ours, in the same run on the same bytes: `json.loads` of each frame, and what the provider's own
+SDK does to make its objects of them (both are given the frames ready-made, so SSE is not counted for them). Our share
+of the SDK's cost, frames ready-made for us too, is a row of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from openai._models import construct_type
-from openai.types.chat import ChatCompletionChunk
-
+from benchmarks import decode_chat, decode_messages
+from benchmarks.decode_subject import Subject
 from benchmarks.results import missed, print_table, write_results
 from headwater.domain.event import encode_record
 from headwater.domain.message import GenerationRequest
 from headwater.providers.contract import Finish
-from headwater.providers.openai_chat import OpenAIChat
-from headwater.wire.sse import SSEDecoder
-from tests.recordings import chat_recordings
+from headwater.testing.decoding import framer
 
+SUBJECTS: Final[dict[str, Callable[[], Subject]]] = {
+    "chat": decode_chat.subject,
+    "messages": decode_messages.subject,
+}
 TARGET_US: Final = 4.0
+#: At least 20 times less than the SDK.
+TARGET_SHARE: Final = 0.05
 ROUNDS: Final = 7
 REQUEST: Final = GenerationRequest(model="model", messages=[])
-RECORDED: Final = (
-    "openai-chat/vercel-ai--openai-text-0-93c1aa.sse",
-    "deepseek-chat/vercel-ai--deepseek-text-0-02986f.sse",
-    "groq-chat/vercel-ai--groq-reasoning-0-871331.sse",
-)
-
-
-def synthetic(chunks: int = 1000) -> bytes:
-    """A stream as OpenAI sends it, with words of a few letters."""
-    words = ["The", " run", " outlives", " its", " connection", ",", " token", " by", " token", "."]
-    lines = []
-    for at in range(chunks):
-        delta = {"content": words[at % len(words)]}
-        lines.append(_chunk({"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}))
-    lines.append(_chunk({"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}))
-    return b"".join(b"data: " + line + b"\n\n" for line in [*lines, b"[DONE]"])
-
-
-def _chunk(choice: dict[str, Any]) -> bytes:
-    chunk = {
-        "id": "chatcmpl-AbCdEfGhIjKlMnOpQrStUvWxYz012",
-        "object": "chat.completion.chunk",
-        "created": 1_795_000_000,
-        "model": "gpt-4o-mini-2024-07-18",
-        "service_tier": "default",
-        "system_fingerprint": "fp_0123456789",
-        "choices": [choice],
-        "usage": None,
-        "obfuscation": "aB3dE5fG7",
-    }
-    return json.dumps(chunk, separators=(",", ":")).encode()
+NORMALISE: Final = "ours: decode and normalise only"
+SDK: Final = "reference: SDK"
+SHARE: Final = "ours: decode and normalise, of the SDK's cost"
 
 
 def blocks_of(body: bytes) -> list[bytes]:
@@ -75,33 +52,35 @@ def bulk_of(body: bytes) -> list[bytes]:
     return [body[at : at + 16_384] for at in range(0, len(body), 16_384)]
 
 
-def ours(pieces: list[bytes]) -> None:
-    sse, decoder = SSEDecoder(), OpenAIChat().decoder(REQUEST)
-    seq = 0
-    for piece in pieces:
-        for frame in sse.feed(piece):
-            for item in decoder.feed(frame):
-                assert not isinstance(item, Finish)
-                seq += 1
-                encode_record(seq, 1234, item)
-    decoder.end(True)
-
-
-def stages(body: bytes) -> Iterator[tuple[str, Callable[[], None]]]:
+def stages(subject: Subject, body: bytes) -> Iterator[tuple[str, Callable[[], None]]]:
     """What is measured, by its name."""
+    dialect = subject.dialect
     paced, bulk = blocks_of(body), bulk_of(body)
-    frames = SSEDecoder().feed(body)
-    datas = [frame.data for frame in frames if frame.data != b"[DONE]"]
-    decoder = OpenAIChat().decoder(REQUEST)
+    frames = framer(dialect).feed(body)
+    decoder = dialect.decoder(REQUEST)
     events = [item for frame in frames for item in decoder.feed(frame) if not isinstance(item, Finish)]
 
-    def sse() -> None:
-        reader = SSEDecoder()
+    def all_of(pieces: list[bytes]) -> Callable[[], None]:
+        def run() -> None:
+            cutter, reader = framer(dialect), dialect.decoder(REQUEST)
+            seq = 0
+            for piece in pieces:
+                for frame in cutter.feed(piece):
+                    for item in reader.feed(frame):
+                        assert not isinstance(item, Finish)
+                        seq += 1
+                        encode_record(seq, 1234, item)
+            reader.end(True)
+
+        return run
+
+    def cut() -> None:
+        cutter = framer(dialect)
         for piece in paced:
-            reader.feed(piece)
+            cutter.feed(piece)
 
     def normalise() -> None:
-        feed = OpenAIChat().decoder(REQUEST).feed
+        feed = dialect.decoder(REQUEST).feed
         for frame in frames:
             feed(frame)
 
@@ -110,65 +89,72 @@ def stages(body: bytes) -> Iterator[tuple[str, Callable[[], None]]]:
             encode_record(seq, 1234, event)
 
     def loads() -> None:
-        for data in datas:
-            json.loads(data)
+        for frame in frames:
+            if frame.data != b"[DONE]":
+                json.loads(frame.data)
 
-    def sdk() -> None:
-        for data in datas:
-            construct_type(type_=ChatCompletionChunk, value=json.loads(data))
-
-    def sdk_validated() -> None:
-        for data in datas:
-            ChatCompletionChunk.model_validate_json(data)
-
-    yield "ours: all, an event a piece", lambda: ours(paced)
-    yield "ours: all, 16 KiB a piece", lambda: ours(bulk)
-    yield "ours: SSE only", sse
-    yield "ours: decode and normalise only", normalise
+    yield "ours: all, an event a piece", all_of(paced)
+    yield "ours: all, 16 KiB a piece", all_of(bulk)
+    yield "ours: frames only", cut
+    yield NORMALISE, normalise
     yield "ours: encode only", encode
     yield "reference: json.loads", loads
-    yield "reference: openai SDK, json and construct", sdk
-    yield "reference: openai SDK, model_validate_json", sdk_validated
+    yield SDK, functools.partial(subject.sdk, frames)
+    for name, run in subject.others.items():
+        yield f"reference: {name}", functools.partial(run, frames)
 
 
-def measure(stream: str, body: bytes, seconds: float) -> list[dict[str, object]]:
+def measure(name: str, subject: Subject, stream: str, body: bytes, seconds: float) -> list[dict[str, object]]:
     """Every stage, in rounds: a disturbance of the machine then meets one round of each, not all of one."""
-    chunks = len(SSEDecoder().feed(body))
-    runs = list(stages(body))
+    count = len(framer(subject.dialect).feed(body))
+    runs = list(stages(subject, body))
     rounds: dict[str, list[float]] = {figure: [] for figure, _ in runs}
     for figure, run in runs * ROUNDS:
-        rounds[figure].append(_us_per_chunk(run, chunks, seconds / ROUNDS))
+        rounds[figure].append(_us_per_frame(run, count, seconds / ROUNDS))
+    rounds[SHARE] = [ours / theirs for ours, theirs in zip(rounds[NORMALISE], rounds[SDK], strict=True)]
     return [
         {
+            "dialect": name,
             "stream": stream,
             "figure": figure,
-            "chunks": chunks,
-            "unit": "µs per chunk",
+            "frames": count,
+            "unit": "share" if figure == SHARE else "µs per frame",
             "median": round(statistics.median(each), 3),
             "least": round(min(each), 3),
-            "target": TARGET_US if figure.startswith("ours: all") else None,
+            "target": _target(figure),
         }
         for figure, each in rounds.items()
     ]
 
 
-def _us_per_chunk(run: Callable[[], None], chunks: int, seconds: float) -> float:
+def _target(figure: str) -> float | None:
+    if figure == SHARE:
+        return TARGET_SHARE
+    return TARGET_US if figure.startswith("ours: all") else None
+
+
+def _us_per_frame(run: Callable[[], None], frames: int, seconds: float) -> float:
     times, begun = 0, time.process_time()
     while True:
         run()
         times += 1
         if (spent := time.process_time() - begun) >= seconds:
-            return spent / times / chunks * 1e6
+            return spent / times / frames * 1e6
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="CPU per chat chunk, from the provider's bytes to a record's.")
+    parser = argparse.ArgumentParser(description="CPU per frame, from the provider's bytes to a record's.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(SUBJECTS)}; default: all")
     parser.add_argument("--seconds", type=float, default=1.0, help="CPU time for each figure")
     parser.add_argument("--out", type=Path, help="append the raw figures to this file, a line of JSON each")
     options = parser.parse_args()
-    bodies = {"synthetic": synthetic()}
-    bodies |= {each.name: each.read() for each in chat_recordings() if each.name in RECORDED}
-    results = [result for stream, body in bodies.items() for result in measure(stream, body, options.seconds)]
+    if unknown := set(options.names) - SUBJECTS.keys():
+        parser.error(f"there is no dialect {', '.join(sorted(unknown))}")
+    results = []
+    for name in options.names or SUBJECTS:
+        subject = SUBJECTS[name]()
+        for stream, body in subject.streams.items():
+            results += measure(name, subject, stream, body, options.seconds)
     print_table(results)
     write_results(options.out, results)
     return missed(results)
