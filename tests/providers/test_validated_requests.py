@@ -37,7 +37,12 @@ OWN_MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "anthropic": ("temperature", "top_p"),
 }
 
-CASES: Final = [(server, model) for server in SERVERS for model in MODELS.get(server, ("model",))]
+#: Speaks its own version of an API, and is asked itself (`tests/local/test_real_apis.py`).
+NOT_AS_THE_SDK: Final = frozenset({"llamacpp_responses"})
+
+CASES: Final = [
+    (server, model) for server in SERVERS if server not in NOT_AS_THE_SDK for model in MODELS.get(server, ("model",))
+]
 
 
 @pytest.mark.parametrize(("server", "model"), CASES, ids=lambda each: each)
