@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,6 +106,12 @@ class TestRequest:
             "Accept": "text/event-stream",
             "anthropic-version": VERSION,
         }
+
+    def test_it_can_be_asked_for_in_one_piece(self) -> None:
+        request = Anthropic().request(msgspec.structs.replace(REQUEST, stream=False))
+        assert json.loads(request.body)["stream"] is False
+        assert request.headers["Accept"] == "application/json"
+        assert Anthropic.answers_whole
 
     def test_betas_go_into_a_header(self) -> None:
         settings = Settings(extra={"anthropic": {"betas": ["mcp-client-2025-11-20", "files-api-2025-04-14"]}})
