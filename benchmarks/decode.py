@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from benchmarks import decode_chat, decode_messages
+from benchmarks import decode_chat, decode_messages, decode_responses
 from benchmarks.decode_subject import Subject
 from benchmarks.results import missed, print_table, write_results
 from headwater.domain.event import encode_record
@@ -31,6 +31,7 @@ from headwater.testing.decoding import framer
 SUBJECTS: Final[dict[str, Callable[[], Subject]]] = {
     "chat": decode_chat.subject,
     "messages": decode_messages.subject,
+    "responses": decode_responses.subject,
 }
 TARGET_US: Final = 4.0
 #: At least 20 times less than the SDK.
