@@ -12,7 +12,7 @@ INSPECT: Final = r"""
 (() => {
   const TAGS = new Set(("DIV SPAN P H1 H2 H3 H4 H5 H6 UL OL LI PRE CODE EM STRONG DEL BLOCKQUOTE BR HR A BUTTON SMALL "
     + "TABLE THEAD TBODY TR TH TD FIGURE FIGCAPTION INPUT SUP SECTION ARTICLE MAIN NAV HEADER FOOTER FORM TEXTAREA "
-    + "SELECT OPTION LABEL DIALOG I KBD TIME svg path").split(" "));
+    + "SELECT OPTION LABEL DIALOG I KBD TIME SEARCH DL DT DD svg path").split(" "));
   // What the text of an answer may give an element, beside data-* and aria-*.
   const ATTRIBUTES = new Set(["class", "href", "target", "rel", "title", "tabindex", "role", "type", "checked",
     "disabled", "start", "id", "viewBox", "d", "style", "width", "height", "fill", "stroke", "xmlns",
@@ -50,7 +50,7 @@ INSPECT: Final = r"""
   const inspectLink = (link) => {
     const own = link.getAttribute("href") ?? "";
     if (link.closest(".markdown") === null) {
-      if (!/^(\/(c\/run_\w+|licenses\.txt)?|#composer)$/.test(own)) tell(link, "a link of the page's own");
+      if (!/^(\/(c\/run_\w+|models(\?runs=[\w%]+)?|licenses\.txt)?|#composer)$/.test(own)) tell(link, "a link of the page's own");
       return;
     }
     if (!["http:", "https:", "mailto:"].includes(link.protocol)) tell(link, "a link");

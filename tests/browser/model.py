@@ -15,6 +15,8 @@ from tests.kit.upstream import Received, ScriptedUpstream
 
 Gate = asyncio.Event
 
+#: What most rows are called at their provider: which of them is asked makes no difference then.
+SCRIPTED = "scripted"
 #: Between two tokens: the page then draws many states of an answer, and not only its beginning and its end.
 TOKEN_DELAY_S = 0.004
 
@@ -24,14 +26,17 @@ class ScriptedModel:
 
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
-        self._scripts: dict[str, list[Sequence[Step]]] = {}
+        self._scripts: dict[tuple[str, str], list[Sequence[Step]]] = {}
         #: what it says to a question that `answers` said nothing of
         self.otherwise: Callable[[str], Sequence[Step]] = lambda question: [Stall()]
         self._upstream = ScriptedUpstream(self._script)
 
-    def answers(self, question: str, *scripts: Sequence[Step]) -> None:
-        """What it says to a question, the first time and after; the last script is for all further times."""
-        self._scripts[question] = list(scripts)
+    def answers(self, question: str, *scripts: Sequence[Step], name: str = SCRIPTED) -> None:
+        """What it says to a question, the first time and after; the last script is for all further times.
+
+        `name` is one of `named_rows`.
+        """
+        self._scripts[name, question] = list(scripts)
 
     def gate(self) -> Gate:
         return asyncio.Event()
@@ -52,11 +57,15 @@ class ScriptedModel:
 
     def rows(self, *names: str) -> list[dict[str, Any]]:
         """The configuration that makes a server know it by these names."""
-        return [compatible_model(name, self._upstream.base_url, model="scripted") for name in names]
+        return [compatible_model(name, self._upstream.base_url, model=SCRIPTED) for name in names]
+
+    def named_rows(self, *names: str, **more: Any) -> list[dict[str, Any]]:
+        """The same, and it knows by which name it is called. `more` is in each row."""
+        return [compatible_model(name, self._upstream.base_url, **more) for name in names]
 
     def _script(self, received: Received) -> Iterable[Step]:
         question = str(received.json["messages"][-1]["content"])
-        scripts = self._scripts.get(question)
+        scripts = self._scripts.get((str(received.json["model"]), question))
         if scripts is None:
             return self.otherwise(question)
         return scripts.pop(0) if len(scripts) > 1 else scripts[0]

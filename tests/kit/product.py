@@ -54,6 +54,8 @@ def _literal(value: object) -> str:
         return str(value).lower()
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(_literal, value)) + "]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {_literal(each)}" for key, each in value.items()) + "}"
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 

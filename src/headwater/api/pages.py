@@ -207,7 +207,7 @@ def _is_page(scope: Scope) -> bool:
     path = scope["path"]
     if path in _ROOTS:
         return True
-    on_route = path == "/runs" or path.startswith(("/runs/", "/c/"))
+    on_route = path in ("/models", "/runs") or path.startswith(("/runs/", "/c/"))
     return on_route and accept.names(_header(scope, b"accept"), accept.HTML)
 
 

@@ -1,4 +1,4 @@
-import { createRootRoute, createRoute, createRouter, Link } from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Link } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { ChatPage } from "./chat/ChatPage.tsx";
 import { Shell } from "./shell/Shell.tsx";
@@ -46,10 +46,17 @@ const conversation = createRoute({
     return <ChatPage id={run} />;
   },
 });
+// Loaded when somebody goes there: most come for a chat.
+const models = createRoute({
+  getParentRoute: () => root,
+  path: "/models",
+  validateSearch: ({ runs }): { runs?: string } => (typeof runs === "string" ? { runs } : {}),
+  component: lazyRouteComponent(() => import("./models/ModelsPage.tsx"), "ModelsPage"),
+});
 
 export const makeRouter = () =>
   createRouter({
-    routeTree: root.addChildren([home, conversation]),
+    routeTree: root.addChildren([home, conversation, models]),
     defaultPreload: false,
     defaultErrorComponent: Broken,
   });

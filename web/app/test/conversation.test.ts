@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { emptySnapshot, type RunResource, type RunSummary } from "@headwater/client";
-import { groupRuns, nextRequest, titleOf, turnsOf } from "../src/chat/conversation.ts";
+import { groupRuns, nextRequest, titleOf, titleOfRun, turnsOf } from "../src/chat/conversation.ts";
 
 const summary = (id: string, metadata: Record<string, string> = {}): RunSummary => ({
   id,
@@ -50,7 +50,7 @@ test("a run from elsewhere is gone on with, and an answer without text is no mes
     request.messages?.map(({ role }) => role),
     ["user", "user"],
   );
-  assert.deepEqual(request.metadata, { conversation: "run_1", title: "Second", previous: "run_1" });
+  assert.deepEqual(request.metadata, { conversation: "run_1", title: "First", previous: "run_1" });
 });
 
 test("runs are grouped by conversation, newest first", () => {
@@ -65,10 +65,35 @@ test("runs are grouped by conversation, newest first", () => {
     groups.map(({ title, run, runs }) => [title, run.id, runs]),
     [
       ["A", "run_4", ["run_4", "run_1"]],
-      ["chat · simulated", "run_3", ["run_3"]],
+      ["simulated, asked by a program", "run_3", ["run_3"]],
       ["B", "run_2", ["run_2"]],
     ],
   );
+});
+
+test("answers side by side are one conversation, and one that was asked for again is in the old one's place", () => {
+  const comparison = { comparison: "x", title: "Which?" };
+  const groups = groupRuns([
+    { ...summary("run_5", comparison), retry_of: "run_4" },
+    { ...summary("run_4", comparison), retry_of: "run_1" },
+    summary("run_3", comparison),
+    summary("run_2", { ...comparison, conversation: "run_1" }),
+    summary("run_1", comparison),
+    summary("run_0", comparison),
+  ]);
+  assert.deepEqual(
+    groups.map(({ id, compared }) => [id, compared]),
+    [
+      ["x", ["run_0", "run_5", "run_3"]],
+      ["run_1", null],
+    ],
+  );
+});
+
+test("a run that a program started is called by its question", () => {
+  assert.equal(titleOfRun(resource("run_1", "", {})), "First");
+  assert.equal(titleOfRun(resource("run_1", "", { title: "A" })), "A");
+  assert.equal(titleOfRun(null), undefined);
 });
 
 test("a message shows its text, and names what is not text", () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { emptySnapshot, Headwater, type ProtocolRecord, type RunResource } from "@headwater/client";
-import { LiveRun, type RunView } from "../src/chat/liveRun.ts";
+import { LiveRun } from "../src/chat/liveRun.ts";
+import type { RunView } from "../src/chat/runFold.ts";
 
 const WORDS = ["The", " river", " meanders", " slowly", "."];
 

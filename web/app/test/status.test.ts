@@ -50,16 +50,15 @@ test("the words of a wait count down for the eye and not for the ear", () => {
 });
 
 test("a subscription's status becomes that of the connection", () => {
-  const cursor = 7;
-  assert.deepEqual(linkOf({ state: "reconnecting", cursor, attempt: 2, delayMs: 500 }, 1000), {
+  assert.deepEqual(linkOf({ state: "reconnecting", attempt: 2, delayMs: 500 }, 1000), {
     state: "reconnecting",
     attempt: 2,
     at: 1500,
   });
-  const again = linkOf({ state: "connecting", cursor, attempt: 2 }, 0);
+  const again = linkOf({ state: "connecting", attempt: 2 }, 0);
   assert.deepEqual(again, { state: "reconnecting", attempt: 2, at: null });
-  assert.deepEqual(linkOf({ state: "connecting", cursor, attempt: 0 }, 0), { state: "connecting" });
-  assert.deepEqual(linkOf({ state: "ended", cursor, attempt: 0 }, 0), { state: "streaming" });
+  assert.deepEqual(linkOf({ state: "connecting", attempt: 0 }, 0), { state: "connecting" });
+  assert.deepEqual(linkOf({ state: "ended", attempt: 0 }, 0), { state: "streaming" });
 });
 
 test("a run that had ended says how", () => {

@@ -4,7 +4,16 @@ import { Backoff, CALL_RETRY, type RetryPolicy } from "./backoff.ts";
 import { Cancelled, ClientError, NotFound, ParseError } from "./errors.ts";
 import { sleep, type Timing } from "./follower.ts";
 import { type Call, Http } from "./http.ts";
-import type { ModelList, ModelResource, RunList, RunRequest, RunResource, RunState } from "./protocol.ts";
+import type {
+  ModelList,
+  ModelResource,
+  ProviderList,
+  ProviderResource,
+  RunList,
+  RunRequest,
+  RunResource,
+  RunState,
+} from "./protocol.ts";
 import { isObject } from "./record.ts";
 import { type Opener, type StatusCallback, Subscription } from "./subscription.ts";
 import { browserWakes, type Wakes } from "./wakes.ts";
@@ -144,6 +153,12 @@ export class Headwater {
   async models(options: CallOptions = {}): Promise<ModelResource[]> {
     const read = (body: string) => checked<ModelList>(body, (page) => Array.isArray(page.models)).models;
     return this.#call({ method: "GET", path: "/api/v1/models" }, read, options.signal);
+  }
+
+  /** How the models have been lately, by provider. */
+  async providers(options: CallOptions = {}): Promise<ProviderResource[]> {
+    const read = (body: string) => checked<ProviderList>(body, (page) => Array.isArray(page.providers)).providers;
+    return this.#call({ method: "GET", path: "/api/v1/providers" }, read, options.signal);
   }
 
   /** The run's records after a cursor, over as many connections as it takes, to the final one. */

@@ -1,15 +1,12 @@
 import { CopyButton } from "../shell/CopyButton.tsx";
 import { Icon } from "../shell/Icon.tsx";
+import { AnswerBody } from "./AnswerBody.tsx";
 import { FiguresLine, timeWords } from "./FiguresLine.tsx";
-import type { LiveRun, RunView } from "./liveRun.ts";
-import { ReasoningPanel } from "./ReasoningPanel.tsx";
-import { type Failure, hasOutput, isEnd, type RunStatus } from "./status.ts";
+import type { LiveRun } from "./liveRun.ts";
+import type { RunView } from "./runFold.ts";
+import { type Failure, isEnd, type RunStatus } from "./status.ts";
 import { StatusBadge } from "./StatusBadge.tsx";
-import { TextView } from "./TextView.tsx";
-import { ToolCalls } from "./ToolCalls.tsx";
 import type { Asking } from "./useAsk.ts";
-import { usePreference } from "../browser/preference.ts";
-import { view as viewPreference } from "./view.ts";
 
 const CONNECTING: RunStatus = { kind: "connecting" };
 
@@ -19,7 +16,7 @@ function failureWords({ message, retry_after_ms: wait }: Failure): string {
 }
 
 /** What is said beneath an answer that did not come to its end. */
-function explain(status: RunStatus, hasText: boolean): string | null {
+export function explain(status: RunStatus, hasText: boolean): string | null {
   switch (status.kind) {
     case "stopped": {
       const why = status.by === "disconnect" ? "Stopped because nobody was reading." : "Stopped.";
@@ -77,7 +74,6 @@ function retryOf(view: RunView | null, asking: Asking, live: LiveRun | null): ((
 
 /** An answer that is awaited, arrives, or has ended. Without a view it is still being asked for. */
 export function Answer({ view, asking, live, note }: AnswerProps) {
-  const [shown] = usePreference(viewPreference);
   const error = view === null ? asking.error : view.trouble;
   const failure = { code: "NETWORK", message: error ?? "", retryable: true };
   const status = error !== null ? ({ kind: "failed", failure } as const) : (view?.status ?? CONNECTING);
@@ -85,7 +81,6 @@ export function Answer({ view, asking, live, note }: AnswerProps) {
   const ended = isEnd(status.kind);
   const retry = retryOf(view, asking, live);
   const hasText = snapshot !== undefined && snapshot.text !== "";
-  const output = snapshot !== undefined && hasOutput(snapshot);
   const explanation = note ?? error ?? explain(status, hasText);
   const retryable = status.kind === "stopped" || ("failure" in status && status.failure.retryable);
   return (
@@ -98,31 +93,7 @@ export function Answer({ view, asking, live, note }: AnswerProps) {
       data-cursor={snapshot?.seq ?? 0}
       data-state={status.kind}
     >
-      {snapshot !== undefined && snapshot.reasoning !== "" && (
-        <ReasoningPanel text={snapshot.reasoning} answering={hasText || ended} />
-      )}
-      <div
-        data-testid="answer-text"
-        data-view={shown}
-        aria-busy={!ended}
-        data-waiting={!ended && !output}
-        className="answer-text"
-        hidden={ended && !hasText}
-      >
-        {snapshot !== undefined && <TextView text={snapshot.text} growing={!ended} />}
-      </div>
-      {snapshot !== undefined && snapshot.refusal !== "" && (
-        <section className="refusal" data-testid="refusal" aria-label="Refusal">
-          <h2>The model declined</h2>
-          <p>{snapshot.refusal}</p>
-        </section>
-      )}
-      {snapshot !== undefined && <ToolCalls calls={snapshot.tool_calls} />}
-      {explanation !== null && (
-        <p className="explanation" data-state={status.kind}>
-          {explanation}
-        </p>
-      )}
+      <AnswerBody snapshot={snapshot} state={status.kind} explanation={explanation} id="answer-text" />
       <footer>
         <StatusBadge status={status} />
         {view?.figures != null && <FiguresLine figures={view.figures} ended={ended} />}

@@ -6,9 +6,10 @@ import { RUNS_KEY } from "../shell/Conversations.tsx";
 import { Icon } from "../shell/Icon.tsx";
 import { Answer } from "./Answer.tsx";
 import { Composer } from "./Composer.tsx";
-import { turnsOf } from "./conversation.ts";
+import { titleOfRun, turnsOf } from "./conversation.ts";
 import { EmptyState } from "./EmptyState.tsx";
-import type { LiveRun, RunView } from "./liveRun.ts";
+import type { LiveRun } from "./liveRun.ts";
+import type { RunView } from "./runFold.ts";
 import { isEnd } from "./status.ts";
 import { Transcript } from "./Transcript.tsx";
 import { type Asking, useAsk } from "./useAsk.ts";
@@ -94,7 +95,7 @@ export function ChatPage({ id }: { id: string | null }) {
   useListRefresh(ended, id);
   useEffect(jump, [jump, id, ask.asked]);
   const missing = view?.missing === true;
-  const title = missing ? MISSING : view?.run?.metadata.title;
+  const title = missing ? MISSING : titleOfRun(view?.run ?? null);
   useEffect(() => {
     document.title = title === undefined ? "Headwater" : `${title} · Headwater`;
   }, [title]);

@@ -12,18 +12,26 @@ function useSecondsUntil(at: number | null): number | undefined {
   return at === null ? undefined : Math.max(0, Math.ceil((at - now) / 1000));
 }
 
-/** Where a run stands, in words and colour. Each change is told to screen readers; the countdown is not. */
-export function StatusBadge({ status }: { status: RunStatus }) {
+interface StatusBadgeProps {
+  readonly status: RunStatus;
+  /** Each change is told to screen readers, the countdown is not; false where somebody else tells of it. */
+  readonly told?: boolean;
+}
+
+/** Where a run stands, in words and colour. */
+export function StatusBadge({ status, told = true }: StatusBadgeProps) {
   const seconds = useSecondsUntil(status.kind === "reconnecting" ? status.at : null);
   return (
     <>
-      <span className="badge" data-testid="status" data-state={status.kind} aria-hidden="true">
+      <span className="badge" data-testid="status" data-state={status.kind} aria-hidden={told}>
         <i className="dot" data-state={status.kind} />
         {wordsOf(status, seconds)}
       </span>
-      <span className="for-readers" role="status">
-        {wordsOf(status)}
-      </span>
+      {told && (
+        <span className="for-readers" role="status">
+          {wordsOf(status)}
+        </span>
+      )}
     </>
   );
 }

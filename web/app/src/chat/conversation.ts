@@ -30,6 +30,13 @@ export function titleOf(text: string): string {
   return `${cut.trimEnd()}…`;
 }
 
+/** What a conversation is called: a program that started it may have given it no title. */
+export function titleOfRun(run: RunResource | null): string | undefined {
+  if (run === null) return undefined;
+  const asked = run.request.messages?.find(({ role }) => role === "user");
+  return run.metadata.title ?? (asked === undefined ? undefined : titleOf(textOf(asked)));
+}
+
 /** What asks a model the next question of a conversation, or the first one. */
 export function nextRequest(model: string, text: string, last: RunResource | null): RunRequest {
   const question: Message = { role: "user", content: text };
@@ -41,7 +48,7 @@ export function nextRequest(model: string, text: string, last: RunResource | nul
   const answer: Message[] = answered === "" ? [] : [{ role: "assistant", content: answered }];
   const metadata = {
     conversation: last.metadata.conversation ?? last.id,
-    title: last.metadata.title ?? titleOf(text),
+    title: titleOfRun(last) ?? titleOf(text),
     previous: last.id,
   };
   return { model, messages: [...(last.request.messages ?? []), ...answer, question], metadata };
@@ -53,20 +60,45 @@ export interface ConversationSummary {
   /** The newest run, which holds the whole conversation. */
   readonly run: RunSummary;
   readonly runs: readonly string[];
+  /** Of answers to one question side by side those that are shown, in the order in which they were asked for. */
+  readonly compared: readonly string[] | null;
+}
+
+/** What a run is called that was started elsewhere: its question is not part of a list. */
+function nameOf(run: RunSummary): string {
+  return run.metadata.title ?? `${run.model}, asked by a program`;
+}
+
+/** A run that was asked for again is shown in the place of the old one. */
+function shownOf(runs: readonly RunSummary[]): string[] {
+  const oldest = [...runs].reverse();
+  const newest = new Map<string, string>();
+  for (const { id, retry_of: old } of oldest) {
+    const place = old === null ? undefined : [...newest].find(([, shown]) => shown === old)?.[0];
+    newest.set(place ?? id, id);
+  }
+  return [...newest.values()];
 }
 
 /** Groups runs, which come newest first, into conversations in the same order. */
 export function groupRuns(runs: readonly RunSummary[]): ConversationSummary[] {
-  const groups = new Map<string, { id: string; title: string; run: RunSummary; runs: string[] }>();
+  const groups = new Map<string, RunSummary[]>();
   for (const run of runs) {
     // A run that was started elsewhere and is gone on with here is the first of its own conversation.
-    const id = run.metadata.conversation ?? run.id;
-    const group = groups.get(id);
-    if (group === undefined) {
-      groups.set(id, { id, title: run.metadata.title ?? `${run.workflow} · ${run.model}`, run, runs: [run.id] });
-    } else if (!group.runs.includes(run.id)) {
-      group.runs.push(run.id);
-    }
+    const id = run.metadata.conversation ?? run.metadata.comparison ?? run.id;
+    const group = groups.get(id) ?? [];
+    groups.set(id, group);
+    if (!group.some((each) => each.id === run.id)) group.push(run);
   }
-  return [...groups.values()];
+  return Array.from(groups, ([id, group]) => {
+    const run = group[0] as RunSummary;
+    const compared = run.metadata.conversation === undefined && run.metadata.comparison !== undefined;
+    return {
+      id,
+      title: nameOf(run),
+      run,
+      runs: group.map((each) => each.id),
+      compared: compared ? shownOf(group) : null,
+    };
+  });
 }

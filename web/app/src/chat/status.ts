@@ -1,6 +1,6 @@
 /** Where a run stands, as the page tells it: from what its records say and what its connection does. */
 
-import type { FollowStatus, RunState, RunSummary, Snapshot } from "@headwater/client";
+import type { LinkStatus, RunState, RunSummary, Snapshot } from "@headwater/client";
 
 export interface Failure {
   readonly code: string;
@@ -39,7 +39,7 @@ export type Link =
   | { readonly state: "connecting" | "streaming" }
   | { readonly state: "reconnecting"; readonly attempt: number; readonly at: number | null };
 
-export function linkOf(status: FollowStatus, now: number): Link {
+export function linkOf(status: LinkStatus, now: number): Link {
   if (status.state === "reconnecting") {
     return { state: "reconnecting", attempt: status.attempt, at: now + (status.delayMs ?? 0) };
   }

@@ -26,7 +26,7 @@ export interface Asking {
 const UNREACHABLE = "The server can not be reached. The question is still here, and can be sent again.";
 
 /** Why a question did not become a run, in a reader's words. The server's own words are fit to show. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   const { cause } = error as { cause?: unknown };
   const told = [error, cause].find((each) => each instanceof ServerError);
   return told instanceof ServerError ? told.message : UNREACHABLE;

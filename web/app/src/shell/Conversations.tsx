@@ -1,7 +1,7 @@
 import type { RunState, RunSummary } from "@headwater/client";
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { Link, useParams } from "@tanstack/react-router";
-import { useSyncExternalStore } from "react";
+import { Link, useParams, useSearch } from "@tanstack/react-router";
+import { type ReactNode, useSyncExternalStore } from "react";
 import { type ConversationSummary, groupRuns } from "../chat/conversation.ts";
 import { isEnd, kindOf, type StatusKind } from "../chat/status.ts";
 import { useServer } from "../server.ts";
@@ -27,8 +27,8 @@ const live = (state: RunState): boolean => state === "queued" || state === "runn
 
 interface ItemProps {
   readonly conversation: ConversationSummary;
-  /** The run that the page shows. */
-  readonly shown: string | undefined;
+  /** The runs that the page shows. */
+  readonly shown: readonly string[];
 }
 
 /** Where a run stands. The end of the one that is shown is told as its answer tells it, and at once. */
@@ -39,26 +39,44 @@ function useKind(run: RunSummary, shown: boolean): StatusKind {
   return told !== null && isEnd(told) ? told : kindOf(run);
 }
 
+interface TargetProps {
+  readonly conversation: ConversationSummary;
+  readonly current: boolean;
+  readonly children: ReactNode;
+}
+
+/** A conversation is its newest run; answers side by side are all of theirs. */
+function Target({ conversation: { run, compared }, current, children }: TargetProps) {
+  const common = { className: "conversation", "data-run": run.id, "aria-current": current ? ("page" as const) : undefined };
+  if (compared !== null) {
+    return (
+      <Link to="/models" search={{ runs: compared.join(",") }} {...common}>
+        {children}
+      </Link>
+    );
+  }
+  return (
+    <Link to="/c/$run" params={{ run: run.id }} {...common}>
+      {children}
+    </Link>
+  );
+}
+
 function Item({ conversation, shown }: ItemProps) {
-  const { run, title, runs } = conversation;
-  const kind = useKind(run, shown === run.id);
+  const { run, title, runs, compared } = conversation;
+  const kind = useKind(run, compared === null && shown.includes(run.id));
   return (
     <li>
-      <Link
-        to="/c/$run"
-        params={{ run: run.id }}
-        className="conversation"
-        data-run={run.id}
-        aria-current={shown !== undefined && runs.includes(shown) ? "page" : undefined}
-      >
+      <Target conversation={conversation} current={runs.some((each) => shown.includes(each))}>
         <span className="title">{title}</span>
         <span className="detail">
           <i className="dot" data-state={kind} aria-hidden="true" />
           <span>{WORDS[kind]}</span>
           <Ago time={run.created_at} />
-          {runs.length > 1 && <span>{runs.length} answers</span>}
+          {compared !== null && <span>{compared.length} side by side</span>}
+          {compared === null && runs.length > 1 && <span>{runs.length} answers</span>}
         </span>
-      </Link>
+      </Target>
     </li>
   );
 }
@@ -66,7 +84,9 @@ function Item({ conversation, shown }: ItemProps) {
 /** The conversations that the server knows of, newest first. */
 export function Conversations() {
   const { client } = useServer();
-  const { run: shown } = useParams({ strict: false });
+  const { run } = useParams({ strict: false });
+  const { runs } = useSearch({ strict: false });
+  const shown = run === undefined ? (runs ?? "").split(",") : [run];
   const query = useInfiniteQuery({
     queryKey: RUNS_KEY,
     queryFn: ({ pageParam, signal }) =>

@@ -1,9 +1,11 @@
 /** The few pictograms of the pages: strokes on a grid of 16, beside words or within a labelled button. */
 const PATHS = {
+  back: "m10 4-4 4 4 4",
   check: "M3 8.5 6.5 12 13 4.5",
   chevron: "m6 4 4 4-4 4",
   copy: "M5.5 5.5V3h7.5v7.5h-2.5M3 5.5h7.5V13H3z",
   down: "M8 3v10M4 9l4 4 4-4",
+  compare: "M2.5 3.5h4.5v9H2.5zM9 3.5h4.5v9H9z",
   menu: "M2.5 4.5h11M2.5 8h11M2.5 11.5h11",
   plus: "M8 3v10M3 8h10",
   retry: "M13 8a5 5 0 1 1-1.6-3.7M13 2.5v3h-3",

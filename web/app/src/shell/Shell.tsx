@@ -13,6 +13,19 @@ function NewChat() {
   );
 }
 
+function Pages() {
+  return (
+    <ul className="pages">
+      <li>
+        <Link to="/models" className="page-link" data-testid="models-link" activeProps={{ "aria-current": "page" }}>
+          <Icon name="compare" />
+          Models
+        </Link>
+      </li>
+    </ul>
+  );
+}
+
 /** What others' licences ask for: their notices, which the build wrote beside the pages. */
 function SideFoot() {
   return (
@@ -26,13 +39,14 @@ function SideFoot() {
 
 function Side() {
   return (
-    <nav className="side" aria-label="Conversations">
+    <nav className="side" aria-label="Pages and conversations">
       <div className="side-head">
         <Link to="/" className="brand">
           Headwater
         </Link>
         <NewChat />
       </div>
+      <Pages />
       <Conversations />
       <SideFoot />
     </nav>
@@ -51,13 +65,14 @@ function Drawer({ close }: { close: () => void }) {
       onClose={close}
       onClick={(event) => event.target === dialog.current && close()}
     >
-      <nav className="drawer-body" aria-label="Conversations">
+      <nav className="drawer-body" aria-label="Pages and conversations">
         <div className="side-head">
           <button type="button" className="quiet" aria-label="Close" onClick={close}>
             <Icon name="close" />
           </button>
           <NewChat />
         </div>
+        <Pages />
         <Conversations />
         <SideFoot />
       </nav>
@@ -67,7 +82,7 @@ function Drawer({ close }: { close: () => void }) {
 
 function Top() {
   const [open, setOpen] = useState(false);
-  const path = useRouterState({ select: (state) => state.location.pathname });
+  const path = useRouterState({ select: (state) => state.location.href });
   useEffect(() => setOpen(false), [path]);
   return (
     <header className="top">
