@@ -1,38 +1,41 @@
-"""A value is told as it is, or named where a record could not hold it. (The blocks: `test_anthropic.py`.)"""
+"""What is kept of a block until it stops is bounded. (What the blocks say: `test_anthropic.py`.)"""
 
-from typing import Any
+from headwater.domain.event import Annotation, ProviderData, ToolCall
+from headwater.providers.anthropic_blocks import Delta, OtherBlock, ThinkingBlock, ToolBlock
+from headwater.providers.contract import Item
+from headwater.providers.opaque import VALUE_BYTES_MAX
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from headwater.domain.event import RECORD_BYTES_MAX, Annotation, encode_record
-from headwater.providers.anthropic_blocks import VALUE_BYTES_MAX, bounded
-
-LARGE = "é" * VALUE_BYTES_MAX
+PIECE = "x" * 50_000
+PIECES = 2 * VALUE_BYTES_MAX // len(PIECE)
 
 
-@pytest.mark.parametrize("value", [None, 7, "x", [1], {"type": "hologram", "content": "x"}])
-def test_a_value_is_told_as_it_is(value: Any) -> None:
-    assert bounded(value) is value
+def test_the_input_of_a_server_tool() -> None:
+    items: list[Item] = []
+    block = OtherBlock({"type": "server_tool_use", "id": "s", "name": "run", "input": {}}, 3, "acme")
+    for _ in range(PIECES):
+        block.take(Delta(partial_json=PIECE), items)
+    assert items == []
+    assert sum(map(len, block._input)) <= VALUE_BYTES_MAX
+    block.stop(items)
+    value = {"type": "server_tool_use", "id": "s", "name": "run", "input": None, "omitted_bytes": PIECES * len(PIECE)}
+    assert items == [Annotation("acme", value, 3)]
 
 
-@pytest.mark.parametrize(
-    ("value", "left"),
-    [
-        ({"type": "a", "id": "b", "tool_use_id": "c", "name": "d", "server_name": "e", "x": LARGE}, "abcde"),
-        ({"type": ["a"], "id": "b" * 201, "x": LARGE}, ""),
-        ([LARGE], ""),
-        (LARGE, ""),
-    ],
-)
-def test_a_large_one_is_named(value: Any, left: str) -> None:
-    named = bounded(value)
-    assert "".join(each for name, each in named.items() if name != "omitted_bytes") == left
-    assert named["omitted_bytes"] > 2 * VALUE_BYTES_MAX
+def test_thinking_that_is_too_long_does_not_go_back() -> None:
+    items: list[Item] = []
+    block = ThinkingBlock({"signature": "c2ln"}, 0, "acme", items)
+    for _ in range(PIECES):
+        block.take(Delta(thinking=PIECE), items)
+    block.stop(items)
+    assert len(items) == PIECES
+    assert not any(isinstance(item, ProviderData) for item in items)
 
 
-@given(st.integers(VALUE_BYTES_MAX - 40, VALUE_BYTES_MAX + 40), st.sampled_from(['"', "a", "\n"]))
-def test_whatever_is_told_fits_a_record(length: int, character: str) -> None:
-    value = bounded({"type": "a", "text": character * length})
-    assert len(encode_record(2**53, 2**53, Annotation("p" * 100, value, 2**31))) <= RECORD_BYTES_MAX
+def test_a_tools_input_is_not_kept() -> None:
+    items: list[Item] = []
+    block = ToolBlock({"name": "look"}, 0, "a", items)
+    for _ in range(PIECES):
+        block.take(Delta(partial_json=PIECE), items)
+    block.stop(items)
+    assert items[-1] == ToolCall("a", "look", "", True)
+    assert len(items) == PIECES + 2

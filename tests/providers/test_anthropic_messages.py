@@ -160,3 +160,10 @@ def test_images_that_are_not_taken(role: Any, part: ImagePart) -> None:
     with pytest.raises(UnsupportedError) as caught:
         conversation([HELLO, Message(role, [part])], "acme")
     assert caught.value.extra == {"pointer": "/messages/1/content/0"}
+
+
+@pytest.mark.parametrize("role", ["user", "assistant", "system"])
+def test_names_are_not_taken(role: Any) -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        conversation([HELLO, Message(role, "Hello", name="Ann")], "acme")
+    assert caught.value.extra == {"pointer": "/messages/1/name"}

@@ -89,7 +89,7 @@ def refused(settings: Settings, model: str = NEW, **quirks: Any) -> tuple[str, s
     [
         HELLO,
         [Message("system", "Be brief."), Message("developer", [TextPart("Be kind.")]), *HELLO],
-        [Message("user", [TextPart("What is it?"), ImagePart("https://example.com/a.png", detail="low")], name="Ann")],
+        [Message("user", [TextPart("What is it?"), ImagePart("https://example.com/a.png", detail="low")])],
         [Message("user", [ImagePart(data="AAAA", media_type="image/png"), ImagePart("data:image/webp;base64,BBBB")])],
         [
             *HELLO,

@@ -13,14 +13,10 @@ import msgspec
 
 from headwater.domain.event import Annotation, Chunk, ProviderData, Reasoning, ToolCall
 from headwater.providers.contract import Item
-
-#: What would make a larger value is left out of it: a record has 256 KiB, its other members included.
-VALUE_BYTES_MAX: Final = 192 * 1024
+from headwater.providers.opaque import VALUE_BYTES_MAX, fits, fitted
 
 #: Blocks that are not for people, and that go back with the answer in a later turn.
 _RETURNED: Final = frozenset({"redacted_thinking", "compaction"})
-#: What is kept of a block that is too large to be kept.
-_NAMES: Final = ("type", "id", "tool_use_id", "name", "server_name")
 
 Json = dict[str, Any]
 
@@ -64,7 +60,7 @@ class TextBlock:
         if delta.text:
             items.append(Chunk(delta.text, self._index))
         if delta.citation:
-            items.append(Annotation(self._provider, bounded(delta.citation), self._index))
+            items.append(Annotation(self._provider, fitted(delta.citation), self._index))
 
     def stop(self, items: list[Item]) -> None:
         pass
@@ -92,7 +88,7 @@ class ThinkingBlock:
         if not self._signature:
             return
         block = {"type": "thinking", "thinking": "".join(self._thinking), "signature": self._signature}
-        if _size(block) <= VALUE_BYTES_MAX:
+        if fits(block):
             # One without its thinking would be refused, so a block that is too large is not sent back at all.
             items.append(ProviderData(self._provider, block, self._index))
 
@@ -143,7 +139,7 @@ class OtherBlock:
     def stop(self, items: list[Item]) -> None:
         block = self._block
         if self._input_chars > VALUE_BYTES_MAX:
-            block = _named(block, self._input_chars)
+            block = {**block, "input": None, "omitted_bytes": self._input_chars}
         elif self._input:
             text = "".join(self._input)
             try:
@@ -152,25 +148,6 @@ class OtherBlock:
                 # Cut off by the limit of the answer: what the model wrote of it is all there is.
                 block = {**block, "input": text}
         if block.get("type") not in _RETURNED:
-            items.append(Annotation(self._provider, bounded(block), self._index))
-        elif _size(block) <= VALUE_BYTES_MAX:
+            items.append(Annotation(self._provider, fitted(block), self._index))
+        elif fits(block):
             items.append(ProviderData(self._provider, block, self._index))
-
-
-def bounded(value: Any) -> Any:
-    """The value, or where a record could not hold it what it is called and how large it was."""
-    size = _size(value)
-    return value if size <= VALUE_BYTES_MAX else _named(value, size)
-
-
-def _named(value: Any, size: int) -> Json:
-    """What is said of a value that is left out: its names, as far as they are short, and its size."""
-    names = {name: value[name] for name in _NAMES if name in value} if isinstance(value, dict) else {}
-    return {
-        **{name: each for name, each in names.items() if isinstance(each, str) and len(each) <= 200},
-        "omitted_bytes": size,
-    }
-
-
-def _size(value: Any) -> int:
-    return len(msgspec.json.encode(value))

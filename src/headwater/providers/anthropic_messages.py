@@ -14,6 +14,7 @@ import msgspec
 
 from headwater.domain.message import ImagePart, Message, TextPart, ToolResultPart, ToolUse
 from headwater.errors import BadRequestError, UnsupportedError
+from headwater.providers.message_rules import tool_results
 from headwater.providers.openai_parts import image_url
 
 #: What an image may be, as https://platform.claude.com/docs/en/build-with-claude/vision has it.
@@ -44,13 +45,15 @@ def conversation(messages: Sequence[Message], provider: str) -> Conversation:
     turns: list[_Json] = []
     for at, message in enumerate(messages):
         pointer = f"/messages/{at}"
+        results = tool_results(message, pointer)
+        if message.name is not None:
+            raise UnsupportedError(f"{provider} does not take the name of a speaker", pointer=f"{pointer}/name")
         if message.role in ("system", "developer"):
             system += _texts(message, pointer)
             continue
-        blocks = list(
-            _assistant(message, pointer, provider) if message.role == "assistant" else _user(message, pointer)
-        )
-        role = "assistant" if message.role == "assistant" else "user"
+        is_answer = message.role == "assistant"
+        blocks = list(_assistant(message, pointer, provider) if is_answer else _user(message, pointer, results))
+        role = "assistant" if is_answer else "user"
         if turns and turns[-1]["role"] == role:
             turns[-1]["content"] += blocks
         elif blocks:
@@ -94,11 +97,7 @@ def _texts(message: Message, pointer: str) -> Iterator[_Json]:
             raise UnsupportedError(
                 f"an image can not be part of a `{message.role}` message", pointer=f"{pointer}/content/{at}"
             )
-        if isinstance(part, ToolResultPart):
-            raise BadRequestError(
-                "tool results belong in a message of the role `tool` or `user`", pointer=f"{pointer}/content"
-            )
-        if part.text:
+        if isinstance(part, TextPart) and part.text:
             yield {"type": "text", "text": part.text}
 
 
@@ -128,13 +127,8 @@ def _input(call: ToolUse, pointer: str) -> _Json:
         raise BadRequestError("the arguments of a tool call are not a JSON object", pointer=pointer) from None
 
 
-def _user(message: Message, pointer: str) -> Iterator[_Json]:
-    if message.tool_calls:
-        raise BadRequestError("only a message of the role `assistant` has tool calls", pointer=f"{pointer}/tool_calls")
+def _user(message: Message, pointer: str, results: Sequence[ToolResultPart]) -> Iterator[_Json]:
     parts = [TextPart(message.content)] if isinstance(message.content, str) else message.content
-    results = [part for part in parts if isinstance(part, ToolResultPart)]
-    if message.role == "tool" and (not results or len(results) != len(parts)):
-        raise BadRequestError("a message of the role `tool` holds tool results only", pointer=f"{pointer}/content")
     for result in results:
         sent = {"type": "tool_result", "tool_use_id": _ID.sub("_", result.tool_call_id)}
         yield {**sent, "content": result.content} if result.content else sent
