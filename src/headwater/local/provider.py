@@ -31,7 +31,7 @@ MAX_TOKENS_DEFAULT: Final = 512
 #: How long after a call found nobody the child's death may take to be known.
 _NOTICE_S: Final = 1.0
 #: llama.cpp's own ways; this model sees no images.
-_QUIRKS: Final = msgspec.structs.replace(chat_quirks_here(NAME), content_parts=False)
+_QUIRKS: Final = msgspec.structs.replace(chat_quirks_here(NAME, "plain"), content_parts=False)
 
 
 class LocalProvider:
@@ -122,7 +122,7 @@ class LocalModel:
         # One core is left to the server and its readers where there are few.
         threads = 2 if (os.cpu_count() or 1) >= 4 else 1
         self.process = LocalProcess(Plan(weights(), MODEL, threads=threads), spawn=spawn, clock=clock)
-        info = ModelInfo(MODEL, NAME, MODEL, ("text", "json_schema"))
+        info = ModelInfo(MODEL, NAME, MODEL, ("text", "json_schema", "prefill"))
         self.route = Route(info, LocalProvider(self.process), pricing=FREE)
 
     def start(self) -> None:

@@ -20,6 +20,7 @@ from headwater.providers.resilience import Resilience, Route
 from headwater.runs.closing import close_stream
 from headwater.runs.meter import OUTPUT
 from headwater.runs.silence import Phase, SilenceWatch
+from headwater.runs.takeover import is_checkpoint
 from headwater.telemetry import Observer, ProviderCalled
 
 #: What a reader would see twice if the call were made again: output, and what is said about it.
@@ -94,7 +95,7 @@ class Attempt:
 
     def took(self, items: Sequence[Item]) -> bool:
         """Takes note of what arrived first; returns whether something was put out in it, and no more need be told."""
-        if not any(type(item) in PUT_OUT for item in items):
+        if not any(type(item) in PUT_OUT and not is_checkpoint(item) for item in items):
             return False
         self.put_out_from = self._around.fold().seq + 1
         self._first_output_s = self._around.clock.monotonic() - self._began

@@ -19,6 +19,7 @@ from headwater.providers.contract import Finish
 from headwater.providers.resilience import Route
 from headwater.providers.retry import Plan, Reach, Step, refuses_streaming
 from headwater.runs.attempt import Attempt, Surroundings
+from headwater.runs.resumed import provider_for
 from headwater.runs.takeover import Resumption
 from headwater.runs.takeover import opening as opening_events
 from headwater.telemetry import CallRepeated
@@ -118,12 +119,13 @@ class ModelCall:
         self._routes = _routes(request, around, resumption)
         self._plan = Plan(
             [around.resilience.leg(route) for route in self._routes],
-            after_output=around.request.after_output == "new_attempt",
+            # the rest of an answer can not stand for all of it
+            after_output=around.request.after_output == "new_attempt" and not _is_rest(resumption),
         )
         provider, model = self._route.provider.name, self._route.model
         if resumption is None or resumption.mode == "fresh":
             return [ev.Call(self.number, self.role, provider, model)]
-        self._tries = resumption.attempt + 1
+        self._tries = resumption.attempt + (resumption.mode != "reattach")
         return opening_events(resumption, request.messages, provider, model)
 
     def _attempt(self) -> Attempt:
@@ -183,15 +185,28 @@ def _routes(request: GenerationRequest, around: Surroundings, resumption: Resump
     models, names = around.models, list(dict.fromkeys([request.model, *around.request.fallback]))
     if resumption is not None and resumption.model in names:
         names = names[names.index(resumption.model) :]
+    if _is_rest(resumption):
+        # nobody else knows what was begun
+        del names[1:]
+
+    def route_to(name: str) -> Route:
+        provider, model = models.resolve(name)
+        return Route(name, provider_for(provider, around.request.on_crash, resumption), model)
+
     first, *others = names
-    routes = [Route(first, *models.resolve(first))]
+    routes = [route_to(first)]
     for name in others:
         try:
-            routes.append(Route(name, *models.resolve(name)))
+            routes.append(route_to(name))
         except BadRequestError:
             # It was there when the run was accepted; the configuration has changed since.
             continue
     return routes
+
+
+def _is_rest(resumption: Resumption | None) -> bool:
+    """Whether the call goes on with an answer that was begun."""
+    return resumption is not None and resumption.mode in ("continue", "reattach")
 
 
 def _of_call(event: ev.Event, number: int) -> ev.Event:

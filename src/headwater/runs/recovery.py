@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
 from typing import NamedTuple, get_args
 
 import msgspec
@@ -20,12 +19,13 @@ from headwater.clock import Clock
 from headwater.domain import event as ev
 from headwater.domain.run import STATE_BY_FINAL_TYPE, Run, RunState
 from headwater.domain.snapshot import Fold
-from headwater.errors import ErrorCode, LogCorrupt, RefusedError, StorageError
+from headwater.errors import ErrorCode, LogCorrupt, StorageError
 from headwater.runs.attempt import Models
+from headwater.runs.background import models_of, trace_of
 from headwater.runs.ending import Stop, cut_events, stop_cancelled, stop_error, stop_timeout
 from headwater.runs.recorder import Recorder
-from headwater.runs.takeover import CallTrace, Cut, Resumption, is_over, resumption_of, why_not
-from headwater.storage.contract import EventLog, LogState, Storage
+from headwater.runs.takeover import Cut, Resumption, is_over, resumption_of, why_not
+from headwater.storage.contract import LogState, Storage
 
 _log = structlog.get_logger(__name__)
 
@@ -56,6 +56,8 @@ class Recovered(NamedTuple):
     #: ended because their time had run out, where they would have gone on else
     expired: int = 0
     taken_up: tuple[TakenUp, ...] = ()
+    #: of those that were ended: runs whose answers may go on at their provider's
+    left_going: tuple[Run, ...] = ()
 
 
 async def recover(storage: Storage, models: Models, clock: Clock) -> Recovered:
@@ -70,7 +72,8 @@ async def recover(storage: Storage, models: Models, clock: Clock) -> Recovered:
     for start in range(0, len(runs), SIDE_BY_SIDE):
         found += await asyncio.gather(*map(recovery.see_to, runs[start : start + SIDE_BY_SIDE]))
     ended = Counter(each for each in found if isinstance(each, str))
-    return Recovered(**ended, taken_up=tuple(each for each in found if isinstance(each, TakenUp)))
+    taken_up = tuple(each for each in found if isinstance(each, TakenUp))
+    return Recovered(**ended, taken_up=taken_up, left_going=tuple(recovery.left_going))
 
 
 class _Recovery:
@@ -78,6 +81,7 @@ class _Recovery:
         self._storage = storage
         self._models = models
         self._clock = clock
+        self.left_going: list[Run] = []
 
     async def see_to(self, run: Run) -> str | TakenUp:
         """Ends the run and says as what, by the name of a field of `Recovered`; or takes it up."""
@@ -93,7 +97,7 @@ class _Recovery:
             outcome = "repaired"
             if not recorder.closed:
                 since_ms = max(since_ms, recorder.fold.t)
-                resumption = await self._resumption(run, state, recorder.fold, since_ms)
+                resumption = await self._resumption(run, recorder.fold, since_ms)
                 if resumption is not None and not is_over(run, since_ms):
                     taken_up = msgspec.structs.replace(run, epoch=epoch)
                     return TakenUp(taken_up, state, resumption, since_ms)
@@ -102,43 +106,26 @@ class _Recovery:
                 recorder.add(cut_events(recorder.fold, run.request, stop, called=called), final=True)
                 await recorder.settled()
             await _finish_row(storage, run, recorder.fold)
+            if run.request.on_crash == "reattach":
+                self.left_going.append(run)
             return outcome
         except StorageError as error:
             _log.error("run could not be ended", run=run.id, error=type(error).__name__)
             return "failed"
 
-    async def _resumption(self, run: Run, state: LogState, fold: Fold, since_ms: int) -> Resumption | None:
+    async def _resumption(self, run: Run, fold: Fold, since_ms: int) -> Resumption | None:
         """How the run goes on; None where it does not."""
         request = run.request
         if run.cancel_requested_by is not None or request.on_crash == "interrupt":
             return None
-        trace = await _trace(self._storage.log, run.id, state.tail)
-        models = self._names([request.model, *request.fallback])
+        trace = await trace_of(self._storage.log, run.id)
+        known = models_of(request, self._models)
+        models = {model: name for model, (name, _) in known.items()}
         cut = Cut(run, trace, fold.text, since_ms, self._storage.intact, models)
         if (why := why_not(cut)) is None:
             return resumption_of(cut)
         _log.info("run not taken up", run=run.id, policy=request.on_crash, why=why)
         return None
-
-    def _names(self, names: Iterable[str]) -> dict[tuple[str, str], str]:
-        """The models that can be called by these names, by their provider and its own name for them."""
-        known: dict[tuple[str, str], str] = {}
-        for name in names:
-            try:
-                provider, model = self._models.resolve(name)
-            except RefusedError:
-                continue  # it was in the configuration when the run was asked for
-            known.setdefault((provider.name, model), name)
-        return known
-
-
-async def _trace(log: EventLog, run: str, tail: int) -> CallTrace:
-    trace, after = CallTrace(), 0
-    while after < tail:
-        page = await log.read(run, after)
-        trace.apply_all(map(ev.decode_record, page.payloads))
-        after = page.last
-    return trace
 
 
 async def _finish_row(storage: Storage, run: Run, fold: Fold) -> None:

@@ -33,6 +33,7 @@ from headwater.errors import (
 )
 from headwater.providers.resilience import Resilience
 from headwater.runs.attempt import Models, Surroundings
+from headwater.runs.background import stop_answers
 from headwater.runs.closing import close_stream
 from headwater.runs.context import Context
 from headwater.runs.ending import Stop, cut_events, stop_error, stop_failed, stop_timeout, whole_events
@@ -89,6 +90,7 @@ class Runner:
         self.final: ev.Event | None = None
         self._log_state = log_state
         self._storage = storage
+        self._models = models
         self._workflow = workflow
         self._clock = clock
         self._observer = observer
@@ -158,6 +160,8 @@ class Runner:
             if await self._write_final():
                 self._on_final()
                 await self._finish_row()
+                if self.run.request.on_crash == "reattach":
+                    await stop_answers(self.run.id, self.run.request, self._storage.log, self._models)
             self._tell_observer()
         finally:
             self.ended.set()
@@ -209,6 +213,8 @@ class Runner:
 
     async def _do(self) -> None:
         recorder, meter = self._recorder, self._meter
+        # what a start after a crash must know of: that a model was called, and where its answer goes on
+        must_last = self.run.request.on_crash in ("continue", "reattach")
         stream = self._workflow.run(self._context)
         try:
             async for events in stream:
@@ -216,10 +222,12 @@ class Runner:
                     return
                 haste = Haste.LATER
                 awaited = meter.awaits_first
-                if meter.took(events):
+                if is_output := meter.took(events):
                     haste = Haste.NOW if awaited else Haste.SOON
+                elif must_last:
+                    haste = Haste.NOW
                 recorder.add(events, haste=haste)
-                if recorder.behind:
+                if recorder.behind or (must_last and not is_output):
                     await recorder.settled()
         except Exception as error:
             self._note_failure(error)

@@ -29,6 +29,7 @@ from headwater.errors import (
 )
 from headwater.providers.resilience import Resilience
 from headwater.runs.attempt import Models
+from headwater.runs.background import stop_answers
 from headwater.runs.ending import stop_cancelled, stop_error
 from headwater.runs.queue import RunQueue
 from headwater.runs.readership import Readers
@@ -149,6 +150,12 @@ class Supervisor:
         for run, log_state, resumption, since_ms in runs:
             born = self._clock.monotonic() - since_ms / 1000
             self._set_going(run, log_state, self._workflows[run.request.workflow], born, resumption)
+
+    def stop_answers(self, runs: Iterable[Run]) -> None:
+        """Has providers stop what goes on there for runs that have ended."""
+        for run in runs:
+            stopping = stop_answers(run.id, run.request, self._storage.log, self._models)
+            self._tasks.spawn(stopping, f"stop {run.id}")
 
     # ── start ───────────────────────────────────────────────────────────────────────────────────
 

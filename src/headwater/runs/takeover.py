@@ -16,8 +16,9 @@ from headwater.domain import event as ev
 from headwater.domain.message import Message
 from headwater.domain.run import OnCrash, Run, RunRequest
 from headwater.errors import ErrorCode, UnsupportedError
+from headwater.providers import estimate
 from headwater.providers.contract import Checkpoint
-from headwater.runs.ending import estimated
+from headwater.providers.cost import UNPRICED, Pricing, priced
 
 #: A run is taken up so many times at most: one that brings the server down each time must not do it for ever.
 TAKEOVERS_MAX = 3
@@ -51,6 +52,14 @@ class Resumption(NamedTuple):
     said: tuple[ev.Event, ...] = ()
 
 
+class Place(NamedTuple):
+    """Where a model's answer goes on when nobody listens."""
+
+    provider: str
+    model: str
+    checkpoint: Checkpoint
+
+
 class CallTrace:
     """What a log says of its run's calls, record by record: where the current attempt of call 1 stands."""
 
@@ -68,6 +77,21 @@ class CallTrace:
         self.reported = False
         self.checkpoint: Checkpoint | None = None
         self.said: list[ev.Event] = []
+        #: where earlier attempts may still go on, by the provider's name for their answers
+        self._left: dict[str, Place] = {}
+        self._is_complete = False
+
+    @property
+    def places(self) -> list[Place]:
+        """Where answers may go on that the run has no use for once it has ended: each once."""
+        places = dict(self._left)
+        if not self._is_complete:
+            self._leave(places)
+        return list(places.values())
+
+    def _leave(self, places: dict[str, Place]) -> None:
+        if self.checkpoint is not None:
+            places[self.checkpoint.response_id] = Place(self.provider, self.model, self.checkpoint)
 
     def apply_all(self, records: Iterable[ev.Record]) -> None:
         for record in records:
@@ -87,6 +111,8 @@ class CallTrace:
             case ev.ProviderData() if (checkpoint := checkpoint_of(event)) is not None:
                 self.checkpoint = checkpoint
                 self.said.clear()
+            case ev.Complete():
+                self._is_complete = True
             case ev.UsageReport():
                 self.reported = True
                 self._say(event)
@@ -100,6 +126,7 @@ class CallTrace:
                 self._say(event)
 
     def _begin(self, number: int, provider: str, model: str) -> None:
+        self._leave(self._left)
         self.attempt, self.provider, self.model = number, provider, model
         self.bytes, self.reported, self.checkpoint = 0, False, None
         self.said.clear()
@@ -116,6 +143,11 @@ def checkpoint_of(event: ev.ProviderData) -> Checkpoint | None:
         return msgspec.convert(event.value, Checkpoint)
     except msgspec.ValidationError:
         return None
+
+
+def is_checkpoint(item: object) -> bool:
+    """Whether it only says where an answer is."""
+    return isinstance(item, ev.ProviderData) and checkpoint_of(item) is not None
 
 
 def _text_bytes(event: ev.Event) -> int:
@@ -210,7 +242,9 @@ def resumption_of(cut: Cut) -> Resumption:
     )
 
 
-def opening(resumption: Resumption, messages: Sequence[Message], provider: str, model: str) -> list[ev.Event]:
+def opening(
+    resumption: Resumption, messages: Sequence[Message], provider: str, model: str, pricing: Pricing = UNPRICED
+) -> list[ev.Event]:
     """What the log is told before the call is made again; nothing where it only goes on.
 
     What the cut attempt has cost is estimated unless its provider had said it: it was paid for, whatever comes of it.
@@ -219,7 +253,8 @@ def opening(resumption: Resumption, messages: Sequence[Message], provider: str, 
         return []
     events: list[ev.Event] = []
     if resumption.unreported_bytes is not None:
-        events.append(ev.UsageReport(estimated(messages, resumption.unreported_bytes)))
+        used = estimate.usage(estimate.input_bytes(messages), resumption.unreported_bytes)
+        events.append(ev.UsageReport(priced(used, pricing)))
     supersedes_from = resumption.first_output if resumption.mode == "rerun" else None
     attempt = ev.Attempt(1, resumption.attempt + 1, ErrorCode.INTERRUPTED, provider, model, supersedes_from)
     return [*events, attempt]

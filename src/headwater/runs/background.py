@@ -1,0 +1,68 @@
+"""Answers that go on at their provider's: where a run's log says that they are, and how they are stopped."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from headwater.domain import event as ev
+from headwater.domain.run import RunRequest
+from headwater.errors import LogCorrupt, ProviderError, RefusedError, StorageError
+from headwater.providers.contract import BackgroundProvider, Provider
+from headwater.runs.attempt import Models
+from headwater.runs.takeover import CallTrace, Place
+from headwater.storage.contract import EventLog
+
+_log = structlog.get_logger(__name__)
+
+#: How long a provider has to stop an answer that nobody will read.
+STOP_S = 5.0
+
+
+async def trace_of(log: EventLog, run: str) -> CallTrace:
+    """What the run's log says of its calls. Raises `StorageError`, and `LogCorrupt` for what is no record."""
+    trace, after = CallTrace(), 0
+    while True:
+        page = await log.read(run, after)
+        try:
+            trace.apply_all(map(ev.decode_record, page.payloads))
+        except ValueError as error:
+            raise LogCorrupt(f"what follows record {after} is no record") from error
+        if page.last == page.tail or not page.payloads:
+            return trace
+        after = page.last
+
+
+def models_of(request: RunRequest, models: Models) -> dict[tuple[str, str], tuple[str, Provider]]:
+    """The models that a request names: by their provider's name and its own name for them, callers' name first."""
+    known: dict[tuple[str, str], tuple[str, Provider]] = {}
+    for name in [request.model, *request.fallback]:
+        try:
+            provider, model = models.resolve(name)
+        except RefusedError:
+            continue  # it was in the configuration when the run was asked for
+        known.setdefault((provider.name, model), (name, provider))
+    return known
+
+
+async def stop_answers(run: str, request: RunRequest, log: EventLog, models: Models) -> None:
+    """Stops what the run's calls have left going at their providers. Takes `STOP_S` at most, and never raises."""
+    try:
+        places = (await trace_of(log, run)).places
+    except StorageError as error:
+        _log.warning("answers not stopped", run=run, error=type(error).__name__)
+        return
+    await asyncio.gather(*(_stop(run, place, models_of(request, models)) for place in places))
+
+
+async def _stop(run: str, place: Place, known: dict[tuple[str, str], tuple[str, Provider]]) -> None:
+    _, provider = known.get((place.provider, place.model), ("", None))
+    if not isinstance(provider, BackgroundProvider):
+        return
+    try:
+        async with asyncio.timeout(STOP_S):
+            await provider.stop(place.checkpoint)
+    except (ProviderError, TimeoutError) as error:
+        # It is paid for until its provider ends it.
+        _log.warning("answer not stopped", run=run, provider=place.provider, error=type(error).__name__)

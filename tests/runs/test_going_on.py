@@ -1,0 +1,337 @@
+"""Answers that go on after a crash where they were cut (T11): at the provider's, or as what was said so far."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator, Callable
+from typing import Self
+
+import pytest
+
+from headwater.domain import event as ev
+from headwater.domain.message import GenerationRequest, Message, Usage
+from headwater.domain.run import LOCAL_OWNER, OnCrash
+from headwater.domain.snapshot import fold
+from headwater.errors import ErrorCode, ProviderError, UnsupportedError
+from headwater.providers.contract import BackgroundProvider, Finish, Item
+from headwater.runs.recovery import Recovered
+from headwater.storage.memory_medium import MemoryMedium
+from tests.runs.lasting import LastingProvider
+from tests.runs.scene import Play, Scene, pause, turns, virtual, words
+
+LETTERS = "abcdefghij"
+USAGE = Usage(3, 0, 10)
+ANSWER: list[Item] = [*(ev.Chunk(letter, 0) for letter in LETTERS), ev.UsageReport(USAGE)]
+
+
+class Life(Scene):
+    """One process: it takes up what it finds."""
+
+    def __init__(
+        self,
+        provider: LastingProvider | None = None,
+        medium: MemoryMedium | None = None,
+        *,
+        play: Play | None = None,
+        commit_delay: Callable[[], float] | None = None,
+    ) -> None:
+        super().__init__(play, medium=medium, commit_delay=commit_delay)
+        if provider is not None:
+            self.models.provider = provider
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        return self
+
+    async def start(self) -> Recovered:
+        recovered = await self.supervisor.recover()
+        self.supervisor.take_up(recovered.taken_up)
+        self.supervisor.stop_answers(recovered.left_going)
+        return recovered
+
+
+async def cut(
+    provider: LastingProvider | None, after_s: float, policy: OnCrash = "reattach", *, play: Play | None = None
+) -> MemoryMedium:
+    """A run that was killed after so long."""
+    async with Life(provider, play=play) as life:
+        await life.submit(on_crash=policy)
+        await pause(after_s)
+        life.storage.crash()
+        return life.storage.medium
+
+
+def lasting(*, every_s: float = 1.0, mark: int = 2) -> LastingProvider:
+    return LastingProvider(ANSWER, every_s=every_s, mark=mark)
+
+
+def test_it_is_what_it_stands_for() -> None:
+    assert isinstance(lasting(), BackgroundProvider)
+
+
+@virtual
+async def test_the_provider_went_on_and_is_asked_for_the_rest() -> None:
+    provider = lasting()
+    medium = await cut(provider, 3.5)
+    (name,) = medium.runs
+    before = list(medium.logs[name].records)
+    async with Life(provider, medium) as life:
+        await pause(3.0)  # while nobody served
+        recovered = await life.start()
+        assert recovered == Recovered(taken_up=recovered.taken_up)
+        records = await life.end_of(name)
+        assert medium.logs[name].records[: len(before)] == before
+        complete = life.final(name)
+        assert isinstance(complete, ev.Complete)
+        assert (complete.final_response, complete.usage) == (LETTERS, USAGE)
+        # the newest checkpoint was after the second letter, and the third was in the log
+        assert [place.sequence_number for place in provider.asked_again] == [2]
+        assert [r.event.content for r in records if isinstance(r.event, ev.Chunk)][:4] == ["a", "b", "c", "d"]
+        assert not any(isinstance(r.event, ev.Attempt) for r in records)
+        assert [r.event.state for r in records if isinstance(r.event, ev.Status)] == ["connecting", "streaming"] * 2
+        assert list(provider.begun) == ["resp_1"]
+        assert provider.stopped == []
+
+
+@pytest.mark.parametrize("seed", range(40))
+@virtual
+async def test_wherever_it_is_cut_each_piece_is_there_once(seed: int) -> None:
+    """Killed up to three times, at moments that the seed chooses, before a disk that is slow at times."""
+    chance = random.Random(seed)
+    provider = lasting(mark=chance.choice((1, 2, 3)), every_s=chance.choice((0.01, 0.05)))
+    medium = MemoryMedium()
+    for number in range(chance.choice((1, 2, 3))):
+        async with Life(provider, medium, commit_delay=lambda: chance.choice((0.001, 0.02))) as life:
+            await life.start()
+            if number == 0:
+                await life.submit(on_crash="reattach")
+            await pause(chance.uniform(0.0, 0.3))
+            life.storage.crash()
+    (name,) = medium.runs
+    async with Life(provider, medium) as life:
+        recovered = await life.start()
+        if recovered.taken_up or not medium.logs[name].closed:
+            await life.end_of(name)
+        final, text = life.final(name), fold(life.records(name)).text
+        assert LETTERS.startswith(text)
+        if isinstance(final, ev.Complete):
+            assert final.final_response == text == LETTERS
+        else:
+            assert isinstance(final, ev.Error)
+            assert final.code == "INTERRUPTED"
+        assert len(provider.begun) <= 1, "nothing is paid for twice"
+
+
+@virtual
+async def test_a_call_is_in_the_log_before_it_is_made() -> None:
+    """Else a start could not know that there is something to find, and would make it again."""
+    provider = lasting()
+    async with Life(provider, commit_delay=lambda: 0.5) as life:
+        await life.submit(on_crash="reattach")
+        while not provider.begun:
+            await pause(0.01)
+        (log,) = life.storage.medium.logs.values()
+        assert "call" in [ev.decode_record(payload).event.type for payload in log.records]
+        life.storage.crash()
+
+
+@virtual
+async def test_what_has_no_name_yet_can_not_be_found() -> None:
+    provider = lasting()
+    medium = await cut(provider, 1.5)
+    (name,) = medium.runs
+    async with Life(provider, medium) as life:
+        assert (await life.start()).interrupted == 1
+        assert life.error(name).code == "INTERRUPTED"
+        assert provider.asked_again == []
+
+
+@virtual
+async def test_what_the_provider_has_forgotten_ends_as_interrupted() -> None:
+    provider = lasting()
+    medium = await cut(provider, 3.5)
+    (name,) = medium.runs
+    provider.forgotten = True
+    async with Life(provider, medium) as life:
+        await life.start()
+        await life.end_of(name)
+        assert (life.error(name).code, life.error(name).partial_bytes) == ("INTERRUPTED", 3)
+        assert len(provider.asked_again) == 1
+
+
+@virtual
+async def test_who_can_not_be_reached_is_asked_again() -> None:
+    provider = lasting()
+    medium = await cut(provider, 3.5)
+    (name,) = medium.runs
+    provider.failures = [ProviderError(ErrorCode.NETWORK), ProviderError(ErrorCode.OVERLOADED)]
+    async with Life(provider, medium) as life:
+        await life.start()
+        records = await life.end_of(name)
+        complete = life.final(name)
+        assert isinstance(complete, ev.Complete)
+        assert complete.final_response == LETTERS
+        assert [r.event.number for r in records if isinstance(r.event, ev.Attempt)] == [2, 3]
+        assert len(provider.asked_again) == 3
+        assert len(provider.begun) == 1
+
+
+@virtual
+async def test_another_answer_is_not_put_behind_the_first() -> None:
+    provider = lasting()
+    medium = await cut(provider, 3.5)
+    (name,) = medium.runs
+    provider._script[2] = ev.Chunk("x", 0)
+    async with Life(provider, medium) as life:
+        await life.start()
+        await life.end_of(name)
+        assert life.error(name).code == "INTERRUPTED"
+        assert fold(life.records(name)).text == "abc"
+
+
+@virtual
+async def test_a_cancel_stops_the_answer_where_it_is_made() -> None:
+    provider = lasting()
+    async with Life(provider) as life:
+        run = await life.submit(on_crash="reattach")
+        await pause(2.5)
+        await life.supervisor.cancel(run.id, LOCAL_OWNER)
+        await life.end_of(run)
+        assert provider.stopped == ["resp_1"]
+
+
+@pytest.mark.parametrize("why", ["cancel", "time", "model"])
+@virtual
+async def test_what_is_ended_by_the_next_start_is_stopped_too(why: str) -> None:
+    provider = lasting()
+    async with Life(provider) as life:
+        name = (await life.submit(on_crash="reattach", total_s=60.0)).id
+        await pause(2.5)
+        if why == "cancel":
+            await life.storage.runs.request_cancel(name, "user")
+        medium = life.storage.medium
+        life.storage.crash()
+    async with Life(provider, medium) as life:
+        if why == "time":
+            life.clock.jump(100)
+        if why == "model":
+            life.models.unknown.add("m")
+        recovered = await life.start()
+        assert not recovered.taken_up
+        await turns()
+        # whoever is not in the configuration any more can not be told
+        assert provider.stopped == ([] if why == "model" else ["resp_1"])
+
+
+@virtual
+async def test_a_run_that_completes_has_nothing_to_stop() -> None:
+    provider = lasting(every_s=0.01)
+    async with Life(provider) as life:
+        run = await life.submit(on_crash="reattach")
+        await life.end_of(run)
+        assert provider.stopped == []
+
+
+@pytest.mark.parametrize(("policy", "able"), [("continue", ("text", "background")), ("reattach", ("text", "prefill"))])
+@virtual
+async def test_a_model_that_can_not_is_not_asked(policy: OnCrash, able: tuple[str, ...]) -> None:
+    async with Life() as life:
+        life.models.able = able
+        with pytest.raises(UnsupportedError):
+            await life.submit(on_crash=policy)
+        assert not life.storage.medium.runs
+
+
+# ── continue ────────────────────────────────────────────────────────────────────────────────────
+
+
+async def goes_on(request: GenerationRequest) -> AsyncGenerator[list[Item], None]:
+    """A model that says the rest of whatever it is shown the beginning of."""
+    last = request.messages[-1]
+    said = str(last.content) if last.role == "assistant" else ""
+    assert LETTERS.startswith(said)
+    yield []
+    for letter in LETTERS[len(said) :]:
+        await pause(1.0)
+        yield [ev.Chunk(letter, 0)]
+    yield [ev.UsageReport(Usage(2, 0, len(LETTERS) - len(said))), Finish("stop", "stop")]
+
+
+@virtual
+async def test_the_rest_is_a_new_attempt_that_supersedes_nothing() -> None:
+    medium = await cut(None, 3.5, "continue", play=goes_on)
+    (name,) = medium.runs
+    async with Life(None, medium, play=goes_on) as life:
+        await life.start()
+        records = await life.end_of(name)
+        (asked,) = life.provider.calls
+        assert asked.messages == [Message("user", "Hi"), Message("assistant", "abc")]
+        (attempt,) = [r.event for r in records if isinstance(r.event, ev.Attempt)]
+        assert attempt == ev.Attempt(1, 2, "INTERRUPTED", "scripted", "upstream-m", None)
+        complete = life.final(name)
+        assert isinstance(complete, ev.Complete)
+        assert complete.final_response == LETTERS
+        # of the first attempt nothing is known but what it said
+        assert complete.usage == Usage(1, 0, 1, source="estimated") + Usage(2, 0, 7)
+
+
+@virtual
+async def test_a_second_crash_goes_on_from_what_both_said() -> None:
+    medium = await cut(None, 3.5, "continue", play=goes_on)
+    (name,) = medium.runs
+    async with Life(None, medium, play=goes_on) as life:
+        await life.start()
+        await pause(2.5)
+        life.storage.crash()
+    async with Life(None, medium, play=goes_on) as life:
+        await life.start()
+        await life.end_of(name)
+        assert life.provider.calls[0].messages[-1] == Message("assistant", "abcde")
+        assert fold(life.records(name)).text == LETTERS
+
+
+@virtual
+async def test_who_had_said_nothing_begins_anew() -> None:
+    medium = await cut(None, 0.5, "continue", play=goes_on)
+    (name,) = medium.runs
+    async with Life(None, medium, play=goes_on) as life:
+        await life.start()
+        await life.end_of(name)
+        assert life.provider.calls[0].messages == [Message("user", "Hi")]
+        assert fold(life.records(name)).text == LETTERS
+
+
+@virtual
+async def test_a_try_that_fails_is_made_again_from_the_same_place() -> None:
+    medium = await cut(None, 3.5, "continue", play=goes_on)
+    (name,) = medium.runs
+    tries = 0
+
+    async def fails_once(request: GenerationRequest) -> AsyncGenerator[list[Item], None]:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise ProviderError(ErrorCode.OVERLOADED)
+        async for items in goes_on(request):
+            yield items
+
+    async with Life(None, medium, play=fails_once) as life:
+        await life.start()
+        await life.end_of(name)
+        assert fold(life.records(name)).text == LETTERS
+        assert [asked.messages[-1].content for asked in life.provider.calls] == ["abc", "abc"]
+
+
+@virtual
+async def test_thoughts_can_not_be_continued() -> None:
+    async def thinks(_: GenerationRequest) -> AsyncGenerator[list[Item], None]:
+        yield [ev.Reasoning("hm", 0)]
+        yield [ev.Chunk("a", 1)]
+        await pause(100.0)
+
+    medium = await cut(None, 1.0, "continue", play=thinks)
+    (name,) = medium.runs
+    async with Life(None, medium, play=words("x")) as life:
+        assert (await life.start()).interrupted == 1
+        assert life.provider.calls == []
+        assert life.error(name).code == "INTERRUPTED"
