@@ -112,6 +112,13 @@ class TestEnd:
         assert isinstance(error, Truncated)
         assert error.provider == "openai"
 
+    def test_what_a_response_says_of_itself_holds_where_the_event_says_better(self) -> None:
+        """aimock has one event for each end, and the status in the response."""
+        half = {"type": "response.completed", "response": {"status": "incomplete", "output": []}}
+        assert fed(delta("Hel"), half)[-1] == Finish("length", "incomplete")
+        failed = {"type": "response.completed", "response": {"status": "failed", "output": []}}
+        assert failing(delta("Hel"), failed).code is ErrorCode.SERVER
+
 
 class TestErrors:
     def test_failed_tells_what_it_cost_before_it_fails(self) -> None:
