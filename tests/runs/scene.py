@@ -14,6 +14,7 @@ from headwater.domain.message import GenerationRequest, Message, Usage
 from headwater.domain.run import LOCAL_OWNER, Limits, Run, RunRequest
 from headwater.errors import BadRequestError
 from headwater.providers.contract import Finish, Item, Provider, Silence
+from headwater.providers.cost import UNPRICED, Pricing
 from headwater.providers.resilience import Resilience
 from headwater.runs.supervisor import Supervisor, Tasks
 from headwater.storage.contract import IdempotencyKey, Storage, wait
@@ -115,6 +116,7 @@ class OneProvider:
         self.patience = Silence()
         self.unknown = {"none"}
         self.able: Sequence[str] = ("text", "prefill", "background")
+        self.paid: Pricing = UNPRICED
 
     def resolve(self, name: str) -> tuple[Provider, str]:
         if name in self.unknown:
@@ -126,6 +128,9 @@ class OneProvider:
 
     def capabilities(self, name: str) -> Sequence[str]:
         return self.able
+
+    def pricing(self, name: str) -> Pricing:
+        return self.paid
 
 
 class Listener(SilentObserver):

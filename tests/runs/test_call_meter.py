@@ -8,6 +8,7 @@ import pytest
 
 from headwater.domain import event as ev
 from headwater.domain.message import Message, Usage
+from headwater.errors import ErrorCode
 from headwater.providers.contract import Finish, Item
 from headwater.providers.cost import FREE, UNPRICED, Price, Pricing, Rates
 from headwater.runs.call_meter import CallMeter
@@ -57,6 +58,19 @@ async def test_who_never_answered_is_not_paid() -> None:
     assert (meter.missing(), meter.usage) == (None, None)
     meter.took([])
     assert meter.missing() == Usage(3, cost_usd=3.0, source="estimated")
+
+
+@virtual
+async def test_an_error_in_place_of_an_answer_is_not_paid_and_one_in_its_middle_is() -> None:
+    stopped = Usage(3, cost_usd=3.0, source="estimated")
+    cases = [(ErrorCode.OVERLOADED, None), (ErrorCode.CANCELLED, stopped), (ErrorCode.TIMEOUT, stopped)]
+    for code, missing in cases:
+        meter = meter_of(DEAR)
+        meter.took([])
+        assert meter.missing(code) == missing
+    meter = meter_of(DEAR)
+    meter.took([ev.Chunk("Yes", 0)])
+    assert meter.missing(ErrorCode.OVERLOADED) == Usage(3, 0, 1, cost_usd=13.0, source="estimated")
 
 
 @virtual

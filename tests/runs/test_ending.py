@@ -20,11 +20,13 @@ from headwater.errors import (
     StorageFailed,
     Truncated,
 )
+from headwater.providers.cost import FREE, UNPRICED
 from headwater.runs.ending import (
     FINAL_RESPONSE_JSON_BYTES_MAX,
     MESSAGE_CHARS_MAX,
     RESULT_BYTES_MAX,
     cut_events,
+    lost_usage,
     stop_cancelled,
     stop_error,
     stop_failed,
@@ -83,19 +85,33 @@ def test_stops_say_why() -> None:
 
 def test_the_partial_is_measured_in_bytes_of_the_answer() -> None:
     fold = folded(ev.Chunk("é", 0), ev.Reasoning("long thoughts", 0), ev.Chunk("🚀", 0))
-    assert cut_events(fold, ASKED, stop_cancelled("user"), called=False) == [ev.Cancelled("user", 6)]
+    assert cut_events(fold, stop_cancelled("user")) == [ev.Cancelled("user", 6)]
 
 
-def test_usage_is_estimated_only_where_a_call_reported_none() -> None:
-    guess = ev.UsageReport(Usage(input_tokens=2, output_tokens=1, source="estimated"))
-    stop = stop_cancelled("user")
-    assert cut_events(folded(ev.Chunk("abc", 0)), ASKED, stop, called=True) == [guess, ev.Cancelled("user", 3)]
-    assert cut_events(folded(ev.Chunk("abc", 0)), ASKED, stop, called=False) == [ev.Cancelled("user", 3)]
-    known = folded(ev.UsageReport(Usage(1, 0, 2)))
-    assert cut_events(known, ASKED, stop, called=True) == [ev.Cancelled("user", 0)]
-    *_, complete = whole_events(known, ASKED, called=True, reason="stop", result=None)
+def test_the_end_has_the_usage_of_all_calls() -> None:
+    *_, complete = whole_events(folded(ev.UsageReport(Usage(1, 0, 2))), reason="stop", result=None)
     assert isinstance(complete, ev.Complete)
     assert complete.usage == Usage(1, 0, 2)
+    *_, complete = whole_events(folded(), reason="stop", result=None)
+    assert isinstance(complete, ev.Complete)
+    assert complete.usage == Usage()
+
+
+def test_what_a_lost_call_used_is_estimated_where_nobody_has_said_it() -> None:
+    called = ev.Call(1, "answer", "openai", "gpt")
+    said: list[ev.Event] = [
+        ev.Chunk("abcd", 0),
+        ev.Reasoning("hmmm", 0),
+        ev.ToolCall("call_1", "clock", "{}"),
+        ev.Refusal("no", 0),
+    ]
+    guess = Usage(input_tokens=2, output_tokens=3, reasoning_tokens=1, source="estimated")
+    assert lost_usage(folded(called, *said), ASKED, UNPRICED) == [ev.UsageReport(guess)]
+    assert lost_usage(folded(called, *said), ASKED, FREE) == [
+        ev.UsageReport(msgspec.structs.replace(guess, cost_usd=0.0))
+    ]
+    assert lost_usage(folded(called, ev.UsageReport(Usage(1, 0, 2))), ASKED, FREE) == []
+    assert lost_usage(folded(), ASKED, FREE) == []
 
 
 @pytest.mark.parametrize(
@@ -103,7 +119,7 @@ def test_usage_is_estimated_only_where_a_call_reported_none() -> None:
     [("", True), ("a" * 65_536, True), ("a" * 65_537, False), ("é" * 32_769, False), ("\x01" * 65_536, False)],
 )
 def test_a_final_response_is_kept_while_it_is_small(text: str, kept: bool) -> None:
-    (complete,) = whole_events(folded(ev.Chunk(text, 0)), ASKED, called=False, reason="length", result=None)
+    (complete,) = whole_events(folded(ev.Chunk(text, 0)), reason="length", result=None)
     assert isinstance(complete, ev.Complete)
     assert complete.final_response == (text if kept else None)
     assert complete.final_response_bytes == len(text.encode())
@@ -113,7 +129,7 @@ def test_a_final_response_is_kept_while_it_is_small(text: str, kept: bool) -> No
 def test_the_largest_end_fits_a_record() -> None:
     text = "\n" * ((FINAL_RESPONSE_JSON_BYTES_MAX - 2) // 2)
     result: Any = "x" * (RESULT_BYTES_MAX - 2)
-    (complete,) = whole_events(folded(ev.Chunk(text, 0)), ASKED, called=False, reason="stop", result=result)
+    (complete,) = whole_events(folded(ev.Chunk(text, 0)), reason="stop", result=result)
     assert isinstance(complete, ev.Complete)
     assert complete.final_response == text
     assert len(msgspec.json.encode(result)) == RESULT_BYTES_MAX

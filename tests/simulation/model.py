@@ -11,6 +11,7 @@ from headwater.domain.message import GenerationRequest, Usage
 from headwater.domain.run import RunRequest
 from headwater.errors import BadRequestError, ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Finish, Item, Silence
+from headwater.providers.cost import UNPRICED, Pricing
 from headwater.workflows.contract import RunContext
 from tests.kit.history import History, UpstreamCalled, UpstreamEnded, UpstreamHeard, UpstreamSaid
 from tests.simulation.virtual import pause
@@ -74,6 +75,10 @@ class ScriptedProvider:
     def capabilities(self, name: str) -> tuple[str, ...]:
         """As `Models.capabilities`."""
         return ("text",)
+
+    def pricing(self, name: str) -> Pricing:
+        """As `Models.pricing`."""
+        return UNPRICED
 
     async def stream(self, request: GenerationRequest, *, connect_s: float | None) -> AsyncIterator[list[Item]]:
         prompt = request.messages[0].content

@@ -188,10 +188,14 @@ class Fold:
     @property
     def usage(self) -> Usage | None:
         """The sum over all attempts of all calls, or None where none has reported."""
+        return self.usage_with(())
+
+    def usage_with(self, reports: Iterable[ev.UsageReport]) -> Usage | None:
+        """What `usage` will be with these reports of the newest attempts."""
         if isinstance(self.final, ev.Complete):
             return self.final.usage
         total = self._usage_before
-        for usage in self._usage.values():
+        for usage in {**self._usage, **{report.call or 1: report.usage for report in reports}}.values():
             total = usage if total is None else total + usage
         return total
 

@@ -10,13 +10,15 @@ import msgspec
 
 from headwater.clock import Clock
 from headwater.domain import event as ev
-from headwater.domain.message import GenerationRequest
+from headwater.domain.message import GenerationRequest, Usage
 from headwater.domain.run import RunRequest
 from headwater.domain.snapshot import Fold
 from headwater.errors import ErrorCode, ProviderError
 from headwater.providers.breaker import Permit
 from headwater.providers.contract import Item, Provider, Silence
+from headwater.providers.cost import Pricing
 from headwater.providers.resilience import Resilience, Route
+from headwater.runs.call_meter import CallMeter
 from headwater.runs.closing import close_stream
 from headwater.runs.meter import OUTPUT
 from headwater.runs.silence import Phase, SilenceWatch
@@ -42,6 +44,10 @@ class Models(Protocol):
         """What the model can be asked for."""
         ...
 
+    def pricing(self, name: str) -> Pricing:
+        """How the model is paid for."""
+        ...
+
 
 class Surroundings(NamedTuple):
     """What the run around a call gives it."""
@@ -64,16 +70,24 @@ class Surroundings(NamedTuple):
 
 
 class Attempt:
-    """One try: `open`, then `took` for the lists until it has put something out, then `close`."""
+    """One try: `open`, then `took` for the lists until it has put something out, then `close`.
+
+    Every list goes through `meter`, too.
+    """
 
     def __init__(self, around: Surroundings, route: Route, request: GenerationRequest) -> None:
         self.route = route
         #: why it did not reach its end; None where it did
         self.code: ErrorCode | None = ErrorCode.CANCELLED
+        #: the provider's own words for a failure
+        self.detail = ""
+        #: what it used and no record says yet; known once it is closed
+        self.untold: Usage | None = None
         #: the seq of its first output, or a little before; None where it has put out nothing
         self.put_out_from: int | None = None
         self._around = around
         self._request = msgspec.structs.replace(request, model=route.model)
+        self.meter = CallMeter(request.messages, around.models.pricing(route.name), around.clock)
         silence = _silence(around, route)
         self.watch = SilenceWatch(silence, around.clock, self._fell_silent) if silence != Silence() else None
         self._broken: tuple[Phase, float] | None = None
@@ -83,7 +97,6 @@ class Attempt:
         self._permit: Permit | None = None
         self._stream: AsyncIterator[list[Item]] | None = None
         self._began = around.clock.monotonic()
-        self._first_output_s: float | None = None
 
     def open(self) -> AsyncIterator[list[Item]]:
         """The provider's stream. Raises `ProviderError` CIRCUIT_OPEN where the model is resting."""
@@ -98,7 +111,6 @@ class Attempt:
         if not any(type(item) in PUT_OUT and not is_checkpoint(item) for item in items):
             return False
         self.put_out_from = self._around.fold().seq + 1
-        self._first_output_s = self._around.clock.monotonic() - self._began
         assert self._permit is not None
         self._permit.put_out()
         return True
@@ -149,8 +161,25 @@ class Attempt:
         around, now = self._around, self._around.clock.monotonic()
         permit, self._permit = self._permit, None
         around.resilience.ended(self.route, permit, self.code, now)
-        around.observer.provider_called(
-            ProviderCalled(around.run, self.route.provider.name, self.route.model, self.code, now - self._began)
+        self.untold = self.meter.missing(self.code)
+        around.observer.provider_called(self._told(now - self._began))
+
+    def _told(self, seconds: float) -> ProviderCalled:
+        meter, route = self.meter, self.route
+        usage = meter.usage or Usage()
+        return ProviderCalled(
+            run=self._around.run,
+            provider=route.provider.name,
+            model=route.model,
+            code=self.code,
+            seconds=seconds,
+            name=route.name,
+            first_token_s=meter.first_token_s,
+            tokens_per_s=meter.tokens_per_s,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cost_usd=usage.cost_usd,
+            detail=self.detail,
         )
 
 

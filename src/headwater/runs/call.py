@@ -13,8 +13,8 @@ from typing import cast
 import msgspec
 
 from headwater.domain import event as ev
-from headwater.domain.message import GenerationRequest
-from headwater.errors import CODES, BadRequestError, ErrorCode, HeadwaterError, Truncated
+from headwater.domain.message import GenerationRequest, Usage
+from headwater.errors import CODES, BadRequestError, ErrorCode, HeadwaterError, ProviderError, Truncated
 from headwater.providers.contract import Finish
 from headwater.providers.resilience import Route
 from headwater.providers.retry import Plan, Reach, Step, refuses_streaming
@@ -44,6 +44,8 @@ class ModelCall:
         self.number = 0
         #: how the model ended its answer, once it has
         self.finish: Finish | None = None
+        #: what the last try used and nobody has been told of
+        self.untold: Usage | None = None
         self._request = request
         self._around = around
         self._on_begin = on_begin
@@ -69,6 +71,7 @@ class ModelCall:
                 yield [ev.Status("connecting"), *opening]
                 watch = attempt.watch
                 begins = is_settling = True
+                failure: HeadwaterError | None = None
                 try:
                     stream = attempt.open()
                     if watch is not None:
@@ -81,6 +84,7 @@ class ModelCall:
                                 begins = False
                                 yield [ev.Status("streaming")]
                             is_settling = not attempt.took(items)
+                        attempt.meter.took(items)
                         if items and isinstance(items[-1], Finish):
                             self.finish = items[-1]
                             items = items[:-1]
@@ -90,28 +94,38 @@ class ModelCall:
                         if watch is not None:
                             watch.waits()
                     self._check_end(attempt)
-                    return
                 except asyncio.CancelledError:
                     silence = attempt.silence()
                     if silence is None:
                         raise
-                    failure: HeadwaterError = silence
+                    failure = silence
                     attempt.code = failure.code
                 except HeadwaterError as error:
                     failure = error
                     attempt.code = failure.code
+                    attempt.detail = error.detail if isinstance(error, ProviderError) else ""
                 except Exception:
                     attempt.code = ErrorCode.SERVER
                     raise
                 finally:
                     # closes the upstream socket, whichever way this try ends
                     await attempt.close()
+                    self.untold = attempt.untold
+                if failure is None:
+                    if self.untold is not None:
+                        yield [*self.tell()]
+                    return
                 step = self._next(attempt, failure)
-                yield [self._status(step, failure)]
+                yield [*self.tell(), self._status(step, failure)]
                 await asyncio.sleep(step.wait_s)
                 opening = [self._again(failure.code)]
         finally:
             self._on_over()
+
+    def tell(self) -> list[ev.UsageReport]:
+        """The report of what was used and has not been told yet, if there is one; it is told by that."""
+        untold, self.untold = self.untold, None
+        return [] if untold is None else [ev.UsageReport(untold, None if self.number == 1 else self.number)]
 
     def _begin(self) -> list[ev.Event]:
         self.number, resumption = self._on_begin(self)
@@ -126,7 +140,8 @@ class ModelCall:
         if resumption is None or resumption.mode == "fresh":
             return [ev.Call(self.number, self.role, provider, model)]
         self._tries = resumption.attempt + (resumption.mode != "reattach")
-        return opening_events(resumption, request.messages, provider, model)
+        pricing = around.models.pricing(self._route.name)
+        return opening_events(resumption, request.messages, provider, model, pricing)
 
     def _attempt(self) -> Attempt:
         around, route = self._around, self._route

@@ -10,10 +10,13 @@ import msgspec
 from headwater.clock import Clock
 from headwater.domain import event as ev
 from headwater.domain.message import Message, Usage
+from headwater.errors import ErrorCode
 from headwater.providers import estimate
 from headwater.providers.contract import Item
 from headwater.providers.cost import Pricing, priced
 
+#: Ends that are ours.
+_STOPPED: Final = frozenset({ErrorCode.CANCELLED, ErrorCode.TIMEOUT})
 _OUTPUT: Final = frozenset({ev.Chunk, ev.Reasoning, ev.Refusal, ev.ToolCall})
 
 
@@ -55,13 +58,15 @@ class CallMeter:
             if self._first_at is None:
                 self._first_at = self._last_at
 
-    def missing(self) -> Usage | None:
-        """What is still to be told of the usage; None where the provider has told it all, or never answered.
+    def missing(self, code: ErrorCode | None = None) -> Usage | None:
+        """What is still to be told of the usage of a call that ended so; None where the provider has told it all.
 
-        Some tell at the beginning what was asked, and what was said only at the end; where that end never came, what
+        Nobody is paid for an error in place of an answer. But who was stopped, or was too slow for us, has worked. Some
+        tell at the beginning what was asked, and what was said only at the end; where that end never came, what
         came is counted.
         """
-        if not self._is_answered or (self.usage is not None and self.usage.source == "provider"):
+        is_failure = code is not None and code not in _STOPPED and not self._said_bytes
+        if is_failure or not self._is_answered or (self.usage is not None and self.usage.source == "provider"):
             return None
         guess = estimate.usage(estimate.input_bytes(self._messages), self._said_bytes, self._reasoning_bytes)
         known = self.usage

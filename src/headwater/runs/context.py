@@ -43,6 +43,10 @@ class Context:
     def calls(self) -> int:
         return len(self._calls)
 
+    def tell(self) -> list[ev.UsageReport]:
+        """What calls used that ended without being able to say so, each told once."""
+        return [event for call in self._calls.values() for event in call.tell()]
+
     @property
     def unfinished_answers(self) -> list[int]:
         """The calls whose output is in the result and whose end was not reached."""

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from headwater.domain import event as ev
-from headwater.domain.message import Message, TextPart, Usage
+from headwater.domain.message import Usage
 from headwater.domain.run import RunRequest
 from headwater.domain.snapshot import Fold
 from headwater.errors import CODES, ErrorCode, HeadwaterError, ProviderError, StorageError
+from headwater.providers import estimate
+from headwater.providers.cost import Pricing, priced
 
 #: A provider's sentence is cut here, so that it fits a record whatever it is.
 MESSAGE_CHARS_MAX = 2000
@@ -58,45 +60,39 @@ def stop_failed(error: BaseException) -> Stop:
 
 
 def whole_events(
-    fold: Fold, request: RunRequest, *, called: bool, reason: ev.FinishReason, result: Any
+    fold: Fold, untold: Sequence[ev.UsageReport] = (), *, reason: ev.FinishReason, result: Any
 ) -> list[ev.Event]:
-    """The last records of a run that reached its end: its usage where no call reported one, and `complete`."""
+    """The last records of a run that reached its end: what its calls used and could not tell, and `complete`."""
     text = fold.text.encode()
-    missing = _missing_usage(fold, request, called, len(text))
     fits = (
         len(text) <= ev.FINAL_RESPONSE_BYTES_MAX
         and len(msgspec.json.encode(fold.text)) <= FINAL_RESPONSE_JSON_BYTES_MAX
     )
     complete = ev.Complete(
         finish_reason=reason,
-        usage=fold.usage or (missing[0].usage if missing else Usage()),
+        usage=fold.usage_with(untold) or Usage(),
         final_response=fold.text if fits else None,
         final_response_bytes=len(text),
         final_response_sha256=hashlib.sha256(text).hexdigest(),
         result=result,
     )
-    return [*missing, complete]
+    return [*untold, complete]
 
 
-def cut_events(fold: Fold, request: RunRequest, stop: Stop, *, called: bool) -> list[ev.Event]:
-    """The last records of a run that was stopped: its usage where no call reported one, and why it ended."""
-    size = len(fold.text.encode())
-    return [*_missing_usage(fold, request, called, size), stop.event(size)]
+def cut_events(fold: Fold, stop: Stop, untold: Sequence[ev.UsageReport] = ()) -> list[ev.Event]:
+    """The last records of a run that was stopped: what its calls used and could not tell, and why it ended."""
+    return [*untold, stop.event(len(fold.text.encode()))]
 
 
-def _missing_usage(fold: Fold, request: RunRequest, called: bool, output_bytes: int) -> list[ev.UsageReport]:
-    if fold.usage is not None or not called:
+def lost_usage(fold: Fold, request: RunRequest, pricing: Pricing) -> list[ev.UsageReport]:
+    """What a run used whose server died before it could say so: nothing where a call was never made, or has said it."""
+    if fold.usage is not None:
         return []
-    return [ev.UsageReport(estimated(request.messages, output_bytes))]
-
-
-def estimated(messages: Sequence[Message], output_bytes: int) -> Usage:
-    """Four bytes a token: a stated rule of thumb, and marked as an estimate."""
-    asked = sum(map(_text_bytes, messages))
-    return Usage(input_tokens=-(-asked // 4), output_tokens=-(-output_bytes // 4), source="estimated")
-
-
-def _text_bytes(message: Message) -> int:
-    if isinstance(message.content, str):
-        return len(message.content.encode("utf-8", "replace"))
-    return sum(len(part.text.encode("utf-8", "replace")) for part in message.content if isinstance(part, TextPart))
+    snapshot = fold.snapshot()
+    if not snapshot.calls:
+        return []
+    thought = estimate.utf8_bytes(snapshot.reasoning)
+    texts = [snapshot.text, snapshot.refusal, *(call.arguments for call in snapshot.tool_calls)]
+    said = sum(map(estimate.utf8_bytes, texts))
+    used = estimate.usage(estimate.input_bytes(request.messages), said + thought, thought)
+    return [ev.UsageReport(priced(used, pricing))]

@@ -19,10 +19,11 @@ from headwater.clock import Clock
 from headwater.domain import event as ev
 from headwater.domain.run import STATE_BY_FINAL_TYPE, Run, RunState
 from headwater.domain.snapshot import Fold
-from headwater.errors import ErrorCode, LogCorrupt, StorageError
+from headwater.errors import ErrorCode, LogCorrupt, RefusedError, StorageError
+from headwater.providers.cost import UNPRICED, Pricing
 from headwater.runs.attempt import Models
 from headwater.runs.background import models_of, trace_of
-from headwater.runs.ending import Stop, cut_events, stop_cancelled, stop_error, stop_timeout
+from headwater.runs.ending import Stop, cut_events, lost_usage, stop_cancelled, stop_error, stop_timeout
 from headwater.runs.recorder import Recorder
 from headwater.runs.takeover import Cut, Resumption, is_over, resumption_of, why_not
 from headwater.storage.contract import LogState, Storage
@@ -102,8 +103,8 @@ class _Recovery:
                     taken_up = msgspec.structs.replace(run, epoch=epoch)
                     return TakenUp(taken_up, state, resumption, since_ms)
                 outcome, stop = _why(run, expired=resumption is not None)
-                called = bool(recorder.fold.snapshot().calls)
-                recorder.add(cut_events(recorder.fold, run.request, stop, called=called), final=True)
+                lost = lost_usage(recorder.fold, run.request, self._pricing(run.request.model))
+                recorder.add(cut_events(recorder.fold, stop, lost), final=True)
                 await recorder.settled()
             await _finish_row(storage, run, recorder.fold)
             if run.request.on_crash == "reattach":
@@ -112,6 +113,12 @@ class _Recovery:
         except StorageError as error:
             _log.error("run could not be ended", run=run.id, error=type(error).__name__)
             return "failed"
+
+    def _pricing(self, model: str) -> Pricing:
+        try:
+            return self._models.pricing(model)
+        except RefusedError:
+            return UNPRICED  # it was in the configuration when the run was asked for
 
     async def _resumption(self, run: Run, fold: Fold, since_ms: int) -> Resumption | None:
         """How the run goes on; None where it does not."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -258,6 +258,7 @@ class Runner:
         """Appends the final record until it is durable; False where the next start has to do it."""
         #: all that the run said; if less of it turns out to be durable, the run is not whole
         said = self._recorder.fold.seq
+        untold = self._context.tell()
         rereads = 0
         must_reread = False
         plain = stop_error(ErrorCode.SERVER)
@@ -267,7 +268,8 @@ class Runner:
                     await self._reread(said)
                     must_reread = False
                 if not self._recorder.closed:
-                    self._recorder.add(self._final_events(), final=True)
+                    # told once more where a first time was lost: a later report takes an earlier one's place
+                    self._recorder.add(self._final_events(untold), final=True)
                     await self._recorder.settled()
                 self.final = self._recorder.fold.final
                 return True
@@ -301,14 +303,13 @@ class Runner:
         _log.warning("final record left to the next start", run=self.run.id, error=type(error).__name__)
         return False
 
-    def _final_events(self) -> list[ev.Event]:
-        fold, request, context = self._recorder.fold, self.run.request, self._context
-        called = context.calls > 0
+    def _final_events(self, untold: Sequence[ev.UsageReport]) -> list[ev.Event]:
+        fold, context = self._recorder.fold, self._context
         if self._stop is None and context.unfinished_answers:
             self._stop = stop_error(ErrorCode.TRUNCATED, "A model call was not read to its end.")
         if self._stop is not None:
-            return cut_events(fold, request, self._stop, called=called)
-        return whole_events(fold, request, called=called, reason=context.finish_reason, result=context.result)
+            return cut_events(fold, self._stop, untold)
+        return whole_events(fold, untold, reason=context.finish_reason, result=context.result)
 
     async def _finish_row(self) -> None:
         assert self.final is not None
