@@ -14,9 +14,10 @@ from typing import Final
 
 import pytest
 
-from tests.acceptance.scene import Scene
+from tests.acceptance.scene import Scene, error_of
+from tests.kit.aimock import Aimock
 from tests.kit.client import call
-from tests.kit.product import CANARY_VARIABLE, Product
+from tests.kit.product import CANARY_KEY, CANARY_VARIABLE, Product
 from tests.kit.upstream import ScriptedUpstream, error_answer, play
 
 EXAMPLE: Final = Path(__file__).resolve().parents[2] / "examples" / "third_party_provider"
@@ -121,6 +122,25 @@ async def test_a_run_goes_through_the_plug_in(installed: Path, data_dir: Path) -
         assert (sent.method, sent.path) == ("POST", "/v1/chat")
         assert sent.json["temperature"] == 0.5
         assert len(upstream.requests) == 1
+
+
+async def test_it_reads_what_others_take_for_cohere(installed: Path, data_dir: Path) -> None:
+    """The recording was written after Cohere's documents by us, and aimock's answer after them by others."""
+    text = "Grüße vom Reiher 🪶, who stands in the reeds."
+    usage = {"input_tokens": 5, "output_tokens": 7}
+    fixtures = [
+        {"match": {"userMessage": "whole"}, "response": {"content": text, "usage": usage}, "chunkSize": 5},
+        {"match": {"userMessage": "cut"}, "response": {"content": text}, "chunkSize": 5, "truncateAfterChunks": 5},
+    ]
+    async with Aimock(fixtures, CANARY_KEY) as mock:
+        config = {"models": [row("command", f"{mock.url}/v2", "cohere")]}
+        async with Product(data_dir, config=config, environ=beside(installed)) as product:
+            scene = Scene(product)
+            end = await scene.end(await scene.start("whole", model="command"))
+            assert (end.type, end.data["final_response"]) == ("complete", text)
+            assert (end.data["usage"]["input_tokens"], end.data["usage"]["output_tokens"]) == (5, 7)
+            cut = await scene.end(await scene.start("cut", model="command"))
+            assert error_of(cut) in ("TRUNCATED", "NETWORK")
 
 
 async def test_a_refusal_is_read_by_the_plug_in(installed: Path, data_dir: Path) -> None:
