@@ -21,6 +21,8 @@ class Subject(NamedTuple):
     sdk: Callable[[Sequence[Frame]], None]
     #: other ways to read the same frames, for comparison only
     others: Mapping[str, Callable[[Sequence[Frame]], None]] = {}
+    #: what all of ours may take for a frame, in µs
+    target_us: float = 4.0
 
 
 def compact(value: Any) -> bytes:

@@ -190,7 +190,8 @@ class GeminiDecoder:
         self._finish: str | None = None
         self._is_blocked = False
         self._calls = FunctionCalls()
-        self._usage: Usage | None = None
+        #: the newest report that counts anything; each frame has one, and few of them are told
+        self._reported: UsageMetadata | None = None
         self._usage_told: Usage | None = None
         self._sources: dict[str, Any] = {}
         #: from the first string with half a surrogate pair on, text goes the slow way
@@ -223,7 +224,8 @@ class GeminiDecoder:
             if response.prompt_feedback is not None and (reason := _word(response.prompt_feedback.block_reason)):
                 self._finish, self._is_blocked = reason, True
             if response.usage_metadata is not None:
-                self._usage = read_usage(response.usage_metadata) or self._usage
+                if response.usage_metadata.counts:
+                    self._reported = response.usage_metadata
                 if self._finish is not None:
                     self._tell_usage(items)
         except BadArguments as exc:
@@ -330,9 +332,10 @@ class GeminiDecoder:
         self._calls.finish(items)
 
     def _tell_usage(self, items: list[Item]) -> None:
-        if self._usage is not None and self._usage != self._usage_told:
-            self._usage_told = self._usage
-            items.append(UsageReport(self._usage))
+        usage = read_usage(self._reported) if self._reported is not None else None
+        if usage is not None and usage != self._usage_told:
+            self._usage_told = usage
+            items.append(UsageReport(usage))
 
     def _value(self, value: Any) -> Any:
         """A value in the provider's own form, fit to be encoded."""

@@ -19,6 +19,11 @@ class UsageMetadata(msgspec.Struct, gc=False, rename="camel"):
     thoughts_token_count: Any = None
     tool_use_prompt_token_count: Any = None
 
+    @property
+    def counts(self) -> bool:
+        """Whether tokens of the prompt or of the answer are counted; Vertex also reports where there is nothing new."""
+        return self.prompt_token_count is not None or self.candidates_token_count is not None
+
 
 def read_usage(reported: UsageMetadata) -> Usage | None:
     """The usage in OpenAI's sense; None where neither the prompt nor the answer was counted.
