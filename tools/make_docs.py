@@ -10,7 +10,7 @@ python tools/make_docs.py --check   ends with 1 where a file is not what would b
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,8 @@ import msgspec
 from headwater.api.openai_parameters import PARAMETERS
 from headwater.domain.run import state_diagram
 from headwater.errors import CODES
+from headwater.providers import anthropic
+from headwater.providers.anthropic_models import Traits, traits_of
 from headwater.providers.breaker import breaker_diagram
 from headwater.providers.contract import Dialect
 from headwater.providers.openai_chat import FAILURES, FINISH_REASONS, OpenAIChat, Quirks
@@ -26,6 +28,29 @@ from headwater.providers.openai_responses import OpenAIResponses, ResponsesQuirk
 from headwater.providers.provider_error import CODE_BY_STATUS, CODE_BY_WORD
 from headwater.providers.retry import CONSEQUENCES
 from headwater.providers.servers import SERVERS, ServerRow
+
+#: One of each generation and line.
+CLAUDES: Final = (
+    "claude-3-5-haiku",
+    "claude-3-7-sonnet",
+    "claude-sonnet-4",
+    "claude-opus-4-1",
+    "claude-haiku-4-5",
+    "claude-sonnet-4-5",
+    "claude-opus-4-5",
+    "claude-sonnet-4-6",
+    "claude-opus-4-6",
+    "claude-opus-4-7",
+    "claude-opus-4-8",
+    "claude-opus-5",
+    "claude-sonnet-5",
+    "claude-haiku-5-5",
+    "claude-sonnet-5-5",
+    "claude-opus-5-5",
+    "claude-mythos-preview",
+    "claude-fable-5",
+    "claude-fable-5-1",
+)
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 _BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -109,6 +134,35 @@ def finish_reasons() -> str:
     return table(["ours", "theirs"], _by_value(FINISH_REASONS)) + "\n" + table(["error", "theirs"], _by_value(FAILURES))
 
 
+def messages_finish_reasons() -> str:
+    return table(["ours", "theirs"], _by_value(anthropic.FINISH_REASONS))
+
+
+def claude() -> str:
+    head = [
+        "models",
+        "reasoning",
+        "`reasoning_effort: none`",
+        "`effort`",
+        "`temperature`",
+        "goes on",
+        "schema",
+        "forced",
+    ]
+    kinds: dict[Traits, list[str]] = {}
+    for model in CLAUDES:
+        kinds.setdefault(traits_of(model), []).append(f"`{model}`")
+    return table(head, [[", ".join(models), *_traits(traits)] for traits, models in kinds.items()])
+
+
+def _traits(traits: Traits) -> Iterator[str]:
+    yield {"none": "no", "budget": "by a budget", "adaptive": "the model has the say"}[traits.thinking]
+    off = {"is_off": "off anyway", "never": "effort `low`: never off"}
+    yield off.get(traits.thinking_off, f"`{traits.thinking_off}`")
+    for holds in (traits.effort, traits.sampling, traits.prefill, traits.json_schema, traits.forced_tools):
+        yield "yes" if holds else "no"
+
+
 def refusals() -> str:
     by_status = {str(status): code for status, code in CODE_BY_STATUS.items()}
     words = table(["code", "the provider's `code`, `type` or `status`"], _by_value(CODE_BY_WORD))
@@ -142,6 +196,8 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "error-codes": error_codes,
     "servers": servers,
     "finish-reasons": finish_reasons,
+    "messages-finish-reasons": messages_finish_reasons,
+    "claude": claude,
     "refusals": refusals,
     "parameters": parameters,
     "consequences": consequences,

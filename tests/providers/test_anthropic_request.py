@@ -130,6 +130,11 @@ def test_the_least_request() -> None:
     }
 
 
+def test_the_oldest_models_have_a_lower_limit() -> None:
+    assert body_of(HELLO, model="claude-3-5-haiku-20241022")["max_tokens"] == 4_096
+    assert body_of(HELLO, Settings(max_tokens=8_192), "claude-3-5-haiku-20241022")["max_tokens"] == 8_192
+
+
 def test_every_setting_is_sent_or_refused() -> None:
     wanted: dict[str, Any] = {
         "temperature": 0.5,

@@ -54,6 +54,8 @@ def test_the_tables_hold_every_row() -> None:
     assert "| `deepseek` | `openai_chat` | `https://api.deepseek.com/v1` | `DEEPSEEK_API_KEY` | `max_tokens`" in servers
     assert "| `tool_calls` | `tool_calls`, `tool_use`" in make_docs.finish_reasons()
     assert "| `RATE_LIMIT` | `429` |" in make_docs.refusals()
+    assert "| `length` | `max_tokens`, `model_context_window_exceeded` |" in make_docs.messages_finish_reasons()
+    assert all(make_docs.claude().count(f"`{model}`") == 1 for model in make_docs.CLAUDES)
     parameters = make_docs.parameters()
     assert all(f"| `{name}` | {row.use} | {row.about}" in parameters for name, row in PARAMETERS.items())
     assert '; `"auto"` and `"default"` are let pass |' in parameters

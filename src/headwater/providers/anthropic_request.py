@@ -73,7 +73,7 @@ def request_body(request: GenerationRequest, quirks: Quirks) -> _Json:
         model.check_prefill(settings, talk.prefill)
     body: _Json = {
         "model": request.model,
-        "max_tokens": quirks.max_tokens_default if settings.max_tokens is None else settings.max_tokens,
+        "max_tokens": model.max_tokens_default(quirks) if settings.max_tokens is None else settings.max_tokens,
         "messages": talk.messages,
         "stream": request.stream,
     }
@@ -113,6 +113,10 @@ class _Model:
         self._name = name
         self._traits = quirks.traits or traits_of(name)
         self._is_claude = quirks.traits is None
+
+    def max_tokens_default(self, quirks: Quirks) -> int:
+        # Models from before there was reasoning take no more.
+        return min(quirks.max_tokens_default, 4_096) if self._traits.thinking == "none" else quirks.max_tokens_default
 
     def sampling(self, settings: Settings) -> _Json:
         wanted: _Json = {}
