@@ -23,6 +23,7 @@ from headwater.errors import UnavailableError
 from headwater.metrics import Metrics
 from headwater.providers.catalog import Catalog, Route
 from headwater.providers.contract import Finish, Item, ModelInfo
+from headwater.providers.resilience import ONCE, Resilience
 from headwater.runs.supervisor import Supervisor, Tasks
 from headwater.storage.memory import MemoryStorage
 from headwater.telemetry import SilentObserver
@@ -120,7 +121,13 @@ async def running_api(**changes: Any) -> AsyncIterator[RunningApi]:
     info = ModelInfo("prompted", "prompter", "prompted-1", ("text", "tools"))
     catalog = Catalog([Route(info, prompter)])
     supervisor = Supervisor(
-        storage=storage, models=catalog, workflows=workflows, clock=clock, observer=observer, tasks=tasks
+        storage=storage,
+        models=catalog,
+        workflows=workflows,
+        clock=clock,
+        observer=observer,
+        tasks=tasks,
+        resilience=Resilience(ONCE),
     )
     hub = Hub(storage.log, clock=clock, spawn=tasks.spawn, observer=observer, presence=supervisor)
     services = Services(

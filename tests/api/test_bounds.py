@@ -7,7 +7,7 @@ import pytest
 
 from headwater.api import bounds
 from headwater.domain.run import RunRequest
-from headwater.errors import BadRequestError, UnsupportedError
+from headwater.errors import BadRequestError
 
 MESSAGE = {"role": "user", "content": "hi"}
 
@@ -39,6 +39,7 @@ def image(**members: Any) -> dict[str, Any]:
         {"settings": {"tools": [{"name": "f"}] * 128}},
         {"messages": [MESSAGE] * 10_000},
         {"priority": "batch"},
+        {"fallback": ["n" * 200] * 8},
         image(url="https://example.org/cat.png"),
         image(url="HTTPS://example.org/cat.png"),
         image(url="data:image/png;base64,aGk="),
@@ -53,6 +54,9 @@ def test_what_is_taken(changes: dict[str, Any]) -> None:
     ("changes", "pointer"),
     [
         ({"model": ""}, "/model"),
+        ({"fallback": ["n"] * 9}, "/fallback"),
+        ({"fallback": ["n", ""]}, "/fallback/1"),
+        ({"fallback": ["n" * 201]}, "/fallback/0"),
         ({"model": "m" * 201}, "/model"),
         ({"metadata": {f"key {n}": "v" for n in range(17)}}, "/metadata"),
         ({"metadata": {"": "v"}}, "/metadata"),
@@ -91,12 +95,6 @@ def test_what_is_not(changes: dict[str, Any], pointer: str) -> None:
     with pytest.raises(BadRequestError) as refused:
         bounds.check_bounds(request(**changes))
     assert refused.value.extra == {"pointer": pointer}
-
-
-def test_what_this_version_can_not_do_is_said() -> None:
-    with pytest.raises(UnsupportedError) as refused:
-        bounds.check_bounds(request(fallback=["other"]))
-    assert refused.value.extra == {"pointer": "/fallback"}
 
 
 def test_the_default_request_is_within_its_bounds() -> None:

@@ -137,6 +137,24 @@ async def test_a_silent_model_does_not_hold_the_head_back_for_ever(api: RunningA
         assert json.loads(await next_data(lines))["choices"][0]["delta"]["content"] == "Hi"
 
 
+async def test_a_model_may_answer_in_place_of_the_one_that_is_asked(api: RunningApi) -> None:
+    def fail(*_: object, **__: object) -> Any:
+        raise ProviderError(ErrorCode.AUTH, "No key.", provider="p")
+
+    api.prompter.stream = fail  # type: ignore[method-assign]  # the call fails before there is a stream
+    response = await api.client.post(PATH, json=HELLO, headers={"Headwater-Fallback": "simulated,"})
+    assert response.status_code == 200
+    assert response.json()["choices"][0]["message"]["content"].startswith("This is a simulated answer.")
+    run = (await api.client.get(f"/api/v1/runs/{response.headers['x-run-id']}")).json()
+    assert run["snapshot"]["calls"][0]["model"] == "simulated"
+    assert "after_output" not in run["request"]
+
+
+async def test_a_fallback_that_is_not_there_is_refused_by_the_header_s_name(api: RunningApi) -> None:
+    response = await api.client.post(PATH, json=HELLO, headers={"Headwater-Fallback": "simulated, nobody"})
+    assert (response.status_code, refused(response)["param"]) == (400, "Headwater-Fallback")
+
+
 async def test_a_model_that_is_not_there_leaves_no_run(api: RunningApi) -> None:
     response = await api.client.post(PATH, json={**HELLO, "model": "nobody"})
     assert (response.status_code, refused(response)["code"]) == (404, "model_not_found")

@@ -70,7 +70,7 @@ async def test_nothing_is_started_for_an_answer_that_can_not_be_given(api: Runni
         ({**HELLO, "n": 2}, 400, "BAD_REQUEST", "/n"),
         ({**HELLO, "settings": {"n": 2}}, 400, "BAD_REQUEST", "/settings/n"),
         ({**HELLO, "limits": {"total_s": 3601}}, 400, "BAD_REQUEST", "/limits/total_s"),
-        ({**HELLO, "fallback": ["simulated"]}, 422, "UNSUPPORTED", "/fallback"),
+        ({**HELLO, "fallback": ["simulated", "nobody"]}, 400, "BAD_REQUEST", "/fallback/1"),
         (
             {**HELLO, "model": "simulated", "settings": {"extra": {"simulated": {"speed": 1}}}},
             400,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from headwater.domain.message import ImagePart, Message, Settings
 from headwater.domain.run import CancelAfter, Limits, RunRequest
-from headwater.errors import BadRequestError, UnsupportedError
+from headwater.errors import BadRequestError
 
 
 class Bound(NamedTuple):
@@ -50,6 +50,7 @@ SETTINGS: dict[str, Bound] = {
 CANCEL_AFTER_S = Bound(0, 86_400)
 
 MODEL_CHARS_MAX = 200
+FALLBACKS_MAX = 8
 METADATA_PAIRS_MAX = 16
 METADATA_KEY_CHARS_MAX = 64
 METADATA_VALUE_CHARS_MAX = 512
@@ -60,11 +61,9 @@ STOP_CHARS_MAX = 256
 
 
 def check_bounds(request: RunRequest) -> None:
-    """Raises `BadRequestError` with a `pointer` for the first thing that is out of bounds, `UnsupportedError`."""
+    """Raises `BadRequestError` with a `pointer` for the first thing that is out of bounds."""
     for pointer, message in _faults(request):
         raise BadRequestError(message, pointer=pointer)
-    if request.fallback:
-        raise UnsupportedError("This version has no fallback models yet; leave `fallback` empty.", pointer="/fallback")
 
 
 Fault = tuple[str, str]
@@ -73,6 +72,11 @@ Fault = tuple[str, str]
 def _faults(request: RunRequest) -> Iterator[Fault]:
     if not 0 < len(request.model) <= MODEL_CHARS_MAX:
         yield "/model", f"A model's name has 1 to {MODEL_CHARS_MAX} characters."
+    if len(request.fallback) > FALLBACKS_MAX:
+        yield "/fallback", f"There can be at most {FALLBACKS_MAX} models to fall back to."
+    for place, name in enumerate(request.fallback):
+        if not 0 < len(name) <= MODEL_CHARS_MAX:
+            yield f"/fallback/{place}", f"A model's name has 1 to {MODEL_CHARS_MAX} characters."
     yield from _metadata_faults(request.metadata)
     yield from _limit_faults(request.limits)
     if isinstance(request.on_disconnect, CancelAfter):

@@ -46,8 +46,8 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _ALLOWED_METHODS = b"GET, HEAD, POST, DELETE"
 #: The last ones are what OpenAI's SDK sends from a browser.
 _ALLOWED_HEADERS = (
-    b"accept, authorization, content-type, headwater-on-disconnect, idempotency-key, last-event-id, "
-    + b", ".join(b"x-stainless-" + name for name in _SDK_HEADERS)
+    b"accept, authorization, content-type, headwater-fallback, headwater-on-disconnect, idempotency-key, "
+    b"last-event-id, " + b", ".join(b"x-stainless-" + name for name in _SDK_HEADERS)
 )
 _EXPOSED_HEADERS = b"headwater-protocol, idempotency-replayed, location, retry-after, x-run-id"
 _PREFLIGHT_AGE_S = b"600"

@@ -25,6 +25,8 @@ PATH = "/v1/chat/completions"
 #: What happens when the caller leaves: `continue`, `cancel`, or how many seconds to wait before the run is stopped.
 ON_DISCONNECT = "Headwater-On-Disconnect"
 ON_DISCONNECT_DEFAULT = CancelAfter(5)
+#: Models that may answer in place of the one that is asked, in order, with commas between them.
+FALLBACK = "Headwater-Fallback"
 
 _SECONDS = re.compile(r"\d{1,6}(\.\d{1,3})?", re.ASCII)
 
@@ -42,6 +44,11 @@ def on_disconnect(header: str | None) -> OnDisconnect:
     return CancelAfter(seconds)
 
 
+def fallback(header: str | None) -> list[str]:
+    """The models that the header names."""
+    return [name.strip() for name in (header or "").split(",") if name.strip()]
+
+
 def model_not_found(name: str) -> ModelNotFoundError:
     return ModelNotFoundError(f"There is no model `{name[:100]}`; `GET /v1/models` lists them.", pointer="/model")
 
@@ -50,9 +57,9 @@ async def complete(call: Call) -> Asgi:
     body: ChatCompletionRequest = call.body
     if all(model.name != body.model for model in call.services.catalog.models()):
         raise model_not_found(body.model)
-    request = run_request(body, on_disconnect(call.header(ON_DISCONNECT)))
+    request = run_request(body, on_disconnect(call.header(ON_DISCONNECT)), fallback(call.header(FALLBACK)))
     check_bounds(request)
-    check_model(call, request)
+    check_model(call, request, fallback_header=FALLBACK)
     key = idempotency_key(call, f"POST {PATH}", request)
     run, created = await call.services.supervisor.submit(request, call.owner, idempotency=key)
     headers: Headers = [] if created else [(b"idempotency-replayed", b"true")]
@@ -82,6 +89,11 @@ CHAT_COMPLETIONS = Resource(
                 ON_DISCONNECT,
                 {"type": "string"},
                 "When the caller leaves: `continue`, `cancel`, or stop after so many seconds; 5 by default",
+            ),
+            parameters.header(
+                FALLBACK,
+                {"type": "string"},
+                "Models that may answer in place of the one that is asked, in order, with commas between them",
             ),
             parameters.header(
                 "Idempotency-Key",

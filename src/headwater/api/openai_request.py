@@ -7,6 +7,7 @@ https://platform.openai.com/docs/api-reference/chat/create. What of it is taken,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -190,7 +191,7 @@ class ChatCompletionRequest(_Body, frozen=True):
         return bool(self.stream_options and self.stream_options.include_usage)
 
 
-def run_request(body: ChatCompletionRequest, on_disconnect: OnDisconnect) -> RunRequest:
+def run_request(body: ChatCompletionRequest, on_disconnect: OnDisconnect, fallback: Sequence[str] = ()) -> RunRequest:
     """The run that answers it. Raises `RefusedError` with the pointer of the parameter that is at fault."""
     check_refused(body)
     if body.top_logprobs is not None and not body.logprobs:
@@ -200,6 +201,7 @@ def run_request(body: ChatCompletionRequest, on_disconnect: OnDisconnect) -> Run
         messages=[_message(message) for message in body.messages],
         settings=_settings(body),
         on_disconnect=on_disconnect,
+        fallback=list(fallback),
         metadata=body.metadata or {},
     )
 

@@ -19,7 +19,7 @@ from headwater.domain.event import decode_record
 from headwater.domain.message import GenerationRequest
 from headwater.domain.run import STATE_BY_FINAL_TYPE, Run, RunRequest, RunState, is_ended
 from headwater.domain.snapshot import Snapshot
-from headwater.errors import BadRequestError, LogMissing, NotFoundError
+from headwater.errors import BadRequestError, LogMissing, NotFoundError, RefusedError
 from headwater.storage.contract import IdempotencyKey, RunFilter
 
 LIST_LIMIT = 50
@@ -53,9 +53,20 @@ async def start(call: Call) -> Asgi:
     return await _started(call, form, run, created)
 
 
-def check_model(call: Call, request: RunRequest) -> None:
-    """Refuses what the model can not do before there is a run that would only fail of it."""
-    call.services.catalog.check(GenerationRequest(request.model, request.messages, request.settings))
+def check_model(call: Call, request: RunRequest, *, fallback_header: str | None = None) -> None:
+    """Refuses what the model can not do before there is a run that would only fail of it.
+
+    The same of each model that it may fall back to, which is named by its place, or by the header that it came in.
+    """
+    catalog, asked = call.services.catalog, GenerationRequest(request.model, request.messages, request.settings)
+    catalog.check(asked)
+    for place, name in enumerate(request.fallback):
+        try:
+            catalog.check(msgspec.structs.replace(asked, model=name))
+        except RefusedError as error:
+            where = {"pointer": f"/fallback/{place}"} if fallback_header is None else {"parameter": fallback_header}
+            error.extra = {**error.extra, **where}
+            raise
 
 
 async def retry(call: Call) -> Asgi:
