@@ -36,6 +36,8 @@ ANSWER = "AnswerKanarie23"
 #: The shortest beginning of a key that still counts as one.
 TELLING_CHARS = 10
 
+LISTS = ("/api/v1/models", "/api/v1/providers", "/none")
+
 
 def forms(secret: str) -> list[bytes]:
     """The ways in which a secret may be written down, each without what its end may be cut off."""
@@ -99,15 +101,19 @@ def answer(received: Received) -> Iterable[Step]:
 
 
 @asynccontextmanager
-async def watched(data: Path) -> AsyncIterator[Scene]:
-    """A product with two models, each with a key; both are answered by `answer`."""
+async def watched(data: Path, *, detail: bool = False) -> AsyncIterator[Scene]:
+    """A product with two models, each with a key; both are answered by `answer`.
+
+    `detail` has what providers say about failures told in the server's lines.
+    """
     async with ScriptedUpstream(answer) as upstream:
         models = [
             compatible_model("odd", upstream.base_url, api_key_env="ODD_API_KEY"),
             compatible_model("usual", upstream.base_url, api_key_env="USUAL_API_KEY"),
         ]
         environ = {"ODD_API_KEY": KEY, "USUAL_API_KEY": f"{USUAL_KEY}\n", "SOMETHING_ELSE": OTHER}
-        async with Product(data, config={"resilience": CALLED_ONCE, "models": models}, environ=environ) as product:
+        config = {"log": {"provider_detail": detail}, "resilience": CALLED_ONCE, "models": models}
+        async with Product(data, config=config, environ=environ) as product:
             yield Scene(product)
 
 
@@ -119,7 +125,7 @@ async def all_answers(scene: Scene, runs: Iterable[str]) -> bytes:
         got = await call(scene.port, method, path, headers={"accept": accept})
         said.append(json.dumps(got.headers).encode() + got.body)
 
-    for path in ("/metrics", "/openapi.json", "/livez", "/readyz", "/api/v1/runs?limit=200", "/api/v1/models", "/none"):
+    for path in ("/metrics", "/openapi.json", "/livez", "/readyz", "/api/v1/runs?limit=200", *LISTS):
         await ask(path)
     for run in runs:
         await ask(f"/api/v1/runs/{run}")
@@ -143,8 +149,9 @@ def log_of(scene: Scene) -> bytes:
     return log
 
 
-async def test_no_key_is_anywhere(data_dir: Path) -> None:
-    async with watched(data_dir) as scene:
+@pytest.mark.parametrize("detail", [False, True], ids=["in a sentence", "in the provider's words"])
+async def test_no_key_is_anywhere(data_dir: Path, detail: bool) -> None:
+    async with watched(data_dir, detail=detail) as scene:
         ended: dict[str, str] = {}
 
         async def one(model: str, place: str) -> None:
@@ -164,6 +171,7 @@ async def test_no_key_is_anywhere(data_dir: Path) -> None:
         assert await scene.product.terminate() == 0
         assert found_in(all_files(data_dir), secrets) == []
         assert found_in(log_of(scene), secrets) == []
+        assert (b"Incorrect API key provided: [redacted]" in log_of(scene)) == detail
         # The search can find: what is kept on purpose is found by it.
         assert found_in(all_files(data_dir), [ANSWER])
 
