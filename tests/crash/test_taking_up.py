@@ -6,9 +6,10 @@ Each run is read by somebody who comes back with a cursor, and in the end `check
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.kit.answer import Record, parse
 from tests.kit.client import Reader, call, start_run
 from tests.kit.history import CancelAsked, Down, Up, UpstreamCalled, UpstreamEnded, UpstreamSaid
 from tests.kit.product import Product, compatible_model
+from tests.kit.responses import BackgroundAnswers
 from tests.kit.upstream import DONE, Received, ScriptedUpstream, Send, Stall, Step, chat_chunk, usage_chunk
 
 pytestmark = pytest.mark.slow
@@ -30,6 +32,9 @@ PROMPT = "What melts?"
 class Crash:
     """One run that is cut after its model has said so many words, at a server that is then started again."""
 
+    #: the row of the catalog that the upstream is called by
+    provider = "openai_chat"
+
     def __init__(self, directory: Path, holds_at: int, *, slots: int = 10) -> None:
         #: how many words the first call says before it says nothing any more; with all of them only the end is missing
         self.holds_at = holds_at
@@ -40,9 +45,9 @@ class Crash:
         self.scene: Scene
         self._reading: asyncio.Task[str]
 
-    async def __aenter__(self) -> Crash:
+    async def __aenter__(self) -> Self:
         await self.upstream.__aenter__()
-        models = [compatible_model(SCRIPTED, self.upstream.base_url)]
+        models = [compatible_model(SCRIPTED, self.upstream.base_url) | {"provider": self.provider}]
         self.product = Product(
             self._data,
             config={"runs": {"slots": self._slots}, "models": models},
@@ -72,6 +77,11 @@ class Crash:
         note(UpstreamEnded(PROMPT, number, True))
         yield Send(DONE)
 
+    @property
+    def last_seen(self) -> str:
+        """What a reader has surely had when the upstream says nothing more."""
+        return "usage" if self.holds_at == len(WORDS) else "call"
+
     async def start(self, **asked: Any) -> Reader:
         """Somebody who reads the run, and has seen all that its model says before it is cut."""
         reader = self.scene.reader(await self.scene.start(PROMPT, answer=ANSWER, model=SCRIPTED, **asked))
@@ -81,7 +91,7 @@ class Crash:
 
         async def seen() -> bool:
             types = [parse(payload).type for payload in reader.payloads]
-            return text_of(reader) == said and ("usage" if self.holds_at == len(WORDS) else "call") in types
+            return text_of(reader).strip() == said.strip() and self.last_seen in types
 
         await until(seen, f"{said!r} was read")
         return reader
@@ -99,6 +109,56 @@ class Crash:
         assert await reader.read_on(self.product.port) in ("end", "none")
         await self.scene.judge()
         return [parse(payload) for payload in reader.payloads]
+
+
+class PrefilledCrash(Crash):
+    """The upstream goes on with what it is shown of an answer."""
+
+    provider = "vllm"
+    last_seen = "call"
+
+    def script(self, received: Received) -> Iterable[Step]:
+        note, number, last = self.scene.history.note, received.number, received.json["messages"][-1]
+        begun = str(last["content"]) if last["role"] == "assistant" else ""
+        assert ANSWER.startswith(begun)
+        note(UpstreamCalled(PROMPT, number))
+        words = re.findall(r"\s*\S+", ANSWER[len(begun) :])
+        for place, word in enumerate(words):
+            if number == 1 and place == self.holds_at:
+                yield Stall()
+            note(UpstreamSaid(PROMPT, number, word))
+            yield Send(chat_chunk(word), tokens=1)
+        if number == 1 and self.holds_at == len(words):
+            yield Stall()
+        yield Send(chat_chunk(finish="stop"))
+        yield Send(usage_chunk(5, len(words)))
+        note(UpstreamEnded(PROMPT, number, True))
+        yield Send(DONE)
+
+
+class BackgroundCrash(Crash):
+    """The upstream goes on when nobody listens, and tells of it again."""
+
+    provider = "openai_responses"
+    #: by it the answer is found again
+    last_seen = "provider_data"
+
+    def __init__(self, directory: Path, holds_at: int) -> None:
+        super().__init__(directory, holds_at)
+        self.answers = BackgroundAnswers([WORDS[:3], WORDS[3:]], holds_at=holds_at)
+        self.answers.on_piece = self._said
+        self.answers.on_end = lambda: self.scene.history.note(UpstreamEnded(PROMPT, 1, True))
+        self._noted = 0
+
+    def script(self, received: Received) -> Iterable[Step]:
+        if not self.answers.made:
+            self.scene.history.note(UpstreamCalled(PROMPT, 1))
+        return self.answers.script(received)
+
+    def _said(self, place: int, piece: str) -> None:
+        if place == self._noted:
+            self.scene.history.note(UpstreamSaid(PROMPT, 1, piece))
+            self._noted += 1
 
 
 def text_of(reader: Reader) -> str:
@@ -140,6 +200,67 @@ async def test_a_rerun_calls_its_model_twice_and_supersedes(tmp_path: Path, said
         usage = records[-1].data["usage"]
         assert usage["output_tokens"] >= len(WORDS)
         assert usage["source"] == ("provider" if said == len(WORDS) else "estimated")
+
+
+@pytest.mark.parametrize("said", [1, 4, len(WORDS)])
+async def test_a_continued_answer_is_asked_for_from_where_it_was(tmp_path: Path, said: int) -> None:
+    async with PrefilledCrash(tmp_path, said) as crash:
+        reader = await crash.start(on_crash="continue")
+        await crash.crash()
+        records = await crash.end(reader)
+        assert records[-1].type == "complete"
+        assert records[-1].data["final_response"] == text_of(reader) == ANSWER
+        (attempt,) = [record for record in records if record.type == "attempt"]
+        assert (attempt.data["reason"], attempt.data.get("supersedes_from")) == ("INTERRUPTED", None)
+        _, again = crash.upstream.requests
+        assert again.json["messages"][-1] == {"role": "assistant", "content": "".join(WORDS[:said]).strip()}
+        assert again.json["continue_final_message"] is True
+        assert crash.upstream.tokens_billed == len(WORDS)
+
+
+@pytest.mark.parametrize("said", [0, 1, 3, 5, len(WORDS)])
+async def test_an_answer_that_went_on_is_found_again_and_paid_for_once(tmp_path: Path, said: int) -> None:
+    async with BackgroundCrash(tmp_path, said) as crash:
+        reader = await crash.start(on_crash="reattach")
+        await crash.crash()
+        records = await crash.end(reader)
+        assert records[-1].type == "complete"
+        assert records[-1].data["final_response"] == text_of(reader) == ANSWER
+        assert not any(record.type == "attempt" for record in records)
+        made, again = crash.upstream.requests
+        assert [(each.method, each.path.partition("?")[0]) for each in (made, again)] == [
+            ("POST", "/v1/responses"),
+            ("GET", "/v1/responses/resp_1"),
+        ]
+        assert (made.json["background"], made.json["store"], made.json["stream"]) == (True, True, True)
+        # the upstream bills what it makes, and it was told of once
+        assert crash.upstream.tokens_billed == said
+        usage = records[-1].data["usage"]
+        assert (usage["output_tokens"], usage["source"]) == (len(WORDS), "provider")
+        assert crash.answers.stopped == []
+
+
+async def test_an_answer_that_its_provider_has_forgotten_ends_as_interrupted(tmp_path: Path) -> None:
+    async with BackgroundCrash(tmp_path, 2) as crash:
+        reader = await crash.start(on_crash="reattach")
+        crash.answers.forget()
+        await crash.crash()
+        records = await crash.end(reader)
+        assert error_of(records[-1]) == "INTERRUPTED"
+        assert len(crash.answers.made) == 1
+
+
+async def test_a_cancel_before_a_crash_stops_the_answer_at_its_provider(tmp_path: Path) -> None:
+    async with BackgroundCrash(tmp_path, 2) as crash:
+        reader = await crash.start(on_crash="reattach")
+        crash.scene.history.note(CancelAsked(reader.run))
+        with pytest.raises((OSError, EOFError)):
+            await call(crash.product.port, "POST", f"/api/v1/runs/{reader.run}/cancel")
+        await crash.crash()
+        records = await crash.end(reader)
+        assert (records[-1].type, records[-1].data["by"]) == ("cancelled", "user")
+        await crash.upstream.request(2)
+        assert (crash.answers.stopped, crash.answers.asked_after) == (["resp_1"], [])
 
 
 @pytest.mark.parametrize("policy", ["interrupt", "rerun"])

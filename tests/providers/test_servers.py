@@ -5,6 +5,7 @@ import pytest
 from headwater.domain.message import GenerationRequest, Message, Settings
 from headwater.providers.capabilities import CAPABILITIES
 from headwater.providers.catalog import Catalog, ModelRow
+from headwater.providers.contract import Reattachable
 from headwater.providers.egress import check_base_url
 from headwater.providers.openai_chat import OpenAIChat
 from headwater.providers.openai_responses import OpenAIResponses
@@ -69,3 +70,9 @@ def test_an_answer_goes_on_in_the_background_where_the_server_keeps_it() -> None
 def test_a_server_that_goes_on_with_what_was_begun_says_so(name: str) -> None:
     assert "prefill" in SERVERS[name].capabilities
     assert "prefill" not in SERVERS["openai"].capabilities
+
+
+def test_a_server_whose_answers_go_on_without_us_says_so() -> None:
+    having = {name for name, row in SERVERS.items() if "background" in row.capabilities}
+    assert having == {"openai_responses", "azure_responses", "bedrock_responses"}
+    assert all(isinstance(SERVERS[name].dialect(), Reattachable) for name in having)

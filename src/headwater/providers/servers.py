@@ -206,10 +206,10 @@ def _here(row: ServerRow, port: int) -> ServerRow:
 def _responses(name: str, base_url: str | None = None, api_key_env: str | None = None, **quirks: object) -> ServerRow:
     """A server that speaks Responses."""
     its_quirks = msgspec.convert({"provider_name": name, **quirks}, ResponsesQuirks)
-    able = {"json_schema": its_quirks.json_schema, "images": its_quirks.images}
+    able = {"json_schema": its_quirks.json_schema, "images": its_quirks.images, "background": its_quirks.background}
     return ServerRow(
         dialect=lambda: OpenAIResponses(its_quirks),
-        capabilities=tuple(each for each in _ALL if able.get(each, True)),
+        capabilities=tuple(each for each in (*_ALL, "background") if able.get(each, True)),
         base_url=base_url,
         api_key_env=api_key_env,
     )
