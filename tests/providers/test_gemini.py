@@ -120,10 +120,15 @@ def test_what_google_ran_is_told_and_kept() -> None:
 
 def test_a_picture_that_fits_no_record_is_told_of_without_its_content() -> None:
     items = run(candidate({"inlineData": {"mimeType": "image/png", "data": "A" * 300_000}}, finish="STOP"))
-    [told, _] = items
+    told: Item
+    told, _ = items
     assert isinstance(told, Annotation)
-    assert told.value["inlineData"] == {"mimeType": "image/png"}
-    assert told.value["omittedBytes"] > 300_000
+    assert told.value["inlineData"] == {"mimeType": "image/png", "data": None}
+    assert told.value["omitted_bytes"] > 299_000
+    large = {"toolResponse": {"response": {"page": "A" * 300_000}}}
+    told, *rest = run(candidate(large, finish="STOP"))
+    assert isinstance(told, Annotation)
+    assert rest == [Finish("stop", "STOP")]
 
 
 def test_sources_are_told_when_they_change() -> None:

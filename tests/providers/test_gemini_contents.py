@@ -154,7 +154,8 @@ REFUSED: list[tuple[str, list[Message], str, type[RefusedError]]] = [
         UnsupportedError,
     ),
     ("a system's image", [Message("system", [ImagePart(url="https://x")])], "/messages/0/content/0", UnsupportedError),
-    ("a model's result", [Message("assistant", RESULT.content)], "/messages/0/content/0", UnsupportedError),
+    ("a model's result", [Message("assistant", RESULT.content)], "/messages/0/content", BadRequestError),
+    ("a name", [Message("user", "Hello", name="Ada")], "/messages/0/name", UnsupportedError),
     ("an image of nothing", [Message("user", [ImagePart()])], "/messages/0/content/0", BadRequestError),
     ("an image of no type", [Message("user", [ImagePart(data="QUJD")])], "/messages/0/content/0", BadRequestError),
     (

@@ -135,6 +135,13 @@ def test_thinking(model: str, effort: Any, expected: dict[str, Any]) -> None:
     assert body["generationConfig"] == {"thinkingConfig": expected}
 
 
+@pytest.mark.parametrize(("max_tokens", "budget"), [(None, 24576), (100_000, 24576), (4_000, 2_000), (100, 128)])
+def test_thoughts_leave_room_for_the_answer(max_tokens: int | None, budget: int) -> None:
+    settings = Settings(reasoning_effort="high", max_tokens=max_tokens)
+    config = body_of(settings=settings, model="gemini-2.5-flash")["generationConfig"]
+    assert config["thinkingConfig"]["thinkingBudget"] == budget
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [

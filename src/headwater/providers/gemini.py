@@ -28,6 +28,7 @@ from headwater.providers.gemini_error import google_error, google_refusal
 from headwater.providers.gemini_logprobs import token_logprobs
 from headwater.providers.gemini_request import GeminiQuirks, model_path, request_body
 from headwater.providers.gemini_usage import UsageMetadata, read_usage
+from headwater.providers.opaque import fits, fitted
 from headwater.providers.provider_error import SENTENCES, error_words
 from headwater.providers.surrogate_pairs import SurrogatePairs
 
@@ -85,8 +86,6 @@ _FINISH_NUMBERS: Final[dict[int, str]] = dict(
 )
 #: What says of nothing in particular that there is none.
 _UNSPECIFIED: Final = frozenset({"", "FINISH_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"})
-#: A picture or a tool's result over this many characters of JSON fits no record, and is told of without its content.
-_VALUE_CHARS_MAX: Final = 192 * 1024
 
 
 class _Part(msgspec.Struct, gc=False, rename="camel"):
@@ -103,16 +102,17 @@ class _Part(msgspec.Struct, gc=False, rename="camel"):
     file_data: Any = None
 
 
-#: The parts that are not for the answer's text, by the names of `_Part` and of the wire; and those of them that are
-#: to be sent back in a later turn.
+#: The parts that are not for the answer's text, by the names of `_Part` and of the wire.
 _SERVER_PARTS: Final = (
-    ("executable_code", "executableCode", True),
-    ("code_execution_result", "codeExecutionResult", True),
-    ("tool_call", "toolCall", True),
-    ("tool_response", "toolResponse", True),
-    ("inline_data", "inlineData", False),
-    ("file_data", "fileData", False),
+    ("executable_code", "executableCode"),
+    ("code_execution_result", "codeExecutionResult"),
+    ("tool_call", "toolCall"),
+    ("tool_response", "toolResponse"),
+    ("inline_data", "inlineData"),
+    ("file_data", "fileData"),
 )
+#: Those of them that need not be sent back in a later turn.
+_PICTURES: Final = frozenset({"inlineData", "fileData"})
 
 
 class _Content(msgspec.Struct, gc=False):
@@ -286,10 +286,11 @@ class GeminiDecoder:
         elif part.function_call is not None:
             call_id = self._calls.take(part.function_call, items)
         else:
-            for name, wire_name, is_sent_back in _SERVER_PARTS:
+            for name, wire_name in _SERVER_PARTS:
                 if (value := getattr(part, name)) is not None:
-                    self._take_server_part(wire_name, value, part.thought_signature if is_sent_back else None, items)
-                    if is_sent_back:
+                    self._take_server_part(wire_name, value, part.thought_signature, items)
+                    if wire_name not in _PICTURES:
+                        # Its signature has gone with it.
                         return
         if part.thought_signature is not None:
             self._take_signature(part, call_id, items)
@@ -297,15 +298,10 @@ class GeminiDecoder:
     def _take_server_part(self, name: str, value: Any, signature: str | None, items: list[Item]) -> None:
         """What Google ran for the model: told to people, and kept for Google, which wants it back in a later turn."""
         value = self._value(value)
-        size = len(msgspec.json.encode(value))
-        if size > _VALUE_CHARS_MAX:
-            kept = {key: each for key, each in value.items() if len(str(each)) < 200} if isinstance(value, dict) else {}
-            items.append(Annotation(self._provider, {name: kept, "omittedBytes": size}))
-            return
-        items.append(Annotation(self._provider, {name: value}))
-        if name not in ("inlineData", "fileData"):
-            part = {name: value} if signature is None else {name: value, "thoughtSignature": signature}
-            items.append(ProviderData(self._provider, self._value(part)))
+        items.append(Annotation(self._provider, fitted({name: value})))
+        part = {name: value} if signature is None else {name: value, "thoughtSignature": self._value(signature)}
+        if name not in _PICTURES and fits(part):
+            items.append(ProviderData(self._provider, part))
 
     def _take_signature(self, part: _Part, call_id: str, items: list[Item]) -> None:
         """A part to send back: what it belongs to, without what the message itself holds."""
@@ -321,7 +317,7 @@ class GeminiDecoder:
             value = getattr(candidate, name)
             if value and self._sources.get(name) != value:
                 self._sources[name] = value
-                items.append(Annotation(self._provider, {wire_name: self._value(value)}))
+                items.append(Annotation(self._provider, fitted({wire_name: self._value(value)})))
 
     def _take_finish(self, word: str, message: str | None, items: list[Item]) -> None:
         if word in FAILURES:

@@ -19,6 +19,7 @@ import msgspec
 
 from headwater.domain.message import ImagePart, Message, TextPart, ToolResultPart, ToolUse
 from headwater.errors import BadRequestError, UnsupportedError
+from headwater.providers.message_rules import tool_results
 
 #: What Google documents in place of a signature for calls that Gemini did not make, or whose signature is lost. From
 #: Gemini 3 on a turn's first call is refused without one.
@@ -39,17 +40,16 @@ def contents_of(messages: Sequence[Message], provider: str, *, must_sign: bool) 
     after_tool = False
     for at, message in enumerate(messages):
         pointer = f"/messages/{at}"
-        if message.tool_calls and message.role != "assistant":
-            raise BadRequestError(
-                "only a message of the role `assistant` has tool calls", pointer=f"{pointer}/tool_calls"
-            )
+        results = tool_results(message, pointer)
+        if message.name is not None:
+            raise UnsupportedError("a message to Gemini can not have a name", pointer=f"{pointer}/name")
         if message.role in ("system", "developer"):
             system += _user_parts(message, pointer, names)
             continue
         if message.role == "assistant":
             contents.append({"role": "model", "parts": _model_parts(message, pointer, provider, names, must_sign)})
         elif message.role == "tool":
-            parts = _tool_parts(message, pointer, names)
+            parts = [_result(part, f"{pointer}/content/{at}", names) for at, part in enumerate(results)]
             if after_tool:
                 contents[-1]["parts"] += parts
             else:
@@ -71,20 +71,12 @@ def _user_parts(message: Message, pointer: str, names: dict[str, str]) -> list[_
         if isinstance(part, TextPart):
             parts.append({"text": part.text})
         elif message.role != "user":
-            what = "an image" if isinstance(part, ImagePart) else "a tool's result"
-            raise UnsupportedError(f"{what} can not be part of a `{message.role}` message", pointer=where)
+            raise UnsupportedError(f"an image can not be part of a `{message.role}` message", pointer=where)
         elif isinstance(part, ImagePart):
             parts.append(_image(part, where))
         else:
             parts.append(_result(part, where, names))
     return parts or [{"text": ""}]
-
-
-def _tool_parts(message: Message, pointer: str, names: dict[str, str]) -> list[_Json]:
-    content: list[Any] = [] if isinstance(message.content, str) else list(message.content)
-    if not content or not all(isinstance(part, ToolResultPart) for part in content):
-        raise BadRequestError("a message of the role `tool` holds tool results only", pointer=f"{pointer}/content")
-    return [_result(part, f"{pointer}/content/{at}", names) for at, part in enumerate(content)]
 
 
 def _result(part: ToolResultPart, pointer: str, names: dict[str, str]) -> _Json:

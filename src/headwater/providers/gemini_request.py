@@ -36,6 +36,9 @@ _BUDGETS: Final[Mapping[ReasoningEffort, int]] = {
     "high": 24576,
 }
 
+#: The least that Gemini 2.5 Pro takes.
+_BUDGET_MIN: Final = 128
+
 _Json = dict[str, Any]
 
 
@@ -105,17 +108,21 @@ def _generation_config(request: GenerationRequest, quirks: GeminiQuirks) -> _Jso
         # Beside the chosen token; none is what is sent where nothing is said.
         config["logprobs"] = settings.logprobs or None
     if settings.reasoning_effort is not None:
-        config["thinkingConfig"] = _thinking(request.model, settings.reasoning_effort)
+        config["thinkingConfig"] = _thinking(request.model, settings.reasoning_effort, settings.max_tokens)
     # "medium" asks for what happens anyway.
     if settings.verbosity not in (None, "medium"):
         raise UnsupportedError(f"{quirks.provider_name} does not know verbosity", pointer="/settings/verbosity")
     return {name: value for name, value in config.items() if value is not None}
 
 
-def _thinking(model: str, effort: ReasoningEffort) -> _Json:
+def _thinking(model: str, effort: ReasoningEffort, max_tokens: int | None) -> _Json:
     shown = effort != "none"
     if _HAS_BUDGET.match(model):
-        return {"thinkingBudget": _BUDGETS[effort], "includeThoughts": shown}
+        budget = _BUDGETS[effort]
+        if max_tokens is not None:
+            # Thoughts are part of what `maxOutputTokens` limits: some of it has to be left for the answer.
+            budget = min(budget, max(max_tokens // 2, _BUDGET_MIN))
+        return {"thinkingBudget": budget, "includeThoughts": shown}
     if not shown:
         raise UnsupportedError(
             f"`{model[:100]}` can not be kept from thinking; ask for the effort `minimal`, or a model of Gemini 2.5",
