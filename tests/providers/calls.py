@@ -12,7 +12,7 @@ import pytest
 from headwater.domain.event import Chunk
 from headwater.domain.message import GenerationRequest, Message
 from headwater.errors import ProviderError
-from headwater.providers.contract import Item
+from headwater.providers.contract import Dialect, Item
 from headwater.providers.egress import Egress
 from headwater.providers.http import Auth, HttpProvider
 from headwater.providers.openai_chat import OpenAIChat
@@ -29,9 +29,11 @@ HELLO = chat_chunk("Hello")
 STOP = chat_chunk(finish="stop")
 
 
-def provider_of(base_url: str, *, key: bool = False, **options: Any) -> HttpProvider:
+def provider_of(base_url: str, *, key: bool = False, dialect: Dialect | None = None, **options: Any) -> HttpProvider:
     auth = Auth(Secret(CANARY)) if key else None
-    return HttpProvider("scripted", OpenAIChat(), base_url=base_url, auth=auth, egress=Egress(True), **options)
+    return HttpProvider(
+        "scripted", dialect or OpenAIChat(), base_url=base_url, auth=auth, egress=Egress(True), **options
+    )
 
 
 @asynccontextmanager

@@ -340,6 +340,11 @@ class TestRefusals:
             _, error = await failing(provider)
             assert (error.code, error.detail) == (ErrorCode.PARSE, "the answer is larger than the limit")
 
+    async def test_a_last_block_without_its_blank_line_is_kept_where_the_answer_is_not_whole(self) -> None:
+        async with calling([Send(HELLO + HELLO.rstrip()), EndCleanly()]) as (_, provider):
+            got, error = await failing(provider)
+            assert (text_of(got), error.code) == ("HelloHello", ErrorCode.TRUNCATED)
+
     async def test_an_error_in_mid_stream_keeps_what_came_before(self) -> None:
         block = b'data: {"error": {"message": "overloaded", "type": "overloaded_error"}}\n\n'
         async with calling([Send(HELLO + block + HELLO)]) as (upstream, provider):

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import aiohttp
 
 from headwater import __version__
+from headwater.domain.event import UsageReport
 from headwater.domain.message import GenerationRequest
 from headwater.errors import ConfigError, ErrorCode, ProviderError, Truncated, WireError
 from headwater.providers.body import thin
@@ -104,7 +105,7 @@ class AnswerReader:
         return items
 
     def end(self, clean: bool) -> list[Item]:
-        """The items that were held back, `Finish` last. Raises `Truncated` where the answer is not whole."""
+        """The items that were held back, `Finish` last. An answer that is not whole has a `failure`, `Truncated`."""
         items: list[Item] = []
         if clean and not self.ended:
             # Some servers leave out the last blank line. A block that can not be read was cut off and says nothing:
@@ -112,21 +113,31 @@ class AnswerReader:
             try:
                 items, failure = self._decode(self._frames.end(flush=True))
             except WireError as exc:
-                raise _unreadable(exc.message) from None
+                self.failure = _unreadable(exc.message)
+                return []
             if failure is not None and failure.code is not ErrorCode.PARSE:
-                raise failure
-        return items + self._decoder.end(clean and self._frames.closed)
+                self.failure = failure
+                return items
+        return self._finish(items, clean and self._frames.closed)
 
     def whole(self, body: bytes) -> list[Item]:
         """The items of an answer that came as one value and not as a stream, `Finish` last.
 
-        Raises `ProviderError`: what the value says went wrong, `PARSE`, or `Truncated`.
+        `failure` is what the value says went wrong, `PARSE`, or `Truncated`. Nothing of such an answer is given out but
+        what it cost: nobody has seen any of it, so it can be asked for again.
         """
-        items, failure = self._decode([Frame(body)])
-        if failure is not None:
-            raise failure
-        # such a value says itself where it ends, whatever ended the body
-        return items + self._decoder.end(True)
+        items, self.failure = self._decode([Frame(body)])
+        if self.failure is None:
+            # such a value says itself where it ends, whatever ended the body
+            items = self._finish(items, True)
+        return items if self.failure is None else [item for item in items if isinstance(item, UsageReport)]
+
+    def _finish(self, items: list[Item], clean: bool) -> list[Item]:
+        try:
+            return items + self._decoder.end(clean)
+        except ProviderError as exc:
+            self.failure = exc
+            return items
 
     def _decode(self, frames: list[Frame]) -> tuple[list[Item], ProviderError | None]:
         """The items of these frames, and what went wrong after them."""
@@ -206,7 +217,10 @@ class HttpProvider:
                 yield []
                 reader = AnswerReader(self._dialect, request, self._limits, self._secrets, decoder)
                 if not is_stream:
-                    yield reader.whole(await self._whole_body(response))
+                    if items := reader.whole(await self._whole_body(response)):
+                        yield items
+                    if reader.failure is not None:
+                        raise reader.failure
                     return
                 content = response.content
                 cut = ""
@@ -221,13 +235,18 @@ class HttpProvider:
                         yield items
                     if reader.failure is not None:
                         raise reader.failure
-                last = self._end(reader, clean=not cut and _is_framed(response), cut=cut)
+                last = reader.end(not cut and _is_framed(response))
+                if isinstance(reader.failure, Truncated):
+                    reader.failure.detail = "; ".join(filter(None, (reader.failure.detail, cut)))
                 if reader.ended:
                     self._let_end(response)
             finally:
                 if response not in self._ending:
                     await close_response(response)
-            yield last
+            if last:
+                yield last
+            if reader.failure is not None:
+                raise reader.failure
         except ProviderError as exc:
             raise self._cleaned(exc) from None
 
@@ -344,13 +363,6 @@ class HttpProvider:
         return bytes(body)
 
     # Ends.
-
-    def _end(self, reader: AnswerReader, *, clean: bool, cut: str) -> list[Item]:
-        try:
-            return reader.end(clean)
-        except Truncated as exc:
-            exc.detail = "; ".join(filter(None, (exc.detail, cut)))
-            raise
 
     def _let_end(self, response: aiohttp.ClientResponse) -> None:
         """Leaves what follows the dialect's end marker to the loop, while the call is already over.

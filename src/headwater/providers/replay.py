@@ -164,11 +164,13 @@ class RecordingReplay:
                 if reader.ended:
                     break
             # A recording says nothing of how its connection ended; whether it is whole is for the dialect to say.
-            last = [_free(item) for item in reader.end(clean=True)]
+            if last := reader.end(clean=True):
+                yield [_free(item) for item in last]
+            if reader.failure is not None:
+                raise reader.failure
         except ProviderError as exc:
             exc.provider = exc.provider or NAME
             raise
-        yield last
 
     async def close(self) -> None:
         """Nothing is open."""
