@@ -117,11 +117,13 @@ def prompt_of(received: Received) -> str:
     return str(received.json["messages"][-1]["content"])
 
 
-def by_prompt(scripts: Mapping[str, Script]) -> Callable[[Received], Iterable[Step]]:
-    """A script that answers each prompt with its own."""
+def by_prompt(
+    scripts: Mapping[str, Script], prompt: Callable[[Received], str] = prompt_of
+) -> Callable[[Received], Iterable[Step]]:
+    """A script that answers each prompt with its own; `prompt` finds it in a request."""
 
     def script(received: Received) -> Iterable[Step]:
-        chosen = scripts[prompt_of(received)]
+        chosen = scripts[prompt(received)]
         return chosen(received) if callable(chosen) else chosen
 
     return script
