@@ -17,6 +17,7 @@ INSPECT: Final = r"""
   const ATTRIBUTES = new Set(["class", "href", "target", "rel", "title", "tabindex", "role", "type", "checked",
     "disabled", "start", "id", "viewBox", "d", "style", "width", "height", "fill", "stroke", "xmlns",
     "stroke-width", "stroke-linecap", "stroke-linejoin"]);
+  const OWN_LINK = /^(\/(c\/run_\w+|models(\?runs=[\w%]+)?|licenses\.txt)?|#composer)$/;
   const told = new Set();
   // What is beside the page until then is in the file that the server sent.
   let parsed = false;
@@ -50,7 +51,7 @@ INSPECT: Final = r"""
   const inspectLink = (link) => {
     const own = link.getAttribute("href") ?? "";
     if (link.closest(".markdown") === null) {
-      if (!/^(\/(c\/run_\w+|models(\?runs=[\w%]+)?|licenses\.txt)?|#composer)$/.test(own)) tell(link, "a link of the page's own");
+      if (!OWN_LINK.test(own)) tell(link, "a link of the page's own");
       return;
     }
     if (!["http:", "https:", "mailto:"].includes(link.protocol)) tell(link, "a link");

@@ -3,13 +3,14 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { GroupStore } from "./models/groupStore.ts";
 import { makeRouter } from "./router.tsx";
 import { RunStore, ServerContext } from "./server.ts";
 import "./styles.css";
 
 const client = new Headwater();
 const queries = new QueryClient({ defaultOptions: { queries: { retry: false, refetchOnReconnect: true } } });
-const server = { client, runs: new RunStore(client) };
+const server = { client, runs: new RunStore(client), groups: new GroupStore(client) };
 const router = makeRouter();
 
 const root = document.getElementById("root");

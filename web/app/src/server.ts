@@ -1,6 +1,7 @@
 import type { Headwater, RunResource } from "@headwater/client";
 import { createContext, use } from "react";
 import { LiveRun } from "./chat/liveRun.ts";
+import type { GroupStore } from "./models/groupStore.ts";
 
 // Enough to go back and forth between conversations without reading them again.
 const RUNS_MAX = 20;
@@ -38,6 +39,7 @@ export class RunStore {
 export interface Server {
   readonly client: Headwater;
   readonly runs: RunStore;
+  readonly groups: GroupStore;
 }
 
 export const ServerContext = createContext<Server | null>(null);

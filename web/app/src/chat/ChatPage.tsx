@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import { useQueryClient } from "@tanstack/react-query";
+import { useKeys } from "../browser/keys.ts";
 import { useStickToEnd } from "../browser/stickToEnd.ts";
 import { useServer } from "../server.ts";
 import { RUNS_KEY } from "../shell/Conversations.tsx";
@@ -32,22 +33,7 @@ function useListRefresh(ended: boolean, id: string | null): void {
   useEffect(() => void queries.invalidateQueries({ queryKey: RUNS_KEY }), [queries, ended, id]);
 }
 
-function useKeys(stop: (() => void) | null): void {
-  useEffect(() => {
-    const pressed = (event: KeyboardEvent): void => {
-      if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
-      const target = event.target as HTMLElement;
-      const writing = target.matches("input, textarea, select, [contenteditable]");
-      if (event.key === "Escape" && stop !== null && document.querySelector("dialog[open]") === null) stop();
-      if (event.key === "/" && !writing) {
-        event.preventDefault();
-        document.getElementById("composer")?.focus();
-      }
-    };
-    addEventListener("keydown", pressed);
-    return () => removeEventListener("keydown", pressed);
-  }, [stop]);
-}
+const composer = (): HTMLElement | null => document.getElementById("composer");
 
 function KeysHint() {
   return (
@@ -91,7 +77,7 @@ export function ChatPage({ id }: { id: string | null }) {
   const ended = view === null || view.missing || isEnd(view.status.kind) || view.trouble !== null;
   const busy = ask.asked !== null ? ask.error === null : !ended;
   const stopping = useStop(live, ask, busy);
-  useKeys(busy ? stopping.stop : null);
+  useKeys(busy ? stopping.stop : null, composer);
   useListRefresh(ended, id);
   useEffect(jump, [jump, id, ask.asked]);
   const missing = view?.missing === true;

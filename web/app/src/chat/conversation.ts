@@ -91,8 +91,10 @@ export function groupRuns(runs: readonly RunSummary[]): ConversationSummary[] {
     if (!group.some((each) => each.id === run.id)) group.push(run);
   }
   return Array.from(groups, ([id, group]) => {
-    const run = group[0] as RunSummary;
-    const compared = run.metadata.conversation === undefined && run.metadata.comparison !== undefined;
+    const newest = group[0] as RunSummary;
+    const compared = newest.metadata.conversation === undefined && newest.metadata.comparison !== undefined;
+    // Of answers side by side one that is on its way stands for all.
+    const run = (compared && group.find(({ state }) => state === "running")) || newest;
     return {
       id,
       title: nameOf(run),

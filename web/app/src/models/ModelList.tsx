@@ -17,7 +17,7 @@ function Introduction({ builtInOnly, example }: IntroductionProps) {
   return (
     <section className="models-intro" aria-label="Introduction">
       <p>
-        Pick up to {MODELS_MAX} models and ask them one thing: their answers arrive side by side, with how soon they
+        Pick up to six models and ask them one thing: their answers arrive side by side, with how soon they
         begin, how fast they go and what they cost.
       </p>
       {builtInOnly && (
@@ -71,18 +71,27 @@ export function ModelList({ models, health, filter, change, picked, toggle, exam
           </p>
         </div>
       ) : (
-        <ul aria-label="Models">
-          {found.map((model) => (
-            <ModelRow
-              key={model.name}
-              model={model}
-              health={health.get(model.name)}
-              picked={picked.includes(model.name)}
-              full={picked.length >= MODELS_MAX}
-              toggle={() => toggle(model.name)}
-            />
-          ))}
-        </ul>
+        <div>
+          <div className="model-heads" aria-hidden="true">
+            <span />
+            <span>Model</span>
+            <span>Can</span>
+            <span>Price for a million tokens</span>
+            <span>Lately</span>
+          </div>
+          <ul aria-label="Models">
+            {found.map((model) => (
+              <ModelRow
+                key={model.name}
+                model={model}
+                health={health.get(model.name)}
+                picked={picked.includes(model.name)}
+                full={picked.length >= MODELS_MAX}
+                toggle={() => toggle(model.name)}
+              />
+            ))}
+          </ul>
+        </div>
       )}
     </div>
   );

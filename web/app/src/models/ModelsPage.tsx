@@ -1,6 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
+import { useKeys } from "../browser/keys.ts";
 import { ViewSwitch } from "../chat/ViewSwitch.tsx";
 import { RUNS_KEY } from "../shell/Conversations.tsx";
 import { type Candidate, EXAMPLE, MODELS_MAX } from "./ask.ts";
@@ -21,21 +22,8 @@ function runsOf(address: string | undefined): string[] {
   return [...new Set((address ?? "").split(","))].filter((each) => RUN.test(each)).slice(0, MODELS_MAX);
 }
 
-function useKeys(stopAll: (() => void) | null): void {
-  useEffect(() => {
-    const pressed = (event: KeyboardEvent): void => {
-      if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
-      const writing = (event.target as HTMLElement).matches("input:not([type=checkbox]), textarea, select");
-      if (event.key === "Escape" && stopAll !== null && document.querySelector("dialog[open]") === null) stopAll();
-      if (event.key === "/" && !writing) {
-        event.preventDefault();
-        document.getElementById(document.getElementById("find-model") === null ? "composer" : "find-model")?.focus();
-      }
-    };
-    addEventListener("keydown", pressed);
-    return () => removeEventListener("keydown", pressed);
-  }, [stopAll]);
-}
+/** Where words are written: for a search in the list, else for a question. */
+const place = (): HTMLElement | null => document.getElementById("find-model") ?? document.getElementById("composer");
 
 function Models({ picked, toggle, example }: Pick<Parameters<typeof ModelList>[0], "picked" | "toggle" | "example">) {
   const models = useModels();
@@ -69,7 +57,7 @@ export function ModelsPage() {
   const picked = chosen ?? [...new Set(Array.from(views.values(), (view) => view.run?.model ?? []).flat())];
   const live = Array.from(views).flatMap(([id, view]) => (isOver(view) ? [] : [id]));
   const stopAll = live.length === 0 ? null : () => stops.stop(live);
-  useKeys(stopAll);
+  useKeys(stopAll, place);
   useEffect(() => void queries.invalidateQueries({ queryKey: RUNS_KEY }), [queries, live.length, ids.length]);
   const question = ids.length === 0 ? null : questionOf(views);
   useEffect(() => {
@@ -84,7 +72,7 @@ export function ModelsPage() {
   return (
     <main className="chat models">
       <h1 className="for-readers">{question ?? "Models"}</h1>
-      <div className="scroller">
+      <div className="scroller" key={ids.length === 0 ? "list" : "answers"}>
         {ids.length === 0 ? (
           <div className="models-column">
             <Refusals refusals={comparison.refusals} />

@@ -25,15 +25,15 @@ export const Scores = memo(function Scores({ figures, ended }: { figures: Figure
     <dl className="scores">
       <Score name="First token" id="ttft" value={firstTokenMs === null ? null : timeWords(firstTokenMs)} known={none} />
       <Score
-        name="Speed"
+        name="Tokens/s"
         id="rate"
-        value={tokensPerS === null ? null : `${Math.round(tokensPerS)} tokens/s`}
+        value={tokensPerS === null ? null : COUNT.format(Math.round(tokensPerS))}
         known={tokens > 0 ? unknown : none}
       />
       <Score
-        name={estimated ? "Tokens, about" : "Tokens"}
+        name="Tokens"
         id="tokens"
-        value={tokens === 0 ? null : COUNT.format(tokens)}
+        value={tokens === 0 ? null : `${estimated ? "≈ " : ""}${COUNT.format(tokens)}`}
         known={none}
       />
       <Score name="Cost" id="cost" value={costUsd === null ? null : costWords(costUsd)} known={unknown} />

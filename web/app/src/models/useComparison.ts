@@ -5,7 +5,6 @@ import { reasonOf } from "../chat/useAsk.ts";
 import type { RunView } from "../chat/runFold.ts";
 import { useServer } from "../server.ts";
 import { type Candidate, requestsOf } from "./ask.ts";
-import { GroupStore } from "./groupStore.ts";
 import type { RunGroup } from "./runGroup.ts";
 
 /** A question to a model that did not become a run. */
@@ -31,8 +30,7 @@ const NEVER = () => () => {};
 
 /** Starts comparisons, and moves the page to each. `ids` are those of the runs that the page is about. */
 export function useComparison(ids: readonly string[]): Comparison {
-  const { client } = useServer();
-  const [groups] = useState(() => new GroupStore(client));
+  const { client, groups } = useServer();
   const navigate = useNavigate();
   const here = useRef(true);
   useEffect(() => {

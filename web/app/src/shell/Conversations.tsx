@@ -73,7 +73,7 @@ function Item({ conversation, shown }: ItemProps) {
           <i className="dot" data-state={kind} aria-hidden="true" />
           <span>{WORDS[kind]}</span>
           <Ago time={run.created_at} />
-          {compared !== null && <span>{compared.length} side by side</span>}
+          {compared !== null && <span>{compared.length} models</span>}
           {compared === null && runs.length > 1 && <span>{runs.length} answers</span>}
         </span>
       </Target>

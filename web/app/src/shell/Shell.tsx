@@ -13,11 +13,14 @@ function NewChat() {
   );
 }
 
+// Answers side by side are among the conversations.
+const ALONE = { exact: true, includeSearch: true };
+
 function Pages() {
   return (
     <ul className="pages">
       <li>
-        <Link to="/models" className="page-link" data-testid="models-link" activeProps={{ "aria-current": "page" }}>
+        <Link to="/models" className="page-link" data-testid="models-link" activeOptions={ALONE}>
           <Icon name="compare" />
           Models
         </Link>
