@@ -47,13 +47,16 @@ def models_of(request: RunRequest, models: Models) -> dict[tuple[str, str], tupl
 
 
 async def stop_answers(run: str, request: RunRequest, log: EventLog, models: Models) -> None:
-    """Stops what the run's calls have left going at their providers. Takes `STOP_S` at most, and never raises."""
+    """Stops what the run's calls have left going at their providers, each within `STOP_S`. Never raises."""
     try:
         places = (await trace_of(log, run)).places
     except StorageError as error:
         _log.warning("answers not stopped", run=run, error=type(error).__name__)
         return
-    await asyncio.gather(*(_stop(run, place, models_of(request, models)) for place in places))
+    known = models_of(request, models)
+    # there are several only where an earlier try was given up in the middle
+    for place in places:
+        await _stop(run, place, known)
 
 
 async def _stop(run: str, place: Place, known: dict[tuple[str, str], tuple[str, Provider]]) -> None:
