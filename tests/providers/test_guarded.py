@@ -69,7 +69,7 @@ def guarded(**others: Callable[..., Any]) -> Guarded:
 
 def test_a_sound_one_is_as_it_was() -> None:
     guard, bare = guarded(), OpenAIChat()
-    assert (guard.name, guard.framing) == (bare.name, bare.framing)
+    assert (guard.name, guard.framing, guard.answers_whole) == (bare.name, bare.framing, bare.answers_whole)
     assert guard.request(ASKED) == bare.request(ASKED)
     assert guard.error(401, {}, b"").code is ErrorCode.AUTH
     assert check_dialect(guard, BODY).items == [Chunk("Hello", 0), Finish("stop", "stop")]

@@ -63,6 +63,8 @@ BROKEN = {
     "half a dialect": (gives(ServerRow(dialect=Silent)), "has no `request`"),  # type: ignore[arg-type]
     "a dialect without a name": (gives(ServerRow(dialect=Nameless)), "no `name`"),
     "a framing that is not spoken": (gives(ServerRow(dialect=Foreign)), "framing `carrier pigeon`"),  # type: ignore[arg-type]
+    "a promise of nobody's": (gives(ServerRow(dialect=OpenAIChat, capabilities=("flight",))), "promises `flight`"),
+    "a promise of ours only": (gives(ServerRow(dialect=OpenAIChat, capabilities=("background",))), "`background`"),
     "an address of the inside": (gives(ServerRow(dialect=OpenAIChat, base_url="https://10.0.0.1/")), "allow_private"),
     "an address in the clear": (
         gives(ServerRow(dialect=OpenAIChat, base_url="http://acme.example")),
@@ -91,6 +93,14 @@ def test_a_broken_plug_in_is_told_of_and_left_out(kind: str) -> None:
     said = plugins.faults["broken"]
     assert said.startswith("The plug-in `broken` (acme_headwater:SERVER) is disabled: ")
     assert re.search(words, said)
+
+
+def test_what_it_promises_of_a_model_is_what_a_plug_in_can() -> None:
+    promises: dict[str, Any] = {"good": ("text", "tools", "background"), "odd": 7}
+    row = ServerRow(dialect=OpenAIChat, capabilities=("text",), capabilities_of=promises.__getitem__)
+    of_model = load_plugins([Entry("acme", gives(row))]).servers["acme"].capabilities_of
+    assert of_model is not None
+    assert [of_model(model) for model in ("good", "odd", "unknown")] == [("text", "tools"), ("text",), ("text",)]
 
 
 def test_a_server_on_this_machine_is_where_its_plug_in_says() -> None:

@@ -62,6 +62,10 @@ def counting() -> Change:
     return lambda made, _: made._replace(body=b"%b%d" % (made.body, next(numbers)))
 
 
+def with_stream(made: HttpRequest, request: GenerationRequest) -> HttpRequest:
+    return OpenAIChat().request(msgspec.structs.replace(request, stream=True))
+
+
 def raising(made: HttpRequest, request: GenerationRequest) -> HttpRequest:
     raise KeyError("seed")
 
@@ -87,6 +91,7 @@ MUTANTS: Mapping[str, tuple[Change, str]] = {
     "a refusal points nowhere": (refusing(pointer="settings"), "no JSON pointer"),
     "the request is spoiled": (spoiling, "has changed what it was given"),
     "the bytes are others": (counting(), "not the same bytes"),
+    "a whole answer is asked for as a stream": (with_stream, "whole answer is not asked for"),
     "it raises": (raising, "raised KeyError"),
     "it refuses everything": (refuses_all, "a plain question is refused"),
 }
@@ -103,6 +108,24 @@ def test_a_mutant_is_caught(mutant: str) -> None:
 def test_every_server_of_ours_keeps_the_laws(server: str) -> None:
     refused = check_requests(SERVERS[server].dialect())
     assert refused.keys() < REQUESTS.keys()
+
+
+#: What a row promises, and a request that asks for it.
+PROMISED: Mapping[str, str] = {
+    "images": "an image as data",
+    "tools": "a tool",
+    "json_schema": "an answer to a schema",
+    "reasoning": "high effort",
+}
+
+
+@pytest.mark.parametrize("server", sorted(SERVERS))
+def test_what_a_row_promises_can_be_asked_for(server: str) -> None:
+    """Of a model that has it all, where that is the model's affair: `capabilities_of` promises what the model has."""
+    row = SERVERS[server]
+    promised = row.capabilities if row.capabilities_of is None else row.capabilities_of("model")
+    refused = check_requests(row.dialect())
+    assert [name for name, asked in PROMISED.items() if name in promised and asked in refused] == []
 
 
 def test_what_is_refused_is_told() -> None:

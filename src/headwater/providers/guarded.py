@@ -21,6 +21,7 @@ class Guarded:
     def __init__(self, dialect: Dialect, plugin: str) -> None:
         self.name = dialect.name
         self.framing = dialect.framing
+        self.answers_whole = bool(getattr(dialect, "answers_whole", False))
         self._dialect = dialect
         self._plugin = plugin
 

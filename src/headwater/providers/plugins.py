@@ -11,7 +11,8 @@ left out, and everything else works as if it were not installed.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from importlib import metadata
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -19,6 +20,7 @@ import msgspec
 
 from headwater.errors import HeadwaterError
 from headwater.providers import replay, simulated
+from headwater.providers.capabilities import CAPABILITIES
 from headwater.providers.catalog import ModelRow
 from headwater.providers.contract import Dialect
 from headwater.providers.egress import Egress
@@ -30,6 +32,8 @@ from headwater.providers.servers import SERVERS, ServerRow
 GROUP: Final = "headwater.providers"
 #: What is asked of a dialect where a row names no address of its own: none is called.
 _NOWHERE: Final = "https://provider.invalid"
+#: What answers go on without us by is not part of a plug-in's contract.
+_PROMISES: Final = frozenset(CAPABILITIES) - {"background"}
 _KEY: Final = "a-key-that-opens-nothing"
 
 
@@ -110,6 +114,8 @@ def _row(same: list[Entry], taken: Collection[str]) -> ServerRow:
     if not isinstance(row, ServerRow):
         raise _Unusable(f"it names a `{type(row).__name__}` in place of a `ServerRow`")
     dialect = _dialect(row)
+    if foreign := sorted({*row.capabilities} - _PROMISES):
+        raise _Unusable(f"it promises `{foreign[0]}`; a plug-in can promise {', '.join(sorted(_PROMISES))}")
     try:
         # Nothing is called: what a provider can not be made of is heard of now, not at a model's row.
         HttpProvider(entry.name, dialect, base_url=row.base_url or _NOWHERE, egress=Egress(row.is_local))
@@ -118,7 +124,16 @@ def _row(same: list[Entry], taken: Collection[str]) -> ServerRow:
         raise _Unusable(error.message.rstrip(".")) from None
     except Exception as error:
         raise _Unusable(f"its row can not be used ({_words(error)})") from None
-    return msgspec.structs.replace(row, dialect=lambda: Guarded(row.dialect(), entry.name))
+    of_model = None if row.capabilities_of is None else partial(_capabilities_of, row, row.capabilities_of)
+    return msgspec.structs.replace(row, dialect=lambda: Guarded(row.dialect(), entry.name), capabilities_of=of_model)
+
+
+def _capabilities_of(row: ServerRow, of_model: Callable[[str], tuple[str, ...]], model: str) -> tuple[str, ...]:
+    """What the plug-in promises of a model; where it can not say, what it promises of all."""
+    try:
+        return tuple(word for word in of_model(model) if word in _PROMISES)
+    except Exception:
+        return row.capabilities
 
 
 def _dialect(row: ServerRow) -> Dialect:

@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from headwater.domain.message import (
     GenerationRequest,
     ImagePart,
@@ -191,6 +193,11 @@ def check_requests(dialect: Dialect, *, model: str = "model", but: Iterable[str]
             different = isinstance(plain, RefusedError) or plain != made
             assert different, f"{name}: what is sent is the same without it, and it was not refused"
     assert "a question" not in refused, f"a plain question is refused: {refused['a question'].message}"
+    if getattr(dialect, "answers_whole", False):
+        streamed = REQUESTS["a question"].request
+        whole = msgspec.structs.replace(streamed, stream=False)
+        different = _made(dialect, whole, model, "a whole answer") != _made(dialect, streamed, model, "a stream")
+        assert different, "`answers_whole` is true, but a whole answer is not asked for in another way than a stream"
     for name in NAMES:
         made = _made(dialect, REQUESTS["a question"].request, name, f"the model {name!r}")
         if not isinstance(made, RefusedError):
@@ -215,7 +222,7 @@ def check_http_request(made: HttpRequest, what: str) -> None:
 
 def _made(dialect: Dialect, request: GenerationRequest, model: str, what: str) -> HttpRequest | RefusedError:
     """Law 4, and of a refusal that it says where."""
-    before = GenerationRequest(model, request.messages, request.settings)
+    before = msgspec.structs.replace(request, model=model)
     # Copies, for a dialect that changes what it is given should spoil no other request.
     wanted = copy.deepcopy(before)
     try:
