@@ -135,6 +135,14 @@ def test_the_oldest_models_have_a_lower_limit() -> None:
     assert body_of(HELLO, Settings(max_tokens=8_192), "claude-3-5-haiku-20241022")["max_tokens"] == 8_192
 
 
+def test_server_tools_go_on_in_their_container() -> None:
+    given = ProviderValue("anthropic", {"container": {"id": "container_1", "expires_at": "2026-11-21T10:00:00Z"}})
+    messages = [*HELLO, Message("assistant", "Yes", provider_data=[given]), *HELLO]
+    body = body_of(messages)
+    assert body["container"] == "container_1"
+    assert accepted(body) == body
+
+
 def test_every_setting_is_sent_or_refused() -> None:
     wanted: dict[str, Any] = {
         "temperature": 0.5,
