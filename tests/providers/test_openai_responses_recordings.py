@@ -96,6 +96,16 @@ def test_laws(name: str, seeded: random.Random) -> None:
     assert decoded.completed is (name not in FAILURES)
 
 
+@pytest.mark.parametrize("name", sorted(name for name in RECORDINGS if "background" in name) or ["absent"])
+def test_laws_in_the_background(name: str, seeded: random.Random) -> None:
+    if name not in RECORDINGS:
+        pytest.skip("no recordings on this machine; continuous integration must have them")
+    body = RECORDINGS[name].read()
+    decoded = check_dialect(DIALECT, body, responses_ends(body), rng=seeded, request=BACKGROUND)
+    assert decoded.completed
+    assert [item for item in decoded.items if _checkpoint(item) is not None]
+
+
 def test_golden(recording: Recording) -> None:
     decoded = decode_pieces(DIALECT, [recording.read()], clean=True)
     ours, golden = summary_of(decoded), golden_summary(recording.golden())
