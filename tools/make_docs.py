@@ -19,7 +19,7 @@ import msgspec
 from headwater.api.openai_parameters import PARAMETERS
 from headwater.domain.run import state_diagram
 from headwater.errors import CODES
-from headwater.providers import anthropic
+from headwater.providers import anthropic, gemini
 from headwater.providers.anthropic_models import Traits, traits_of
 from headwater.providers.breaker import breaker_diagram
 from headwater.providers.contract import Dialect
@@ -138,6 +138,11 @@ def messages_finish_reasons() -> str:
     return table(["ours", "theirs"], _by_value(anthropic.FINISH_REASONS))
 
 
+def gemini_finish_reasons() -> str:
+    reasons = table(["ours", "theirs"], _by_value(gemini.FINISH_REASONS))
+    return reasons + "\n" + table(["error", "theirs"], _by_value(gemini.FAILURES))
+
+
 def claude() -> str:
     head = [
         "models",
@@ -197,6 +202,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "servers": servers,
     "finish-reasons": finish_reasons,
     "messages-finish-reasons": messages_finish_reasons,
+    "gemini-finish-reasons": gemini_finish_reasons,
     "claude": claude,
     "refusals": refusals,
     "parameters": parameters,
