@@ -51,11 +51,10 @@ class Joint:
         #: the beginning of what might be an echo
         self._held = ""
         self._may_echo = len(self._echo) >= ECHO_CHARS_MIN
-        self._may_blank = bool(self._space)
 
     @property
     def _is_open(self) -> bool:
-        return self._may_echo or self._may_blank
+        return self._may_echo or self._space != ""
 
     def take(self, items: Sequence[Item]) -> list[Item]:
         """The same items as the log is to have them."""
@@ -65,9 +64,10 @@ class Joint:
                 if text := self._first(item.content):
                     joined.append(msgspec.structs.replace(item, content=text, index=item.index + self._part))
                 continue
-            if not isinstance(item, ev.Chunk) and self._held:
+            if self._held and not isinstance(item, ev.Chunk):
                 # what looked like an echo so far was all there is
-                joined.append(ev.Chunk(self._let_go(), self._part))
+                if text := self._without_space(self._let_go()):
+                    joined.append(ev.Chunk(text, self._part))
             if self._part and hasattr(item, "index"):
                 item = msgspec.structs.replace(item, index=item.index + self._part)
             joined.append(item)
@@ -82,14 +82,19 @@ class Joint:
             text = self._let_go()
             if text.startswith(self._echo):
                 text = text[len(self._echo) :]
-        if self._may_blank and text:
-            shared = 0
-            while shared < min(len(text), len(self._space)) and text[shared] == self._space[shared]:
-                shared += 1
-            self._space = self._space[shared:]
-            text = text[shared:]
-            self._may_blank = bool(self._space) and not text
-        return text
+        return self._without_space(text)
+
+    def _without_space(self, text: str) -> str:
+        """The text without what of the white space was said already."""
+        if not text:
+            return ""
+        space, self._space = self._space, ""
+        shared = 0
+        while shared < min(len(text), len(space)) and text[shared] == space[shared]:
+            shared += 1
+        if shared == len(text):
+            self._space = space[shared:]
+        return text[shared:]
 
     def _let_go(self) -> str:
         held, self._held, self._may_echo = self._held, "", False
