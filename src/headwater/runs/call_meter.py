@@ -17,7 +17,6 @@ from headwater.providers.cost import Pricing, priced
 
 #: Ends that are ours.
 _STOPPED: Final = frozenset({ErrorCode.CANCELLED, ErrorCode.TIMEOUT})
-_OUTPUT: Final = frozenset({ev.Chunk, ev.Reasoning, ev.Refusal, ev.ToolCall})
 
 
 class CallMeter:
@@ -40,23 +39,34 @@ class CallMeter:
     def took(self, items: list[Item]) -> None:
         """Takes note of what arrived together. Reports of usage in the list get their cost."""
         self._is_answered = True
-        said = 0
-        for at, item in enumerate(items):
-            kind = item.__class__
-            if kind in _OUTPUT:
-                text: str = item.arguments if kind is ev.ToolCall else item.content  # type: ignore[union-attr]
-                size = len(text) if text.isascii() else estimate.utf8_bytes(text)
-                said += size
-                if kind is ev.Reasoning:
-                    self._reasoning_bytes += size
-            elif isinstance(item, ev.UsageReport):
-                self.usage = priced(item.usage, self._pricing)
-                items[at] = msgspec.structs.replace(item, usage=self.usage)
+        if len(items) == 1 and (only := items[0]).__class__ is ev.Chunk:
+            # Nearly everything that comes is this; it does no more than it must.
+            text = only.content
+            said = len(text) if text.isascii() else estimate.utf8_bytes(text)
+        else:
+            said = self._took(items)
         if said:
             self._said_bytes += said
             self._last_at = self._clock.monotonic()
             if self._first_at is None:
                 self._first_at = self._last_at
+
+    def _took(self, items: list[Item]) -> int:
+        """The bytes of output in these."""
+        said = 0
+        for at, item in enumerate(items):
+            if isinstance(item, ev.Chunk | ev.Refusal):
+                said += estimate.utf8_bytes(item.content)
+            elif isinstance(item, ev.Reasoning):
+                size = estimate.utf8_bytes(item.content)
+                self._reasoning_bytes += size
+                said += size
+            elif isinstance(item, ev.ToolCall):
+                said += estimate.utf8_bytes(item.arguments)
+            elif isinstance(item, ev.UsageReport):
+                self.usage = priced(item.usage, self._pricing)
+                items[at] = msgspec.structs.replace(item, usage=self.usage)
+        return said
 
     def missing(self, code: ErrorCode | None = None) -> Usage | None:
         """What is still to be told of the usage of a call that ended so; None where the provider has told it all.
