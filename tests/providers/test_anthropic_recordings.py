@@ -79,11 +79,20 @@ def test_the_tables_name_recordings() -> None:
     assert len(RECORDINGS) >= 33
 
 
-def test_laws(recording: Recording, seeded: random.Random) -> None:
-    body = recording.read()
-    # The longest of them has 3000 events; fewer places to cut at keep it to seconds.
-    decoded = check_dialect(DIALECT, body, messages_ends(body), rng=seeded, cuts=200 if len(body) < 20_000 else 40)
-    assert decoded.completed is (recording.name not in FAILURES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if each.entry["bytes"] > 30_000 else [])
+        for name, each in sorted(RECORDINGS.items())
+    ]
+    or ["absent"],
+)
+def test_laws(name: str, seeded: random.Random) -> None:
+    if name not in RECORDINGS:
+        pytest.skip(ABSENT)
+    body = RECORDINGS[name].read()
+    decoded = check_dialect(DIALECT, body, messages_ends(body), rng=seeded)
+    assert decoded.completed is (name not in FAILURES)
 
 
 def test_golden(recording: Recording) -> None:
