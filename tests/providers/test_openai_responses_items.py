@@ -144,6 +144,12 @@ def test_what_is_sealed_goes_back_as_it_came() -> None:
     assert whole(program) == [Annotation("openai", program), ProviderData("openai", program)]
 
 
+@pytest.mark.parametrize("kind", ["mcp_approval_request", "local_shell_call"])
+def test_what_the_caller_has_to_answer_goes_back_too(kind: str) -> None:
+    item = {"type": kind, "id": "item_1"}
+    assert whole(item) == [Annotation("openai", item), ProviderData("openai", item)]
+
+
 def test_what_is_sealed_and_fits_no_record_is_left_out() -> None:
     assert whole({"type": "reasoning", "encrypted_content": "x" * 300_000}) == []
 

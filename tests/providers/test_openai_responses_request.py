@@ -300,6 +300,20 @@ def test_extra_wins_over_settings_and_adds_to_what_they_share() -> None:
     assert extra["include"] == ["reasoning.encrypted_content", "file_search_call.results"]
 
 
+def test_tools_of_the_server_stand_beside_ours() -> None:
+    extra = {"openai": {"tools": [{"type": "web_search"}]}}
+    tools = body_of(HELLO, Settings(tools=[Tool("add")], extra=extra))["tools"]
+    assert [tool["type"] for tool in tools] == ["function", "web_search"]
+    assert extra == {"openai": {"tools": [{"type": "web_search"}]}}
+
+
+def test_what_the_caller_answers_goes_back_with_what_was_asked() -> None:
+    asked = {"type": "mcp_approval_request", "id": "mcpr_1", "name": "open"}
+    answer = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
+    values = [ProviderValue("openai", asked), ProviderValue("openai", answer)]
+    assert body_of([*HELLO, Message("assistant", provider_data=values)])["input"][1:] == [asked, answer]
+
+
 @pytest.mark.parametrize("name", ["model", "input", "stream"])
 def test_what_the_decoder_rests_on_is_reserved(name: str) -> None:
     with pytest.raises(BadRequestError) as caught:

@@ -30,6 +30,8 @@ SUMMARY: Final = "summary"
 _SILENT: Final = ("reasoning", "compaction")
 #: An item with one of these has to be sent back as it came, where the conversation goes on.
 _SEALS: Final = ("encrypted_content", "fingerprint")
+#: Items that the caller has to answer, and whose answer is nothing without them.
+_ASKING: Final = ("mcp_approval_request", "computer_call", "local_shell_call", "apply_patch_call")
 
 
 class Part:
@@ -224,7 +226,7 @@ class OutputItems:
     def _tell_item(self, item: dict[str, Any], items: list[Item]) -> None:
         if item.get("type") not in _SILENT:
             items.append(Annotation(self._provider, self.value(item)))
-        if any(item.get(name) for name in _SEALS):
+        if item.get("type") in _ASKING or any(item.get(name) for name in _SEALS):
             value = scrub_surrogates(item) if self.mending else item
             # Less than the whole of it would be refused.
             if fits(value):

@@ -35,6 +35,8 @@ RESERVED: Final = frozenset({"model", "input", "stream"})
 _OF_CHAT: Final = ("stop", "seed", "frequency_penalty", "presence_penalty")
 #: Fields that our settings and `extra` may both say a part of.
 _SHARED: Final = ("reasoning", "text")
+#: Lists that `extra` adds to.
+_LISTS: Final = ("include", "tools")
 
 _ENCRYPTED_REASONING: Final = "reasoning.encrypted_content"
 _LOGPROBS: Final = "message.output_text.logprobs"
@@ -131,11 +133,11 @@ def request_body(request: GenerationRequest, quirks: ResponsesQuirks) -> _Json:
     for name in _SHARED:
         if isinstance(extra.get(name), dict) and name in body:
             body[name] |= extra.pop(name)
-    include = _include(request, quirks)
-    if isinstance(extra.get("include"), list):
-        include = list(dict.fromkeys([*include, *extra.pop("include")]))
-    if include:
+    if include := _include(request, quirks):
         body["include"] = include
+    for name in _LISTS:
+        if isinstance(extra.get(name), list) and name in body:
+            body[name] += [each for each in extra.pop(name) if each not in body[name]]
     body.update(extra)
     return body
 
