@@ -37,8 +37,8 @@ class ServerRow(msgspec.Struct, frozen=True, kw_only=True):
     auth_prefix: str = "Bearer "
     #: the address above is this machine's, so that nobody is paid
     is_local: bool = False
-    #: where the server lists its models, which costs nothing to ask; joined to the base URL
-    models_path: str = "/models"
+    #: where the server lists its models, which costs nothing to ask; joined to the base URL. None: it has no such list
+    models_path: str | None = "/models"
 
 
 def _chat(
@@ -174,6 +174,8 @@ def _gemini(name: str, *, base_url: str, api_key_env: str, **quirks: object) -> 
         api_key_env=api_key_env,
         auth_header="x-goog-api-key",
         auth_prefix="",
+        # Else a page has 50: https://ai.google.dev/api/models#method:-models.list
+        models_path="/models?pageSize=1000",
     )
 
 
@@ -189,12 +191,15 @@ _GEMINI: Mapping[str, ServerRow] = {
     "gemini_array": _gemini("gemini_array", base_url=_GOOGLE, api_key_env="GEMINI_API_KEY", events=False),
     # Its address is the project's, https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION, and
     # its key an access token.
-    "vertex": ServerRow(dialect=lambda: Gemini(_VERTEX_QUIRKS), capabilities=(*_ALL, "seed")),
-    "vertex_express": _gemini(
-        "vertex_express",
-        base_url="https://aiplatform.googleapis.com/v1",
-        api_key_env="GOOGLE_API_KEY",
-        **_ON_VERTEX,
+    "vertex": ServerRow(dialect=lambda: Gemini(_VERTEX_QUIRKS), capabilities=(*_ALL, "seed"), models_path=None),
+    "vertex_express": msgspec.structs.replace(
+        _gemini(
+            "vertex_express",
+            base_url="https://aiplatform.googleapis.com/v1",
+            api_key_env="GOOGLE_API_KEY",
+            **_ON_VERTEX,
+        ),
+        models_path=None,
     ),
 }
 
@@ -289,6 +294,8 @@ _MESSAGES: Mapping[str, ServerRow] = {
         api_key_env="ANTHROPIC_API_KEY",
         auth_header="x-api-key",
         auth_prefix="",
+        # Else a page has 20: https://docs.anthropic.com/en/api/models-list
+        models_path="/models?limit=1000",
     ),
     # Any compatible server, wherever it is.
     "anthropic_compatible": _messages("anthropic_compatible"),

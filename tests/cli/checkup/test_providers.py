@@ -14,7 +14,7 @@ from headwater.domain.message import GenerationRequest
 from headwater.providers.catalog import ModelRow
 from headwater.providers.contract import HttpRequest
 from headwater.providers.openai_chat import OpenAIChat
-from headwater.providers.servers import ServerRow
+from headwater.providers.servers import SERVERS, ServerRow
 from tests.kit.product import free_port
 from tests.kit.upstream import Received, ScriptedUpstream, Send, Status, Step, chat_stream
 
@@ -147,6 +147,27 @@ async def test_a_server_is_asked_as_its_dialect_asks() -> None:
     assert (request.headers["acme-version"], request.headers["x-title"]) == ("7", "App")
     assert request.headers["x-key"].endswith(KEY["K"])
     assert "content-type" not in request.headers
+
+
+@pytest.mark.parametrize("name", [name for name, row in SERVERS.items() if row.models_path is not None])
+async def test_every_server_that_is_known_can_be_asked(name: str) -> None:
+    server = SERVERS[name]
+    async with ScriptedUpstream([Status(200), Send(b"{}")]) as upstream:
+        asked = rows(provider=name, base_url=upstream.origin, allow_private=True, api_key_env="K")
+        assert worst(await check_servers(asked, KEY))[0] is Level.OK
+        (request,) = upstream.requests
+    assert request.path == server.models_path
+    assert request.headers[server.auth_header.lower()] == server.auth_prefix + KEY["K"]
+    assert ("anthropic-version" in request.headers) == (server.dialect().name == "anthropic")
+
+
+async def test_a_server_without_a_list_is_not_asked() -> None:
+    async with ScriptedUpstream([Status(200)]) as upstream:
+        acme = ServerRow(dialect=OpenAIChat, base_url=upstream.origin, models_path=None)
+        found = await check_servers(rows(provider="acme", allow_private=True), {}, {"acme": acme})
+        assert upstream.requests == []
+    assert worst(found)[0] is Level.NOTE
+    assert "--call" in found[0].advice
 
 
 class TestCalls:

@@ -59,7 +59,7 @@ async def check_servers(
 ) -> Findings:
     """Asks each model's server for its list of models, with the model's key: over the network, at no cost."""
     found = Findings("providers")
-    by_place: dict[tuple[str, str | None, str], list[ModelRow]] = {}
+    by_place: dict[tuple[str, str | None, str | None], list[ModelRow]] = {}
     for row in rows:
         if row.provider != REPLAY:
             place = destination_of(row, servers)
@@ -91,7 +91,10 @@ async def check_calls(
 
 
 async def _ask(place: Destination, row: ModelRow, environ: Mapping[str, str], found: Findings) -> _Listed | None:
-    where = place.base_url.rstrip("/")
+    where, path = place.base_url.rstrip("/"), place.server.models_path
+    if path is None:
+        found.note(f"{where} has no list of models that could be asked for.", "Try its models with --call.")
+        return None
     try:
         async with (
             aiohttp.ClientSession(
@@ -101,7 +104,7 @@ async def _ask(place: Destination, row: ModelRow, environ: Mapping[str, str], fo
                 trust_env=False,
             ) as session,
             session.get(
-                where + place.server.models_path,
+                where + path,
                 headers={**row.headers, **_headers(place.server), **auth_of(place, environ).headers()},
                 allow_redirects=False,
             ) as response,
