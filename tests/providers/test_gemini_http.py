@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.domain.event import Chunk
+from headwater.domain.event import Annotation, Chunk
 from headwater.errors import ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Finish
 from headwater.providers.egress import Egress
@@ -63,6 +63,20 @@ async def test_both_forms(body: bytes, media_type: str, events: bool, pieces: in
 async def test_an_answer_that_comes_whole(events: bool) -> None:
     async with calling(answer(WHOLE, "application/json"), events=events) as (_, provider):
         assert flat(await batches(provider)) == [Chunk("Hello", 0), Finish("stop", "STOP")]
+
+
+@pytest.mark.parametrize("events", [True, False])
+async def test_a_large_picture(events: bool) -> None:
+    """It fits no record and is left out, and the answer goes on."""
+    picture = {"inlineData": {"mimeType": "image/png", "data": "A" * 5_000_000}}
+    response = {"candidates": [{"content": {"parts": [picture, {"text": "Here."}]}, "finishReason": "STOP"}]}
+    text = json.dumps(response).encode()
+    body, media_type = (b"data: %b\n\n" % text, "text/event-stream") if events else (b"[%b]" % text, "application/json")
+    async with calling(answer(body, media_type), events=events) as (_, provider):
+        told, *rest = flat(await batches(provider))
+    assert isinstance(told, Annotation)
+    assert told.value["omitted_bytes"] > 4_999_000
+    assert rest == [Chunk("Here.", 0), Finish("stop", "STOP")]
 
 
 @pytest.mark.parametrize("events", [True, False])

@@ -25,7 +25,6 @@ from headwater.providers.egress import Egress, EgressRefused, check_base_url
 from headwater.providers.headers import check_headers
 from headwater.providers.redact import Secret, redact, redact_bytes
 from headwater.wire.framing import FRAMINGS, frame_decoder
-from headwater.wire.sse import EVENT_BYTES_MAX, LINE_BYTES_MAX
 
 _DETAIL_CHARS_MAX = 500
 #: How a body can break off. (aiohttp's errors of HTTP itself are not in its own tree.)
@@ -39,8 +38,9 @@ _PIECE_BYTES = 256 * 1024
 class Limits(NamedTuple):
     """What one answer and one provider may take."""
 
-    line_bytes_max: int = LINE_BYTES_MAX
-    event_bytes_max: int = EVENT_BYTES_MAX
+    #: a picture that a model made is one line of base64
+    line_bytes_max: int = 8 * 1024 * 1024
+    event_bytes_max: int = 8 * 1024 * 1024
     answer_bytes_max: int = 256 * 1024 * 1024
     error_body_bytes_max: int = 64 * 1024
     #: how long a refusal's body is waited for; what came until then has to do
