@@ -64,10 +64,9 @@ class Joint:
                 if text := self._first(item.content):
                     joined.append(msgspec.structs.replace(item, content=text, index=item.index + self._part))
                 continue
-            if self._held and not isinstance(item, ev.Chunk):
-                # what looked like an echo so far was all there is
-                if text := self._without_space(self._let_go()):
-                    joined.append(ev.Chunk(text, self._part))
+            # what looked like an echo so far may be all there is
+            if self._held and not isinstance(item, ev.Chunk) and (text := self._without_space(self._let_go())):
+                joined.append(ev.Chunk(text, self._part))
             if self._part and hasattr(item, "index"):
                 item = msgspec.structs.replace(item, index=item.index + self._part)
             joined.append(item)
