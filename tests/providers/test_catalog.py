@@ -88,6 +88,22 @@ class TestCheck:
         assert caught.value.message == "deepseek does not take a JSON schema for its answer. `o` or `g` can."
         assert caught.value.extra == {"pointer": "/settings/json_schema"}
 
+    def test_of_many_models_a_few_are_looked_at(self) -> None:
+        asked_of: list[str] = []
+
+        class Counted(OpenAIChat):
+            def request(self, request: GenerationRequest) -> HttpRequest:
+                asked_of.append(request.model)
+                raise UnsupportedError("It can not.", pointer="/settings")
+
+        server = ServerRow(dialect=Counted)
+        rows = [row(f"m{n}", f"https://m{n}.example/v1", provider="acme") for n in range(100)]
+        catalog = Catalog.from_rows(rows, {}, servers={"acme": server})
+        with pytest.raises(UnsupportedError, match=r"^It can not\.$"):
+            catalog.check(asked("m50"))
+        assert asked_of[0] == "m50"
+        assert len(asked_of) == 13
+
     def test_nobody_is_named_where_nobody_can(self) -> None:
         catalog = Catalog.from_rows([row("d", provider="deepseek"), row("e", provider="deepseek")], {})
         with pytest.raises(UnsupportedError, match=r"for its answer$"):

@@ -30,8 +30,10 @@ from headwater.providers.recording import load_recording
 from headwater.providers.redact import Secret
 from headwater.providers.servers import SERVERS, ServerRow
 
-#: So many models at most are named to a caller whose own can not do it.
+#: So many models at most are named to a caller whose own can not do it, out of so many kinds that are looked at: a
+#: request may be large, and each look is as much work as its refusal was.
 _ABLE_MAX: Final = 3
+_KINDS_MAX: Final = 12
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -189,7 +191,7 @@ class Catalog:
                 _check(route, request)
                 yield route.info.name
                 found += 1
-            if found == _ABLE_MAX:
+            if found == _ABLE_MAX or len(asked) > _KINDS_MAX:
                 return
 
     async def close(self) -> None:
