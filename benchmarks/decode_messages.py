@@ -49,7 +49,7 @@ def _events(frames: Sequence[Frame]) -> Iterator[Any]:
 
 def _synthetic(deltas: int = 1000) -> bytes:
     """A stream as Anthropic sends it, with words of a few letters."""
-    message = {
+    message: dict[str, Any] = {
         "id": "msg_01AbCdEfGhIjKlMnOpQrStUv",
         "type": "message",
         "role": "assistant",
