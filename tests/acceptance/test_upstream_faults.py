@@ -181,7 +181,7 @@ async def test_an_answer_that_ends_too_early_is_truncated(data_dir: Path) -> Non
                 assert final.data.get("partial_bytes", 0) == len(text.encode())
             sent = b"".join(step.data for step in steps[name] if isinstance(step, Send))
             # An event that only lacks its blank line has been said.
-        said = "".join(word for word in words if chat_chunk(word).rstrip() in sent)
+            said = "".join(word for word in words if chat_chunk(word).rstrip() in sent)
             assert said.startswith(text)
             if "reset" not in name:
                 assert text == said, name
