@@ -309,7 +309,7 @@ class TestBackground:
         "item": {"type": "message"},
     }
     FIRST: ClassVar = ProviderData(
-        "openai", {"response_id": "resp_1", "sequence_number": 0, "parts": 0, "tool_calls": 0}
+        "openai", {"response_id": "resp_1", "sequence_number": 0, "items": 0, "parts": 0, "tool_calls": 0}
     )
 
     def test_checkpoints_come_where_nothing_is_under_way(self) -> None:
@@ -325,7 +325,7 @@ class TestBackground:
             ended(),
             request=background,
         )
-        later = ProviderData("openai", {"response_id": "resp_1", "sequence_number": 4, "parts": 1, "tool_calls": 0})
+        later = ProviderData("openai", {**self.FIRST.value, "sequence_number": 4, "items": 2, "parts": 1})
         assert items == [self.FIRST, Chunk("Hi", 0), later, Finish("stop", "completed")]
 
     def test_without_numbers_there_are_none(self) -> None:
@@ -353,14 +353,19 @@ class TestBackground:
         assert DIALECT.checkpoint(event) is None
 
     def test_what_was_before_is_not_put_out_again(self) -> None:
-        place = Checkpoint("resp_1", 4, parts=1, tool_calls=1)
+        place = Checkpoint("resp_1", 4, items=2, parts=1, tool_calls=1)
         reader = DIALECT.resume(PLAIN, place)
         output = [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}]
         assert reader.feed(Frame(json.dumps(ended(output=output)).encode())) == []
         assert reader.end(True) == [Finish("tool_calls", "completed")]
 
+    def test_what_only_the_end_has_comes_again_where_nothing_was_before(self) -> None:
+        reader = DIALECT.resume(PLAIN, Checkpoint("resp_1", 0))
+        output = [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}]
+        assert reader.feed(Frame(json.dumps(ended(output=output)).encode())) == [Chunk("Hi", 0)]
+
     def test_what_comes_is_numbered_on(self) -> None:
-        reader = DIALECT.resume(PLAIN, Checkpoint("resp_1", 4, parts=3, tool_calls=2))
+        reader = DIALECT.resume(PLAIN, Checkpoint("resp_1", 4, items=5, parts=3, tool_calls=2))
         items = reader.feed(Frame(json.dumps(delta("Hi", output_index=5)).encode()))
         items += reader.feed(Frame(json.dumps({**BEGUN, "output_index": 6, "item": CALL}).encode()))
         assert items == [Chunk("Hi", 3), ToolCall("call_1", "add", "", False, 2)]

@@ -95,6 +95,8 @@ class Checkpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     response_id: str
     #: of the provider's last event that is covered
     sequence_number: int
+    #: items of the answer that were whole until then
+    items: int = 0
     #: parts of text, and tool calls, that were put out until then: what comes is numbered on from there
     parts: int = 0
     tool_calls: int = 0

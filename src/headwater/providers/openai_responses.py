@@ -150,11 +150,10 @@ class ResponsesDecoder:
         self._logprobs = logprobs
         self._checkpoints = checkpoints
         self._limit = limit
-        self._resumed = resumed
         self._items = (
             OutputItems(provider)
             if resumed is None
-            else OutputItems(provider, parts=resumed.parts, tool_calls=resumed.tool_calls)
+            else OutputItems(provider, items=resumed.items, parts=resumed.parts, tool_calls=resumed.tool_calls)
         )
         self._response_id = resumed.response_id if resumed is not None else ""
         self._finish: Finish | None = None
@@ -305,7 +304,7 @@ class ResponsesDecoder:
         if status not in ("completed", "incomplete", "failed", "cancelled"):
             return
         output = response.get("output")
-        if not self._items and self._resumed is None:
+        if not self._items:
             for key, item in whole_items(output):
                 self._items.done(key, item, items)
         self._items.finish(items)
@@ -351,7 +350,8 @@ class ResponsesDecoder:
             return
         if not is_response_id(self._response_id):
             return
-        place = Checkpoint(self._response_id, number, self._items.parts, self._items.tool_calls)
+        done = self._items
+        place = Checkpoint(self._response_id, number, done.items, done.parts, done.tool_calls)
         items.append(ProviderData(self._provider, msgspec.to_builtins(place)))
 
     # What is not as it should be.

@@ -65,9 +65,14 @@ class _OutputItem:
 
 
 class OutputItems:
-    """Takes what the events say of the items, gives what is put out. Parts and calls are numbered as they begin."""
+    """Takes what the events say of the items, gives what is put out. Parts and calls are numbered as they begin.
 
-    def __init__(self, provider: str, *, parts: int = 0, tool_calls: int = 0) -> None:
+    `items`, `parts` and `tool_calls` are how many there were before.
+    """
+
+    def __init__(self, provider: str, *, items: int = 0, parts: int = 0, tool_calls: int = 0) -> None:
+        #: how many were whole
+        self.items = items
         self.parts = parts
         self.tool_calls = tool_calls
         self.has_text = False
@@ -82,7 +87,7 @@ class OutputItems:
 
     def __bool__(self) -> bool:
         """Whether anything was said of any item."""
-        return bool(self._open or self._closed)
+        return bool(self._open or self._closed or self.items)
 
     @property
     def is_open(self) -> bool:
@@ -157,6 +162,7 @@ class OutputItems:
         if kind not in ("message", "function_call"):
             self._tell_item(item, items)
         self._closed.add(key)
+        self.items += 1
         if (begun := self._open.pop(key, None)) is not None:
             self._close(begun, items)
 
