@@ -20,4 +20,7 @@ def test_the_first_load_is_small(page: Page) -> None:
     assert len(sizes) >= 2
     loaded = page.evaluate("performance.getEntriesByType('resource').filter((each) => /[.]js$/.test(each.name)).length")
     assert loaded == len(sizes)
+    assert not [name for name in sizes if name.startswith("ModelsPage")], (
+        "a page of its own is loaded when it is gone to"
+    )
     assert sum(sizes.values()) <= FIRST_LOAD_BYTES_MAX, sizes

@@ -12,15 +12,17 @@ from playwright.sync_api import expect
 from headwater.client.blocking import Portal
 from tests.browser.chat import Chat
 from tests.browser.comparing import Comparing, EventRequests, note_growth
-from tests.browser.conftest import PHONE, NewContext
+from tests.browser.conftest import PHONE, NewContext, Screenshot
 from tests.browser.inspector import INSPECT
 from tests.browser.model import Gate, ScriptedModel, told_in_parts
 from tests.browser.server import Server
 from tests.browser.test_accessibility import ERROR, THEMES, focused, violations
+from tests.browser.test_pictures import DEVICES, RICH, thinking, words
+from tests.browser.test_pictures import QUESTION as MEANDER
 from tests.browser.test_survival import CUT, DOWN, HASTE, spoil
 from tests.browser.watch import Watch
 from tests.kit.proxy import FaultProxy
-from tests.kit.script import Send, chat_stream
+from tests.kit.script import Pause, Send, Step, chat_stream
 
 QUESTION = "Where does the river begin?"
 NAMES = ["amber", "basalt", "chalk", "dolomite", "emery", "flint", "garnet"]
@@ -428,3 +430,42 @@ def test_from_the_drawer_of_a_phone(new_context: NewContext) -> None:
     expect(page.get_by_role("dialog")).to_be_hidden()
     expect(page.get_by_test_id("model-row").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+# ── pictures ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_every_state(new_context: NewContext, model: ScriptedModel, screenshot: Screenshot, name: str) -> None:
+    """Pictures in `.cache/screenshots`, to be looked at; nothing scrolls sideways."""
+    comparing = Comparing(new_context(**DEVICES[name]).new_page()).open(view="Markdown")
+    page = comparing.page
+
+    def picture(state: str) -> None:
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{state} scrolls sideways"
+        screenshot(page, state)
+
+    picture("1-list")
+    gate = model.gate()
+    for at, each in enumerate(SIX):
+        steps: list[Step] = [*thinking(gate)] if at == 1 else [*chat_stream(words(RICH))[: 30 + 20 * at]]
+        ends: list[Step] = [Send(ERROR)] if at == 2 else [Pause(until=gate), *chat_stream(words(RICH))[30 + 20 * at :]]
+        model.answers(MEANDER, steps if at == 1 else [*steps, *ends], name=each)
+    comparing.pick(*SIX)
+    picture("2-picked")
+    comparing.ask(MEANDER)
+    comparing.badge("chalk", "partial")
+    for each in SIX:
+        begun = "bounds the growth" if each == "basalt" else "straight channel"
+        expect(comparing.answer(each)).to_contain_text(begun)
+    picture("3-streaming")
+    model.open(gate)
+    for each in SIX:
+        comparing.badge(each, "partial" if each == "chalk" else "complete")
+    picture("4-complete")
+    page.get_by_test_id("all-models").click()
+    expect(comparing.row("chalk")).to_contain_text("Failing")
+    page.get_by_test_id("find-model").fill("a")
+    picture("5-found")
+    page.get_by_test_id("find-model").fill("no such model")
+    picture("6-nothing-found")

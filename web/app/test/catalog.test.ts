@@ -48,7 +48,8 @@ test("there is a choice only between what is not the same of all", () => {
 test("a price that nobody knows is not called nothing", () => {
   assert.equal(priceWords(model("one")), null);
   assert.equal(priceWords(model("one", { price: { input: 0, output: 0 } })), "free");
-  assert.deepEqual(priceWords(model("one", { price: { input: 0.075, output: 2 } })), { input: "$0.075", output: "$2.00" });
+  const priced = model("one", { price: { input: 0.075, output: 2 } });
+  assert.deepEqual(priceWords(priced), { input: "$0.075", output: "$2.00" });
 });
 
 const WELL: ModelHealth = {

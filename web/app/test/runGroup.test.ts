@@ -24,6 +24,10 @@ function resource(id: string, state: RunResource["state"] = "running", text = ""
   };
 }
 
+interface Runs {
+  find(is: (run: RunResource) => boolean): RunResource | undefined;
+}
+
 /** Stands last in what a connection brings that is not cut. */
 const OPEN = {};
 
@@ -36,7 +40,7 @@ function end(run: string, seq: number): object {
 }
 
 /** A client whose server gives these answers to what is asked for events, one after another, and these runs. */
-function server(streams: readonly (readonly object[])[], runs: { find(is: (run: RunResource) => boolean): RunResource | undefined }): [Headwater, string[]] {
+function server(streams: readonly (readonly object[])[], runs: Runs): [Headwater, string[]] {
   const asked: string[] = [];
   const left = [...streams];
   const fetched: typeof fetch = (input) => {
@@ -138,7 +142,8 @@ test("a past that can not be told apart is asked for again", async () => {
 });
 
 test("a run in the place of another keeps what the others have", async () => {
-  const [client, asked] = server([[chunk("run_a", 1, "A"), end("run_b", 1), OPEN], [end("run_c", 1), end("run_a", 2)]], []);
+  const first = [chunk("run_a", 1, "A"), end("run_b", 1), OPEN];
+  const [client, asked] = server([first, [end("run_c", 1), end("run_a", 2)]], []);
   const store = new GroupStore(client);
   const group = store.adopt([resource("run_a"), resource("run_b")]);
   await new Promise<void>((resolve) => {

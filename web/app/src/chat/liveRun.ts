@@ -113,7 +113,7 @@ export class LiveRun {
   }
 }
 
-/** The run as the server has it, asked for until there is an answer. Throws `NotFound`, and once `signal` is aborted. */
+/** The run as the server has it, asked for until there is an answer. Throws `NotFound`, or that `signal` is aborted. */
 export async function loadRun(
   client: Headwater,
   fold: RunFold,

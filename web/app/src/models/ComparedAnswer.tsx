@@ -86,7 +86,7 @@ function Buttons({ id, view, stops, retry, ended, name }: ButtonsProps) {
 /** One of the answers: what arrives, where it stands, and what it took. */
 export const ComparedAnswer = memo(function ComparedAnswer(props: ComparedAnswerProps) {
   const { id, view, stops } = props;
-  const { scroller, content } = useStickToEnd();
+  const { scroller, content, stuck } = useStickToEnd();
   const status = statusOfView(view);
   const ended = isEnd(status.kind);
   const { run, snapshot } = view;
@@ -113,7 +113,14 @@ export const ComparedAnswer = memo(function ComparedAnswer(props: ComparedAnswer
           <Buttons {...props} ended={ended} name={name} />
         </span>
       </header>
-      <div className="compared-text" ref={scroller} tabIndex={0} role="group" aria-label={`What ${name} says`}>
+      <div
+        className="compared-text"
+        ref={scroller}
+        data-stuck={stuck}
+        tabIndex={0}
+        role="group"
+        aria-label={`What ${name} says`}
+      >
         <div ref={content}>
           <AnswerBody snapshot={snapshot} state={status.kind} explanation={explanation} id="compared-text" />
         </div>

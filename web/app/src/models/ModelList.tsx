@@ -52,13 +52,13 @@ interface ModelListProps {
 export function ModelList({ models, health, filter, change, picked, toggle, example }: ModelListProps) {
   const choices = choicesOf(models);
   const found = models.filter((model) => matches(model, filter));
-  const shown = found.length === models.length ? `${models.length} models` : `${found.length} of ${models.length} models`;
+  const share = found.length === models.length ? "" : `${found.length} of `;
   return (
     <div className="model-list" onKeyDown={moveInList}>
       <Introduction builtInOnly={models.every(({ name }) => BUILT_IN.has(name))} example={example} />
       <ModelFilter filter={filter} choices={choices} change={change} />
       <p className="hint" role="status" data-testid="found">
-        {shown}
+        {`${share}${models.length} models`}
         {picked.length > 0 && ` · ${picked.length} of ${MODELS_MAX} picked`}
       </p>
       {found.length === 0 ? (

@@ -80,6 +80,12 @@ export function useComparison(ids: readonly string[]): Comparison {
     },
     [client, group, groups, show],
   );
-  const begin = (question: string, candidates: readonly Candidate[]): void => void ask(requestsOf(question, candidates));
-  return { group, views, asking, refusals, retry, ask: begin };
+  return {
+    group,
+    views,
+    asking,
+    refusals,
+    retry,
+    ask: (question, candidates) => void ask(requestsOf(question, candidates)),
+  };
 }

@@ -47,7 +47,8 @@ interface TargetProps {
 
 /** A conversation is its newest run; answers side by side are all of theirs. */
 function Target({ conversation: { run, compared }, current, children }: TargetProps) {
-  const common = { className: "conversation", "data-run": run.id, "aria-current": current ? ("page" as const) : undefined };
+  const here = current ? ("page" as const) : undefined;
+  const common = { className: "conversation", "data-run": run.id, "aria-current": here };
   if (compared !== null) {
     return (
       <Link to="/models" search={{ runs: compared.join(",") }} {...common}>
