@@ -219,6 +219,13 @@ class TestBlocks:
         frame = begun(0, type="tool_use", id="a", name="look")
         assert len({item.id for item in fed(frame, frame, STOP) if isinstance(item, ToolCall)}) == 2
 
+    def test_only_so_many_are_open_at_once(self) -> None:
+        starts = [begun(at, type="hologram") for at in range(257)]
+        assert len(fed(*starts[:-1], STOP)) == 257
+        assert failure(*starts).code is ErrorCode.PARSE
+        one_after_another = [each for at in range(300) for each in (begun(at, type="hologram"), stopped(at))]
+        assert len(fed(*one_after_another, STOP)) == 301
+
     def test_deltas_without_a_block_are_read_where_they_say_enough(self) -> None:
         frames = more(0, "text_delta", text="a"), more(1, "thinking_delta", thinking="b")
         assert fed(*frames, more(2, "input_json_delta", partial_json="{"), stopped(9), STOP)[:-1] == [

@@ -26,6 +26,7 @@ def test_thinking_that_is_too_long_does_not_go_back() -> None:
     block = ThinkingBlock({"signature": "c2ln"}, 0, "acme", items)
     for _ in range(PIECES):
         block.take(Delta(thinking=PIECE), items)
+    assert sum(map(len, block._thinking)) <= VALUE_BYTES_MAX
     block.stop(items)
     assert len(items) == PIECES
     assert not any(isinstance(item, ProviderData) for item in items)

@@ -60,6 +60,8 @@ _TYPES: Final = frozenset(
         "error",
     }
 )
+#: Blocks follow one another; so many at once is no answer.
+_OPEN_MAX: Final = 256
 #: A delta's strings that are cut anywhere, in the middle of a surrogate pair too.
 _TEXTS: Final = ("text", "thinking", "partial_json")
 
@@ -239,6 +241,8 @@ class AnthropicDecoder:
     def _start_block(self, block: Json, index: int, items: list[Item]) -> None:
         if index in self._open:
             self._stop_block(index, items)
+        if len(self._open) >= _OPEN_MAX:
+            raise ProviderError(ErrorCode.PARSE, provider=self._provider, detail=f"{_OPEN_MAX} blocks at once")
         match block.get("type"):
             case "text":
                 self._open[index] = TextBlock(block, index, self._provider, items)

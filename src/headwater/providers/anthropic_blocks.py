@@ -73,23 +73,24 @@ class ThinkingBlock:
         self._index = index
         self._provider = provider
         self._thinking: list[str] = []
+        self._thinking_chars = 0
         self._signature = ""
         words = {name: value for name in ("thinking", "signature") if isinstance(value := block.get(name), str)}
         self.take(Delta(**words), items)
 
     def take(self, delta: Delta, items: list[Item]) -> None:
         if delta.thinking:
-            self._thinking.append(delta.thinking)
+            self._thinking_chars += len(delta.thinking)
+            if self._thinking_chars <= VALUE_BYTES_MAX:
+                self._thinking.append(delta.thinking)
             items.append(Reasoning(delta.thinking, self._index))
         if delta.signature:
             self._signature = delta.signature
 
     def stop(self, items: list[Item]) -> None:
-        if not self._signature:
-            return
         block = {"type": "thinking", "thinking": "".join(self._thinking), "signature": self._signature}
-        if fits(block):
-            # One without its thinking would be refused, so a block that is too large is not sent back at all.
+        # One without all of its thinking would be refused, so a block that is too large is not sent back at all.
+        if self._signature and self._thinking_chars <= VALUE_BYTES_MAX and fits(block):
             items.append(ProviderData(self._provider, block, self._index))
 
 
