@@ -78,7 +78,7 @@ PROTOCOL_BODY = b"""{"workflow": "chat", "model": "simulated",
  "messages": [{"role": "user", "content": "Hello"}],
  "settings": {"temperature": 0.7, "top_p": null, "max_tokens": 500, "stop": [], "seed": null, "reasoning_effort": "low",
               "json_schema": null, "tools": [], "tool_choice": null, "extra": {"openai": {}}},
- "on_disconnect": "continue", "after_output": "fail",
+ "on_disconnect": "continue", "on_crash": "interrupt", "after_output": "fail",
  "limits": {"queue_s": 60, "connect_s": 10, "first_token_s": null, "idle_s": null, "total_s": 300},
  "priority": "interactive", "fallback": [], "metadata": {}}"""
 
