@@ -16,6 +16,7 @@ from openai.types.chat.completion_create_params import CompletionCreateParamsStr
 from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
 from typing_extensions import TypedDict
 
+from headwater.providers.contract import HttpRequest
 from tests.kit.script import DONE, Send, Status, Step, chat_chunk, error_answer, usage_chunk
 from tests.kit.typed import faults
 from tests.kit.upstream import Received
@@ -113,22 +114,37 @@ APIS: Final = (
 )
 
 
+def wrong_with(made: HttpRequest, more: Collection[str] = ()) -> list[str]:
+    """What one of these servers would find wrong with a request; `more` as for `checking`."""
+    return _faults(made.method, made.path, made.headers.get("Content-Type"), json.loads(made.body), more)
+
+
 def checking(more: Collection[str] = ()) -> Callable[[Received], Iterable[Step]]:
-    """The script of such a server. `more` are members of a body that this provider has and its SDK's types have not."""
+    """The script of such a server. `more` are members, anywhere in a body, that this provider has
+    and its SDK's types have not."""
     return lambda received: _answer(received, more)
 
 
 def _answer(received: Received, more: Collection[str]) -> Iterator[Step]:
-    api = next((each for each in APIS if each.path.fullmatch(received.path)), None)
-    if api is None or received.method != "POST":
-        yield from error_answer(404, f"no {received.method} {received.path}")
-        return
-    body = received.json
-    found = [*faults({name: each for name, each in body.items() if name not in more}, api.takes)]
-    if received.headers.get("content-type") != "application/json":
-        found.append("the body is not said to be JSON")
-    if found:
+    media_type = received.headers.get("content-type")
+    if found := _faults(received.method, received.path, media_type, received.json, more):
         yield from error_answer(400, "; ".join(found))
         return
+    api = _api_at(received.path)
+    assert api is not None
     yield Status(200, {"Content-Type": api.media_type})
     yield Send(api.answer())
+
+
+def _api_at(path: str) -> Api | None:
+    return next((each for each in APIS if each.path.fullmatch(path)), None)
+
+
+def _faults(method: str, path: str, media_type: str | None, body: Any, more: Collection[str]) -> list[str]:
+    api = _api_at(path)
+    if api is None or method != "POST":
+        return [f"no {method} {path}"]
+    found = [fault for fault in faults(body, api.takes) if fault.partition(":")[0].rpartition("/")[2] not in more]
+    if media_type != "application/json":
+        found.append("the body is not said to be JSON")
+    return found

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headwater.domain.event import Chunk
 from headwater.errors import ProviderError, RefusedError
@@ -19,8 +21,9 @@ from headwater.providers.http import Auth, HttpProvider
 from headwater.providers.redact import Secret
 from headwater.providers.servers import SERVERS
 from headwater.testing.requests import REQUESTS
-from tests.kit.provider_apis import ANSWER, checking
+from tests.kit.provider_apis import ANSWER, checking, wrong_with
 from tests.kit.upstream import ScriptedUpstream
+from tests.providers.requests import REQUESTS as REQUESTS_OF_ANY_KIND
 
 KEY: Final = "canary-7f3a-b1e2"
 
@@ -32,13 +35,19 @@ MODELS: Final[Mapping[str, tuple[str, ...]]] = {
 
 #: Members of a body that a provider documents, and its SDK's types have not, or no longer: by row, or by dialect.
 OWN_MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "mistral": ("random_seed",),
+    "mistral": ("random_seed", "prefix"),
+    "vllm": ("continue_final_message", "add_generation_prompt"),
     # Claude 4.6 and older take them; what the newest models do not take has left the SDK.
     "anthropic": ("temperature", "top_p"),
 }
 
 #: Speaks its own version of an API, and is asked itself (`tests/local/test_real_apis.py`).
 NOT_AS_THE_SDK: Final = frozenset({"llamacpp_responses"})
+
+
+def own_members(server: str) -> tuple[str, ...]:
+    return OWN_MEMBERS.get(server, OWN_MEMBERS.get(SERVERS[server].dialect().name, ()))
+
 
 CASES: Final = [
     (server, model) for server in SERVERS if server not in NOT_AS_THE_SDK for model in MODELS.get(server, ("model",))
@@ -48,8 +57,7 @@ CASES: Final = [
 @pytest.mark.parametrize(("server", "model"), CASES, ids=lambda each: each)
 async def test_what_is_sent_is_what_the_provider_s_sdk_would_send(server: str, model: str) -> None:
     row = SERVERS[server]
-    own = OWN_MEMBERS.get(server, OWN_MEMBERS.get(row.dialect().name, ()))
-    async with ScriptedUpstream(checking(own)) as upstream:
+    async with ScriptedUpstream(checking(own_members(server))) as upstream:
         auth = Auth(Secret(KEY), None, row.auth_header, row.auth_prefix)
         provider = HttpProvider(server, row.dialect(), base_url=upstream.base_url, auth=auth, egress=Egress(True))
         faults: dict[str, str] = {}
@@ -79,6 +87,21 @@ async def test_what_is_sent_is_what_the_provider_s_sdk_would_send(server: str, m
         for received in upstream.requests:
             assert received.headers[row.auth_header.lower()] == row.auth_prefix + KEY
             assert KEY not in received.path
+
+
+@given(data=st.data())
+def test_whatever_is_asked_for_is_refused_or_of_the_sdk_s_types(data: st.DataObject) -> None:
+    """Settings that are fine alone, together; messages in an order that no conversation has."""
+    server, model = data.draw(st.sampled_from(CASES))
+    request = msgspec.structs.replace(data.draw(REQUESTS_OF_ANY_KIND), model=model)
+    try:
+        made = SERVERS[server].dialect().request(request)
+    except RefusedError as error:
+        refusal: RefusedError = error
+    else:
+        assert wrong_with(made, own_members(server)) == []
+        return
+    assert str(refusal.extra["pointer"]).startswith("/")
 
 
 async def test_a_wrong_body_is_refused_with_what_is_wrong() -> None:

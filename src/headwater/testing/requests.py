@@ -83,6 +83,7 @@ REQUESTS: Final[Mapping[str, Asked]] = {
         _HELLO, Message("assistant", "Hello wader"), Message("user", "Who?"), words=("Hello wader", "Who?")
     ),
     "two questions in a row": _messages(_HELLO, Message("user", "Who?"), words=("Hello heron", "Who?")),
+    "an answer that was begun": _messages(_HELLO, Message("assistant", "I am a"), words=("Hello heron", "I am a")),
     "parts of text": _parts(TextPart("One heron"), TextPart("two reeds"), words=("One heron", "two reeds")),
     "an image by its address": _parts(
         TextPart("What?"), ImagePart(url="https://pictures.example/heron.png"), words=("pictures.example/heron.png",)
