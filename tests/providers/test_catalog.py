@@ -203,7 +203,21 @@ class TestPricing:
         assert catalog.pricing("m").price() == Price(1.0, 2.0)
         assert not catalog.needs_prices
         assert Catalog.from_rows([row("m", None, provider="openai")], {}).needs_prices
-        assert not Catalog.from_rows([row("m", None, provider="vllm")], {}).needs_prices
+
+    @pytest.mark.parametrize(
+        ("base_url", "needs"),
+        [
+            ("https://models.example/v1", True),
+            ("http://127.0.0.1:8001/v1", False),
+            ("http://[::1]:8001/v1", False),
+            ("http://localhost:8001/v1", False),
+            (None, False),
+        ],
+    )
+    def test_the_list_is_needed_for_servers_with_a_name(self, base_url: str | None, needs: bool) -> None:
+        catalog = Catalog.from_rows([row("m", base_url, provider="vllm", allow_private=True)], {})
+        assert catalog.needs_prices == needs
+        assert catalog.pricing("m").price() == (Price(0, 0) if base_url is None else None)
 
 
 def test_a_row_says_how_long_its_model_may_be_silent() -> None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -310,7 +312,18 @@ def _pricing(row: ModelRow, place: Destination) -> Pricing:
         return Rates(row.price)
     if place.server.is_local and row.base_url is None:
         return FREE
-    return ListedPrice(place.base_url, row.model or row.name)
+    # No list has a server without a name, and where no model needs the list it is not read in.
+    return ListedPrice(place.base_url, row.model or row.name) if _has_name(place.base_url) else UNPRICED
+
+
+def _has_name(base_url: str) -> bool:
+    """Whether an address is by a name that others know, and not by a number or this machine's own."""
+    host = urlsplit(base_url).hostname or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host != "localhost"
+    return False
 
 
 def _capabilities(row: ModelRow, server: ServerRow) -> tuple[str, ...]:
