@@ -10,7 +10,7 @@ from typing import Any
 
 import openai
 
-from tests.acceptance.scene import SCRIPTED, Scene, by_prompt
+from tests.acceptance.scene import CALLED_ONCE, SCRIPTED, Scene, by_prompt
 from tests.kit.product import Product, compatible_model
 from tests.kit.upstream import Script, ScriptedUpstream
 
@@ -55,7 +55,7 @@ async def openai_stage(
     upstream = ScriptedUpstream(by_prompt(scripts)) if scripts is not None else ScriptedUpstream()
     async with upstream:
         models = [compatible_model(name, upstream.base_url) for name in (SCRIPTED, "house/large:7b")]
-        config = {"models": models, **({"server": server} if server else {})}
+        config = {"resilience": CALLED_ONCE, "models": models, **({"server": server} if server else {})}
         async with Product(data, config=config) as product:
             client = openai.AsyncOpenAI(base_url=f"{product.url}/v1", api_key=CALLER_KEY, max_retries=0)
             async with asyncio.timeout(100), client:

@@ -186,7 +186,7 @@ async def test_a_failure_in_the_middle_is_not_retried_and_is_counted(data_dir: P
 
 async def test_a_new_attempt_takes_back_what_was_said(data_dir: Path) -> None:
     """Fault 25, where the run allows it."""
-    cut = [Send(chat_chunk("wrong")), EndWithoutTerminator()]
+    cut: list[Step] = [Send(chat_chunk("wrong")), EndWithoutTerminator()]
     async with (
         ScriptedUpstream(cut, refusal(500), chat_stream(["ri", "ght"])) as upstream,
         with_models(data_dir, upstream) as product,
