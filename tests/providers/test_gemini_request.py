@@ -124,22 +124,46 @@ def test_settings() -> None:
     ("model", "effort", "expected"),
     [
         ("gemini-2.5-flash", "none", {"thinkingBudget": 0, "includeThoughts": False}),
+        ("gemini-2.0-flash", "none", None),
         ("gemini-2.5-pro", "high", {"thinkingBudget": 24576, "includeThoughts": True}),
         ("models/gemini-2.5-flash", "medium", {"thinkingBudget": 8192, "includeThoughts": True}),
         ("gemini-3-pro-preview", "high", {"thinkingLevel": "HIGH", "includeThoughts": True}),
         ("gemini-flash-latest", "minimal", {"thinkingLevel": "MINIMAL", "includeThoughts": True}),
     ],
 )
-def test_thinking(model: str, effort: Any, expected: dict[str, Any]) -> None:
+def test_thinking(model: str, effort: Any, expected: dict[str, Any] | None) -> None:
     body = body_of(settings=Settings(reasoning_effort=effort), model=model)
-    assert body["generationConfig"] == {"thinkingConfig": expected}
+    assert body.get("generationConfig", {}).get("thinkingConfig") == expected
 
 
-@pytest.mark.parametrize(("max_tokens", "budget"), [(None, 24576), (100_000, 24576), (4_000, 2_000), (100, 128)])
-def test_thoughts_leave_room_for_the_answer(max_tokens: int | None, budget: int) -> None:
+@pytest.mark.parametrize(
+    ("model", "effort"),
+    [
+        ("gemini-2.0-flash", "low"),
+        ("models/gemini-1.5-pro", "minimal"),
+        ("gemini-2.5-pro", "none"),
+        ("gemini-3-flash-preview", "none"),
+    ],
+)
+def test_thinking_that_can_not_be_had_or_stopped(model: str, effort: Any) -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        body_of(settings=Settings(reasoning_effort=effort), model=model)
+    assert caught.value.extra == {"pointer": "/settings/reasoning_effort"}
+
+
+@pytest.mark.parametrize(
+    ("model", "max_tokens", "budget"),
+    [
+        ("gemini-2.5-flash", None, 24576),
+        ("gemini-2.5-flash", 100_000, 24576),
+        ("gemini-2.5-flash", 4_000, 2_000),
+        ("gemini-2.5-pro", 100, 128),
+        ("gemini-2.5-flash-lite", 100, 512),
+    ],
+)
+def test_thoughts_leave_room_for_the_answer(model: str, max_tokens: int | None, budget: int) -> None:
     settings = Settings(reasoning_effort="high", max_tokens=max_tokens)
-    config = body_of(settings=settings, model="gemini-2.5-flash")["generationConfig"]
-    assert config["thinkingConfig"]["thinkingBudget"] == budget
+    assert body_of(settings=settings, model=model)["generationConfig"]["thinkingConfig"]["thinkingBudget"] == budget
 
 
 @pytest.mark.parametrize(
@@ -176,7 +200,6 @@ def test_extra() -> None:
 
 REFUSED: list[tuple[Settings, str, type[RefusedError]]] = [
     (Settings(verbosity="low"), "/settings/verbosity", UnsupportedError),
-    (Settings(reasoning_effort="none"), "/settings/reasoning_effort", UnsupportedError),
     (Settings(tools=[TOOL], parallel_tool_calls=False), "/settings/parallel_tool_calls", UnsupportedError),
     (Settings(extra={"gemini": {"contents": []}}), "/settings/extra/gemini/contents", BadRequestError),
     (Settings(extra={"google": {"model": "x"}}), "/settings/extra/google/model", BadRequestError),

@@ -16,6 +16,7 @@ import msgspec
 from headwater.domain.message import GenerationRequest, NamedTool, ReasoningEffort, Settings, Tool
 from headwater.errors import BadRequestError, UnsupportedError
 from headwater.providers.gemini_contents import contents_of
+from headwater.providers.gemini_models import thinking_of
 
 #: What `settings.extra` can not set: our decoder and our accounting rest on these.
 RESERVED: Final = frozenset({"model", "contents", "systemInstruction"})
@@ -25,19 +26,13 @@ GOOGLE: Final = "google"
 #: One piece of a model's name, which becomes a piece of a path: no slash, no query, no climbing.
 _SEGMENT: Final = r"(?!\.+(?:/|$))[A-Za-z0-9._@~-]{1,200}"
 _BARE_NAME: Final = re.compile(_SEGMENT)
-#: Models with budgets of thinking tokens; those that came later have levels.
-_HAS_BUDGET: Final = re.compile(r"(?:.*/)?gemini-[12]\b")
 #: Google's own table for the efforts of OpenAI (https://ai.google.dev/gemini-api/docs/openai).
 _BUDGETS: Final[Mapping[ReasoningEffort, int]] = {
-    "none": 0,
     "minimal": 1024,
     "low": 1024,
     "medium": 8192,
     "high": 24576,
 }
-
-#: The least that Gemini 2.5 Pro takes.
-_BUDGET_MIN: Final = 128
 
 _Json = dict[str, Any]
 
@@ -74,8 +69,8 @@ def request_body(request: GenerationRequest, quirks: GeminiQuirks) -> _Json:
     Raises `UnsupportedError` for what Gemini can not do, `BadRequestError` (with a JSON pointer into the request) for
     messages that can not be meant.
     """
-    signs = not _HAS_BUDGET.match(request.model)
-    system, contents = contents_of(request.messages, quirks.provider_name, must_sign=signs)
+    must_sign = thinking_of(request.model).signs
+    system, contents = contents_of(request.messages, quirks.provider_name, must_sign=must_sign)
     body: _Json = {"contents": contents}
     if system:
         body["systemInstruction"] = {"parts": system}
@@ -115,20 +110,27 @@ def _generation_config(request: GenerationRequest, quirks: GeminiQuirks) -> _Jso
     return {name: value for name, value in config.items() if value is not None}
 
 
-def _thinking(model: str, effort: ReasoningEffort, max_tokens: int | None) -> _Json:
-    shown = effort != "none"
-    if _HAS_BUDGET.match(model):
-        budget = _BUDGETS[effort]
-        if max_tokens is not None:
-            # Thoughts are part of what `maxOutputTokens` limits: some of it has to be left for the answer.
-            budget = min(budget, max(max_tokens // 2, _BUDGET_MIN))
-        return {"thinkingBudget": budget, "includeThoughts": shown}
-    if not shown:
-        raise UnsupportedError(
-            f"`{model[:100]}` can not be kept from thinking; ask for the effort `minimal`, or a model of Gemini 2.5",
-            pointer="/settings/reasoning_effort",
-        )
-    return {"thinkingLevel": effort.upper(), "includeThoughts": True}
+def _thinking(model: str, effort: ReasoningEffort, max_tokens: int | None) -> _Json | None:
+    thinking = thinking_of(model)
+    if effort == "none":
+        if thinking.by == "none":
+            return None
+        if not thinking.can_stop:
+            raise UnsupportedError(
+                f"`{model[:100]}` can not be kept from thinking; `gemini-2.5-flash` can, and others think little where "
+                "`minimal` is asked for",
+                pointer="/settings/reasoning_effort",
+            )
+        return {"thinkingBudget": 0, "includeThoughts": False}
+    if thinking.by == "none":
+        raise UnsupportedError(f"`{model[:100]}` does not think", pointer="/settings/reasoning_effort")
+    if thinking.by == "level":
+        return {"thinkingLevel": effort.upper(), "includeThoughts": True}
+    budget = _BUDGETS[effort]
+    if max_tokens is not None:
+        # Thoughts are part of what `maxOutputTokens` limits: some of it has to be left for the answer.
+        budget = max(min(budget, max_tokens // 2), thinking.budget_min)
+    return {"thinkingBudget": budget, "includeThoughts": True}
 
 
 def _tools(settings: Settings) -> _Json:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from headwater.providers import anthropic, anthropic_models
+from headwater.providers import anthropic, anthropic_models, gemini_models
 from headwater.providers.contract import Dialect
 from headwater.providers.gemini import Gemini, GeminiQuirks
 from headwater.providers.openai_chat import OpenAIChat, Quirks
@@ -169,7 +169,8 @@ def _gemini(name: str, *, base_url: str, api_key_env: str, **quirks: object) -> 
     its_quirks = msgspec.convert({"provider_name": name, **quirks}, GeminiQuirks)
     return ServerRow(
         dialect=lambda: Gemini(its_quirks),
-        capabilities=(*_ALL, "seed"),
+        capabilities=gemini_models.CAPABILITIES,
+        capabilities_of=gemini_models.capabilities_of,
         base_url=base_url,
         api_key_env=api_key_env,
         auth_header="x-goog-api-key",
@@ -191,7 +192,12 @@ _GEMINI: Mapping[str, ServerRow] = {
     "gemini_array": _gemini("gemini_array", base_url=_GOOGLE, api_key_env="GEMINI_API_KEY", events=False),
     # Its address is the project's, https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION, and
     # its key an access token.
-    "vertex": ServerRow(dialect=lambda: Gemini(_VERTEX_QUIRKS), capabilities=(*_ALL, "seed"), models_path=None),
+    "vertex": ServerRow(
+        dialect=lambda: Gemini(_VERTEX_QUIRKS),
+        capabilities=gemini_models.CAPABILITIES,
+        capabilities_of=gemini_models.capabilities_of,
+        models_path=None,
+    ),
     "vertex_express": msgspec.structs.replace(
         _gemini(
             "vertex_express",
