@@ -42,10 +42,14 @@ NAMES: Final = sorted(FACES)
 
 TEXT: Final = "Grüße vom Reiher 🪶: it stands in the reeds, and waits. " * 4
 THOUGHTS: Final = "A heron waits. So shall I."
+#: What only the provider can read, and wants to see again.
+SIGNATURE: Final = "c2lnbmVkLWJ5LW5vYm9keQ=="
+SEALED: Final = "c2VhbGVkLXRob3VnaHRz"
 ARGUMENTS: Final[Mapping[str, Any]] = {
     "city": "Dresden",
     "deep": {"list": [1, 2, 3], "text": 'with "quotes" and \\ 🪶'},
 }
+PIXEL: Final = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 TOOL: Final = {
     "name": "river_at",
     "description": "Says which river flows through a city.",
@@ -91,6 +95,27 @@ ANSWERS: Final[Mapping[str, dict[str, Any]]] = {
             "content": "I look it up.",
             "toolCalls": [{"id": "call_river", "name": "river_at", "arguments": json.dumps(ARGUMENTS)}],
         }
+    },
+    "call first and talk then": {
+        "response": {
+            "blocks": [
+                {"type": "toolCall", "id": "call_river", "name": "river_at", "arguments": json.dumps(ARGUMENTS)},
+                {"type": "text", "text": "I look it up."},
+            ]
+        }
+    },
+    "sign thoughts": {
+        "response": {
+            "content": TEXT,
+            "reasoning": THOUGHTS,
+            "reasoningSignature": SIGNATURE,
+            "redactedThinking": [SEALED],
+        }
+    },
+    "search the web": {"response": {"content": TEXT, "webSearches": ["herons of the Elbe"]}},
+    "say what it costs": {
+        "response": {"content": TEXT, "usage": {**USAGE, "cost": 0.0625}},
+        "openRouterProcessing": True,
     },
     "stop at the limit": {"response": {"content": TEXT, "finishReason": "length"}},
     "be filtered": {"response": {"content": "Well", "finishReason": "content_filter"}},
@@ -209,6 +234,70 @@ async def test_several_tools_and_words_beside_them(product: Product, face: str) 
     both = await records_of(product, face, "talk and call", settings={"tools": [TOOL]})
     assert text_of(both) == "I look it up."
     assert [arguments for _, _, arguments in calls_of(both)] == [ARGUMENTS]
+
+
+@pytest.mark.parametrize("face", NAMES)
+async def test_a_tool_may_be_called_before_a_word(product: Product, face: str) -> None:
+    records = await records_of(product, face, "call first and talk then", settings={"tools": [TOOL]})
+    assert text_of(records) == "I look it up."
+    assert [arguments for _, _, arguments in calls_of(records)] == [ARGUMENTS]
+    assert records[-1].data["finish_reason"] == "tool_calls"
+
+
+@pytest.mark.parametrize(("face", "sealed"), [("messages", [SIGNATURE, SEALED]), ("responses", [])])
+async def test_what_is_the_provider_s_goes_back_to_it(product: Product, face: str, sealed: list[str]) -> None:
+    records = await records_of(product, face, "sign thoughts")
+    kept = [record.data for record in records if record.type == "provider_data"]
+    assert kept
+    assert all(word in json.dumps(kept) for word in sealed)
+    conversation = [
+        {"role": "user", "content": "sign thoughts"},
+        {
+            "role": "assistant",
+            "content": text_of(records),
+            "provider_data": [{"provider": each["provider"], "value": each["value"]} for each in kept],
+        },
+        {"role": "user", "content": "say text"},
+    ]
+    again = await records_of(product, face, "", messages=conversation)
+    assert again[-1].data["final_response"] == TEXT
+
+
+async def test_a_server_tool_is_passed_through(product: Product) -> None:
+    records = await records_of(product, "responses", "search the web")
+    assert records[-1].data["final_response"] == TEXT
+    found = [record.data for record in records if record.type == "annotation"]
+    assert "herons of the Elbe" in json.dumps(found)
+
+
+async def test_a_gateway_says_what_it_costs_and_that_it_works(product: Product) -> None:
+    """OpenRouter's comments come before its first words."""
+    end = (await records_of(product, "openrouter", "say what it costs"))[-1]
+    assert end.type == "complete"
+    assert end.data["usage"]["cost_usd"] == 0.0625
+
+
+@pytest.mark.parametrize("face", NAMES)
+async def test_all_that_can_be_asked_is_taken(product: Product, face: str) -> None:
+    conversation = [
+        {"role": "system", "content": "Be a heron."},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "say text"},
+                {"type": "image", "data": PIXEL, "media_type": "image/png"},
+            ],
+        },
+    ]
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "string"}},
+        "required": ["a"],
+        "additionalProperties": False,
+    }
+    settings = {"temperature": 0.5, "max_tokens": 2000, "json_schema": schema}
+    end = (await records_of(product, face, "", messages=conversation, settings=settings))[-1]
+    assert (end.type, end.data["final_response"]) == ("complete", TEXT)
 
 
 @pytest.mark.parametrize("face", NAMES)
