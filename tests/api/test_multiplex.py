@@ -1,6 +1,8 @@
 """Several runs over one connection: the records of each exactly once, whatever becomes of the connection."""
 
+import asyncio
 import json
+import socket
 from typing import Any
 
 import httpx
@@ -11,7 +13,7 @@ from headwater.delivery.multiplex import RUNS_MAX
 from headwater.domain import event as ev
 from headwater.domain.run import LOCAL_OWNER, Owner, Run, RunRequest, new_run_id
 from headwater.errors import LogTrimmed
-from headwater.wire.sse import SSEDecoder
+from headwater.wire.sse import Frame, SSEDecoder
 from tests.api import test_problem
 from tests.api.composed import RunningApi
 from tests.api.test_events import WORDS, ended_run
@@ -159,6 +161,37 @@ async def test_a_deleted_run_is_told_of_and_the_others_go_on(api: RunningApi) ->
         await api.storage.log.append(stays, 0, [ev.encode_record(1, 1, ev.Cancelled("user", 0))], 1, True)
         rest = [json.loads(frame.data) async for data in body for frame in decoder.feed(data)]
     assert [each["run"] for each in rest] == [stays, stays]
+
+
+async def test_a_slow_reader_of_long_records_gets_all_of_each_run(api: RunningApi) -> None:
+    """The connection is full nearly all the time, in the middle of records: none is broken into, none is left out."""
+    count = 6
+    texts = ["x" * (ev.RECORD_BYTES_MAX - 200), "short", "y" * 100_000]
+    payloads = [ev.encode_record(seq, seq, ev.Chunk(texts[seq % 3], 0)) for seq in range(1, count)]
+    runs = [await live_run(api, *payloads) for _ in range(4)]
+    connecting = socket.socket()
+    connecting.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    connecting.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(connecting, ("127.0.0.1", api.port))
+    reader, writer = await asyncio.open_connection(sock=connecting, limit=8192)
+    asked = "&".join(f"run={run}" for run in runs)
+    # HTTP/1.0 has no chunks: the body is what comes.
+    writer.write(f"GET /api/v1/events?{asked} HTTP/1.0\r\nhost: localhost\r\n\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    last = ev.encode_record(count, count, ev.Cancelled("user", 0))
+    decoder = SSEDecoder()
+    seen: list[Frame] = []
+    while data := await reader.read(4096):
+        if not seen and (seen := decoder.feed(data)):
+            for run in runs:
+                await api.storage.log.append(run, count - 1, [last], 1, True)
+        else:
+            seen += decoder.feed(data)
+    writer.close()
+    told_all = [json.loads(frame.data) for frame in seen]
+    for run in runs:
+        assert [each for each in told_all if each["run"] == run and "seq" in each] == await stored(api, run)
+    assert decoder.last_event_id == ".".join([str(count)] * len(runs))
 
 
 # ── refusals ────────────────────────────────────────────────────────────────────────────────────────

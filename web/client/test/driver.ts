@@ -6,8 +6,8 @@
  *     {"name", "baseUrl", "runs"}                               follows several over one connection
  *     {"name", "cancel": true}                                    cancels the run that this name follows
  *
- * Out: {"name", "record", "of": a run of several}, {"name", "status"}, and last {"name", "ended": the fold's snapshot} or
- * {"name", "error"}.
+ * Out: {"name", "record", "of": its run where there are several}, {"name", "status"}, and last {"name", "ended": the
+ * fold's snapshot} or {"name", "error"}.
  */
 
 import { createInterface } from "node:readline";
