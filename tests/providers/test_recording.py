@@ -28,6 +28,11 @@ def test_one_crlf_does_not_end_an_event() -> None:
     assert [piece for _, piece in evenly(b"a: 1\r\nb: 2\r\n\r\n", 1).pieces] == [b"a: 1\r\nb: 2\r\n\r\n"]
 
 
+def test_a_json_array_is_cut_after_each_value() -> None:
+    values = [b'[{\n  "a": [\n    1,\n    2\n  ]\n}\n,\n', b'{\n  "b": 2\n}\n,\n', b"{}\n]"]
+    assert [piece for _, piece in evenly(b"".join(values), 1).pieces] == values
+
+
 def test_nothing_has_no_pieces() -> None:
     assert list(evenly(b"", 1).pieces) == []
 

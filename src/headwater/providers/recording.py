@@ -2,7 +2,7 @@
 
 `<name>.sse` holds the bytes. `<name>.timing.json`, where it is there, says how they arrived, as
 `{"arrivals_ms_bytes": [[142.9, 267], …]}`: milliseconds since the request was sent, and how many bytes. Without it, or
-where another pace is wanted, the bytes are cut after each event and come at an even one.
+where another pace is wanted, the bytes are cut after each event, or each value of an array, and come at an even one.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ FILE_BYTES_MAX = 64 << 20
 #: The pace of a recording that has none of its own.
 MS_PER_EVENT = 20.0
 
-# Two line ends, each of them CR, LF or both; atomic, or a single CRLF would do for two.
-_EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+# Two line ends, each of them CR, LF or both; atomic, or a single CRLF would do for two. Between them stands the comma
+# of a JSON array's values, as Google writes one: no event has such a line.
+_EVENT_END = re.compile(rb"(?>\r\n|\n|\r),?(?>\r\n|\n|\r)")
 
 
 class Recording(NamedTuple):
