@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from headwater.domain import event as ev
@@ -52,6 +54,20 @@ async def test_who_may_want_it_back_asks_for_an_answer_that_lasts(resumption: Re
     assert items[-1] == Finish("stop", "stop")
     assert list(provider.begun) == ["resp_1"]
     await made.close()
+
+
+@virtual
+async def test_an_answer_in_one_piece_is_asked_for_as_ever() -> None:
+    class Whole(LastingProvider):
+        def stream(self, request: GenerationRequest, *, connect_s: float | None) -> AsyncIterator[list[Item]]:
+            return ScriptedProvider(words("whole")).stream(request, connect_s=connect_s)
+
+    provider = Whole(ANSWER)
+    asked = GenerationRequest("m", ASKED.messages, stream=False)
+    stream = provider_for(provider, "reattach", None).stream(asked, connect_s=None)
+    items = [item async for items in stream for item in items]
+    assert items == [ev.Chunk("whole", 0), Finish("stop", "stop")]
+    assert provider.begun == {}
 
 
 @virtual

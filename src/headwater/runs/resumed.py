@@ -37,6 +37,9 @@ class _InBackground:
         self._provider = provider
 
     def stream(self, request: GenerationRequest, *, connect_s: float | None) -> AsyncIterator[list[Item]]:
+        if not request.stream:
+            # an answer in one piece can not be asked on for
+            return self._provider.stream(request, connect_s=connect_s)
         return self._provider.stream_in_background(request, connect_s=connect_s)
 
     async def close(self) -> None:
