@@ -66,6 +66,16 @@ def refused(status: int, body: Any = None, headers: dict[str, str] | None = None
         (408, None, ErrorCode.TIMEOUT),
         (504, b"", ErrorCode.TIMEOUT),
         (500, {"error": "model crashed"}, ErrorCode.SERVER),
+        (
+            400,
+            {
+                "error": {
+                    "message": "Unsupported parameter: 'temperature' is not supported with this model.",
+                    "code": None,
+                }
+            },
+            ErrorCode.UNSUPPORTED,
+        ),
         (500, {"error": {"message": "The server is overloaded"}}, ErrorCode.OVERLOADED),
         (502, b"\xff\xfe", ErrorCode.SERVER),
         (503, None, ErrorCode.OVERLOADED),

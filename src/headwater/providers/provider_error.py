@@ -112,6 +112,11 @@ CODE_BY_PHRASE: Final[tuple[tuple[re.Pattern[str], ErrorCode], ...]] = (
         ErrorCode.CONTENT_FILTER,
     ),
     (re.compile(r"(?:incorrect|invalid) api key", re.IGNORECASE), ErrorCode.AUTH),
+    # OpenAI of a reasoning model's `temperature`, with and without a code of its own.
+    (
+        re.compile(r"unsupported (?:parameter|value)\b|not supported with this model", re.IGNORECASE),
+        ErrorCode.UNSUPPORTED,
+    ),
     (re.compile(r"overloaded|at capacity|over capacity", re.IGNORECASE), ErrorCode.OVERLOADED),
 )
 

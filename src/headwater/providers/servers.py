@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from headwater.providers import anthropic, anthropic_models, gemini_models
+from headwater.providers import anthropic, anthropic_models, gemini_models, openai_models
 from headwater.providers.contract import Dialect
 from headwater.providers.gemini import Gemini, GeminiQuirks
 from headwater.providers.openai_chat import OpenAIChat, Quirks
@@ -86,11 +86,16 @@ def _chat_here(name: str, port: int, prefill: Prefill = "no") -> ServerRow:
     )
 
 
+def _of_openai(row: ServerRow) -> ServerRow:
+    """A row whose models are known by OpenAI's names for them."""
+    return msgspec.structs.replace(row, capabilities_of=lambda model: openai_models.able(model, row.capabilities))
+
+
 #: Those of Chat Completions. Quirks are from each provider's own reference; what is not there is OpenAI's way.
 _CHAT: Mapping[str, ServerRow] = {
     # Any compatible server, wherever it is.
     "openai_chat": _chat("openai_chat", max_tokens_field="max_tokens"),
-    "openai": _chat("openai", "https://api.openai.com/v1", "OPENAI_API_KEY"),
+    "openai": _of_openai(_chat("openai", "https://api.openai.com/v1", "OPENAI_API_KEY")),
     # Its address is the resource's: https://NAME.openai.azure.com/openai/v1
     "azure": _chat("azure", api_key_env="AZURE_OPENAI_API_KEY", auth_header="api-key", auth_prefix=""),
     "alibaba": _chat(
@@ -233,7 +238,7 @@ _NOT_OPENAI: Final[dict[str, Any]] = {"developer_role": False, "verbosity": Fals
 #: way.
 _RESPONSES: Mapping[str, ServerRow] = {
     # With a base URL, any compatible server.
-    "openai_responses": _responses("openai_responses", "https://api.openai.com/v1", "OPENAI_API_KEY"),
+    "openai_responses": _of_openai(_responses("openai_responses", "https://api.openai.com/v1", "OPENAI_API_KEY")),
     # Its address is the resource's: https://NAME.openai.azure.com/openai/v1
     "azure_responses": msgspec.structs.replace(
         _responses("azure_responses", api_key_env="AZURE_OPENAI_API_KEY"), auth_header="api-key", auth_prefix=""
