@@ -35,6 +35,13 @@ class Server:
         """SIGTERM; returns the exit code."""
         return self._portal.call(self.product.terminate())
 
+    def ask(self, question: str, *, model: str = "scripted", **asked: Any) -> str:
+        """Starts a run that no page has asked for, and returns its id."""
+        body = {"model": model, "messages": [{"role": "user", "content": question}], **asked}
+        answer = self.http.post("/api/v1/runs", json=body)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
     def run(self, run: str) -> dict[str, Any]:
         """The run as the API shows it."""
         answer = self.http.get(f"/api/v1/runs/{run}")

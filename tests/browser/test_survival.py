@@ -204,6 +204,31 @@ def test_the_server_is_killed_and_started_again(
     judge(server, states, again, "completed", WHOLE)
 
 
+def test_what_is_made_anew_after_a_kill_is_shown_once(
+    page: Page, model: ScriptedModel, server: Server, states: States, watch: Watch
+) -> None:
+    """A new attempt takes back what the first one said: the page goes on with it, and has no word twice."""
+    watch.expect(DOWN)
+    before, after = model.gate(), model.gate()
+    model.answers(QUESTION, told_in_parts(PARTS, [before]), told_in_parts(PARTS, [after]))
+    run = server.ask(QUESTION, on_crash="rerun")
+    chat = Chat(page).visit(run)
+    chat.show_as("Plain text")
+    chat.shows(TEXTS[1])
+    server.kill()
+    chat.badge("reconnecting")
+    server.start()
+    chat.badge("streaming")
+    chat.shows(TEXTS[1])
+    model.open(after)
+    chat.badge("complete")
+    chat.shows(WHOLE)
+    assert server.run(run)["snapshot"]["calls"][0]["attempt"] == 2
+    for documents in states.of(run):
+        assert all(WHOLE.startswith(state.text) and state.answers == 1 for state in documents if state.view == "plain")
+        assert documents[-1].text == WHOLE
+
+
 def test_reloaded_while_the_server_is_down(
     chat: Chat, model: ScriptedModel, gates: list[Gate], server: Server, states: States, watch: Watch
 ) -> None:
