@@ -11,7 +11,7 @@ import pytest
 
 from headwater.delivery.multiplex import Multiplex, NamedRun
 from headwater.delivery.sse import SSE
-from headwater.delivery.subscription import State, Subscription, Why
+from headwater.delivery.subscription import BLOCKS_PER_TURN, State, Subscription, Why
 from headwater.delivery.view import BLOCK_BYTES_MAX, View
 from headwater.wire.sse import Frame, SSEDecoder
 from tests.delivery.rig import final, record, records
@@ -248,6 +248,27 @@ def test_an_end_inside_a_record_is_no_end() -> None:
         assert (stage.sink.finished, stage.sink.aborted) == (False, end is not Why.CLIENT)
         assert [log.ends for log in stage.logs] == [stage.logs[0].ends, stage.logs[1].ends]
         assert all(len(log.ends) == 1 for log in stage.logs)
+
+
+def test_a_record_that_takes_more_than_a_turn_is_not_broken_into_either() -> None:
+    """The sink takes more, but whose turn it is has not come again yet."""
+    stage = Stage(1, 0)
+    long = stage.logs[0].encoding.record(1, b'{"seq":1,"text":"%b"}' % (b"x" * BLOCK_BYTES_MAX * (BLOCKS_PER_TURN + 1)))
+    stage.logs[0].data = lambda seq: long  # type: ignore[method-assign]
+    stage.multiplex.begin()
+    assert stage.multiplex.state is State.FOLLOWING
+    stage.grow(1)
+    stage.multiplex.heartbeat()
+    assert stage.sink.body == long.replace(b"\0001\0", b"1.0")[: len(stage.sink.body)]
+    stage.turn()
+    stage.turn()
+    assert judge(stage.sink.body, 2) == [1, 1]
+
+    stage = Stage(1, 0)
+    stage.logs[0].data = lambda seq: long  # type: ignore[method-assign]
+    stage.multiplex.begin()
+    stage.multiplex.end(Why.DRAIN)
+    assert stage.sink.aborted, "it ends inside a record"
 
 
 def test_a_deleted_run_whose_page_is_awaited_can_not_be_told_of_inside_a_record() -> None:
