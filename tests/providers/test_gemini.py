@@ -72,7 +72,7 @@ def test_both_forms_come_to_the_same() -> None:
     events = decode_pieces(Gemini(), [(FIXTURES / "gemini.sse").read_bytes()], clean=True)
     array = decode_pieces(Gemini(GeminiQuirks(events=False)), [(FIXTURES / "gemini.json").read_bytes()], clean=True)
     assert events == array
-    assert len(events.items) == 15
+    assert len(events.items) == 16
 
 
 def test_text_and_thoughts() -> None:
@@ -250,11 +250,18 @@ def test_an_error_in_mid_stream(error: Any) -> None:
     assert failing(candidate({"text": "x"}), STOP, error).code is ErrorCode.OVERLOADED
 
 
-def test_usage_is_told_once_the_answer_is_finished_and_when_it_changes() -> None:
+def test_usage_is_told_at_the_beginning_and_once_the_answer_is_finished() -> None:
+    """Who leaves in the middle has paid for the question, which only Google can count."""
     first = {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1}}
     last = {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 9, "thoughtsTokenCount": 4}}
-    items = run(candidate({"text": "x"}) | first, STOP | first, first, last, {"usageMetadata": {}})
-    assert items[1:] == [UsageReport(Usage(3, 0, 1)), UsageReport(Usage(3, 0, 13, 4)), Finish("stop", "STOP")]
+    text = candidate({"text": "x"})
+    items = run(text | first, text | last, STOP | first, first, last, {"usageMetadata": {}})
+    assert [item for item in items if not isinstance(item, Chunk)] == [
+        UsageReport(Usage(3, 0, 1, source="estimated")),
+        UsageReport(Usage(3, 0, 1)),
+        UsageReport(Usage(3, 0, 13, 4)),
+        Finish("stop", "STOP"),
+    ]
 
 
 def test_only_the_first_candidate_is_read() -> None:

@@ -26,3 +26,7 @@ from headwater.providers.gemini_usage import UsageMetadata, read_usage
 )
 def test_usage(reported: dict[str, Any], expected: Usage | None) -> None:
     assert read_usage(UsageMetadata(**reported)) == expected
+
+
+def test_what_is_not_final_is_an_estimate() -> None:
+    assert read_usage(UsageMetadata(prompt_token_count=3), final=False) == Usage(3, source="estimated")

@@ -226,7 +226,7 @@ class GeminiDecoder:
             if response.usage_metadata is not None:
                 if response.usage_metadata.counts:
                     self._reported = response.usage_metadata
-                if self._finish is not None:
+                if self._finish is not None or self._usage_told is None:
                     self._tell_usage(items)
         except BadArguments as exc:
             self._finish = None
@@ -328,7 +328,10 @@ class GeminiDecoder:
         self._calls.finish(items)
 
     def _tell_usage(self, items: list[Item]) -> None:
-        usage = read_usage(self._reported) if self._reported is not None else None
+        usage = None
+        if self._reported is not None:
+            # Before the end it says what was asked, and of the answer only its beginning.
+            usage = read_usage(self._reported, final=self._finish is not None)
         if usage is not None and usage != self._usage_told:
             self._usage_told = usage
             items.append(UsageReport(usage))

@@ -25,8 +25,9 @@ class UsageMetadata(msgspec.Struct, gc=False, rename="camel"):
         return self.prompt_token_count is not None or self.candidates_token_count is not None
 
 
-def read_usage(reported: UsageMetadata) -> Usage | None:
-    """The usage in OpenAI's sense; None where neither the prompt nor the answer was counted.
+def read_usage(reported: UsageMetadata, *, final: bool = True) -> Usage | None:
+    """The usage in OpenAI's sense; None where neither the prompt nor the answer was counted. Until the counts are
+    `final` they are an estimate.
 
     Gemini counts apart what it thought and what its own tools gave it to read: the first is output here, the second
     input. Cached tokens are among those of the prompt. Whatever is missing or is not a count is 0.
@@ -39,6 +40,7 @@ def read_usage(reported: UsageMetadata) -> Usage | None:
         _count(reported.cached_content_token_count),
         _count(reported.candidates_token_count) + thoughts,
         thoughts,
+        source="provider" if final else "estimated",
     )
 
 
