@@ -81,7 +81,8 @@ class Scene:
         path, accept = f"/api/v1/runs/{run}/events", {"accept": "application/x-ndjson"}
         answer = await call(self.port, "GET", path, headers=accept)
         assert answer.status == 200, (answer.status, answer.body)
-        return answer.body.splitlines()
+        # An empty line is a heartbeat: the model may have been silent for long.
+        return [line for line in answer.body.splitlines() if line]
 
     async def records(self, run: str) -> list[Record]:
         return [parse(payload) for payload in await self.payloads(run)]
