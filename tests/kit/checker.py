@@ -31,6 +31,8 @@ from tests.kit.reading import Read
 
 LIMIT_SLACK_S = 1.0
 RECOVERY_S = 2.0
+#: Of one call, by the product's defaults: three of a model, and one model to fall back to.
+TRIES_MAX = 6
 
 
 class Violation(NamedTuple):
@@ -123,7 +125,9 @@ def _end_after_restart(facts: Facts, run: Run) -> Found:
     ups = [at for at in facts.ups if downs and at >= downs[-1]]
     if not ups or facts.full_between(ups[0], run.final_at):
         return
-    if run.on_crash != "interrupt" and any(ups[0] <= at <= ups[0] + RECOVERY_S for at in run.written_at):
+    # whose start was never answered: nobody noted what it asked for
+    may_go_on = run.on_crash != "interrupt" or not run.submitted
+    if may_go_on and any(ups[0] <= at <= ups[0] + RECOVERY_S for at in run.written_at):
         return
     if (late := run.final_at - ups[0]) > RECOVERY_S:
         yield run.id, f"ended {late:.3f} s after the start that followed the crash"
@@ -213,11 +217,13 @@ def one_key_one_run(facts: Facts) -> Found:
 
 
 def _made_again(facts: Facts, run: Run) -> int:
-    """How many calls of the run may be second tries: its attempts; with a rerun each start of a server may be one, for
-    the record of a call can be lost with the server that made it."""
-    attempts = sum(record.type == "attempt" for record in run.records)
-    starts = sum(run.first_at <= at for at in facts.ups) if run.on_crash == "rerun" else 0
-    return max(attempts, starts)
+    """How many calls of the run may be further tries: its attempts, and those whose record was lost with the server
+    that made them. One may have been lost before each start of a server; before the first alone where that ended the
+    run."""
+    # what a run that was deleted had done nobody can tell any more
+    attempts = sum(record.type == "attempt" for record in run.records) if not run.deleted else TRIES_MAX - 1
+    starts = sum(run.first_at <= at for at in facts.ups)
+    return attempts + (starts if run.on_crash == "rerun" else min(starts, 1))
 
 
 def in_time(facts: Facts) -> Found:

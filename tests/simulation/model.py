@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Literal, NamedTuple
 
@@ -35,6 +36,8 @@ class Script(NamedTuple):
     end: End
     connect_s: float
     close_s: float
+    #: the call from which on it reaches its end
+    recovers_at: int = 99
 
     @property
     def text(self) -> str:
@@ -63,6 +66,7 @@ class ScriptedProvider:
         self.open = 0
         self._history = history
         self._calls = 0
+        self._asked: Counter[str] = Counter()
 
     def silence(self, name: str) -> Silence:
         """As `Models.silence`: it may be silent for ever."""
@@ -86,6 +90,8 @@ class ScriptedProvider:
         plan, note = self.scripts[prompt], self._history.note
         self._calls += 1
         call, whole = self._calls, False
+        self._asked[prompt] += 1
+        end: End = "finish" if self._asked[prompt] >= plan.recovers_at else plan.end
         note(UpstreamCalled(prompt, call))
         self.open += 1
         try:
@@ -96,8 +102,8 @@ class ScriptedProvider:
                 note(UpstreamSaid(prompt, call, "".join(step.words)))
                 yield [ev.Chunk(word, 0) for word in step.words]
                 note(UpstreamHeard(prompt, call))
-            await _end_otherwise(plan.end)
-            if plan.end == "finish":
+            await _end_otherwise(end)
+            if end == "finish":
                 whole = True
                 yield [ev.UsageReport(Usage(3, 0, len(plan.steps))), Finish("stop")]
         finally:

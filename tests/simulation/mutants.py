@@ -12,13 +12,15 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 from unittest import mock
 
+import msgspec
+
 from headwater.delivery.feed import Feed
 from headwater.delivery.hub import Hub
 from headwater.delivery.snapshots import Snapshots
 from headwater.delivery.subscription import State, Subscription
 from headwater.domain import event as ev
 from headwater.domain.run import Run
-from headwater.errors import HeadwaterError
+from headwater.errors import ErrorCode, HeadwaterError
 from headwater.runs import recorder as recorder_module
 from headwater.runs.call import ModelCall
 from headwater.runs.context import Context
@@ -240,6 +242,16 @@ def false_complete(patch: Patch) -> None:
     patch(Context, "unfinished_answers", [])
 
 
+def attempts_spliced(patch: Patch) -> None:
+    """A new attempt does not take back what the one before it had put out."""
+    right = ModelCall._again
+
+    def again(self: ModelCall, reason: ErrorCode) -> ev.Attempt:
+        return msgspec.structs.replace(right(self, reason), supersedes_from=None)
+
+    patch(ModelCall, "_again", again)
+
+
 def key_forgotten(patch: Patch) -> None:
     """A repeat with the same idempotency key makes another run."""
     right = MemoryRuns.create
@@ -296,6 +308,7 @@ MUTANTS = (
     Mutant("recording across attempts", "I4", recording_across_attempts),
     Mutant("partial dropped at the end", "I4", partial_dropped_at_the_end),
     Mutant("false complete", "I4", false_complete),
+    Mutant("attempts spliced", "I4", attempts_spliced),
     Mutant("key forgotten", "I8", key_forgotten),
     Mutant("limit forgotten", "I10", limit_forgotten),
     Mutant("watcher left", "I6", watcher_left),

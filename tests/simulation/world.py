@@ -260,13 +260,18 @@ class World:
             self._attempts.plans[prompt] = plan
             asked = RunRequest("any", "attempts", input=prompt, limits=limits, on_disconnect=policy)
             return asked, plan.text
-        self._models.scripts[prompt] = plan_ = script(chance)
+        # Of its own, so that what is drawn here moves nothing else.
+        tries = random.Random(f"{prompt} {chance.random()}")
+        plan_ = script(chance)._replace(recovers_at=tries.choice((2, 3, 99)))
+        self._models.scripts[prompt] = plan_
         request = RunRequest(
             "any",
             messages=[Message("user", prompt)],
             limits=limits,
             on_disconnect=policy,
             on_crash=chance.choice(("interrupt", "rerun")),
+            after_output=tries.choice(("fail", "new_attempt")),
+            fallback=tries.choice(([], ["another"])),
         )
         return request, plan_.text
 

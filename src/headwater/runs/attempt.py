@@ -152,8 +152,14 @@ class Attempt:
             self.watch.over()
         # where the provider swallowed the interruption and ended in another way
         self.silence()
-        if self._stream is not None:
-            await close_stream(self._stream)
+        try:
+            if self._stream is not None:
+                await close_stream(self._stream)
+        finally:
+            # also where the run can not wait until it has closed
+            self._tell()
+
+    def _tell(self) -> None:
         if self._stuck is not None:
             self._stuck.cancel()
         if self._permit is None:
