@@ -17,6 +17,7 @@ from playwright.sync_api import BrowserContext, Dialog, Request, Route, expect
 
 from headwater.client.blocking import Portal
 from tests.browser.chat import Chat
+from tests.browser.comparing import Comparing
 from tests.browser.conftest import NewContext
 from tests.browser.inspector import DRAW_EACH, INSPECT
 from tests.browser.model import ScriptedModel
@@ -29,7 +30,7 @@ PAYLOADS = xss_payloads()
 #: Questions of one conversation: what was answered before is drawn once more, as a past answer.
 CONVERSATION = 8
 #: What the page may ask its server for.
-OWN_PATHS = re.compile(r"/|/c/run_\w+|/assets/[\w.-]+|/api/v1/.*|/favicon.ico")
+OWN_PATHS = re.compile(r"/|/c/run_\w+|/models|/assets/[\w.-]+|/api/v1/.*|/favicon.ico")
 
 #: Payloads that a line of configuration can hold.
 NAMES = [each for each in PAYLOADS if len(each) <= 200 and each.isprintable() and not re.search(r'["\\\\]', each)][:8]
@@ -246,6 +247,19 @@ def test_models_names(chat: Chat, model: ScriptedModel) -> None:
         chat.page.get_by_test_id("model").select_option(name)
         chat.send("Who are you?")
         assert chat.page.evaluate("answerEnded()")["state"] == "complete"
+
+
+def test_models_names_and_answers_side_by_side(chat: Chat, model: ScriptedModel) -> None:
+    payload = PAYLOADS[0]
+    model.otherwise = lambda question: chat_stream([*payload, "\n\n", payload])
+    comparing = Comparing(chat.page).open(view="Markdown")
+    expect(comparing.rows).to_have_count(2 + len(NAMES))
+    for name in NAMES[:6]:
+        comparing.rows.filter(has_text=name).first.get_by_test_id("pick").check()
+    comparing.ask(f"What is {payload}?")
+    expect(comparing.answers).to_have_count(6)
+    for answer in comparing.answers.all():
+        expect(answer).to_have_attribute("data-state", "complete")
 
 
 # (what a page that trusts its texts would make of them, what the inspector says of it).

@@ -58,7 +58,12 @@ function server(streams: readonly (readonly object[])[], runs: Runs): [Headwater
       });
       return Promise.resolve(new Response(body, { headers: { "Content-Type": "text/event-stream" } }));
     }
-    const run = runs.find(({ id }) => path.endsWith(id));
+    let run: RunResource | undefined;
+    try {
+      run = runs.find(({ id }) => path.endsWith(id));
+    } catch (error) {
+      return Promise.reject(error);
+    }
     const problem = { title: "Not found", status: 404, code: "NOT_FOUND", detail: "No such run.", retryable: false };
     return Promise.resolve(run === undefined ? Response.json(problem, { status: 404 }) : Response.json(run));
   };
@@ -138,6 +143,33 @@ test("a past that can not be told apart is asked for again", async () => {
     "/api/v1/runs/run_a",
     "/api/v1/events?run=run_a:8",
   ]);
+  group.close();
+});
+
+test("while a run can not be asked for, its view says so", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
+  let down = true;
+  const [client] = server([[end("run_a", 1)]], {
+    find: () => {
+      if (down) throw new TypeError("fetch failed");
+      return resource("run_a");
+    },
+  });
+  const group = new RunGroup(client, [new RunFold("run_a")]);
+  const kinds = new Set<string>();
+  const look = (): void => void kinds.add(group.views().get("run_a")?.status.kind ?? "");
+  const leave = group.subscribe(look);
+  const passes = async (kind: string): Promise<void> => {
+    for (let turn = 0; turn < 200 && !kinds.has(kind); turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      t.mock.timers.tick(100);
+    }
+    assert.ok(kinds.has(kind), kind);
+  };
+  await passes("reconnecting");
+  down = false;
+  await passes("complete");
+  leave();
   group.close();
 });
 

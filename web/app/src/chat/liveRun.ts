@@ -65,7 +65,7 @@ export class LiveRun {
 
   async #live(signal: AbortSignal): Promise<void> {
     try {
-      if (this.#fold.run === null) this.#fold.know(await loadRun(this.#client, this.#fold, this.#gate, signal));
+      if (this.#fold.run === null) this.#fold.know(await this.#load(signal));
       if (!this.#fold.over) await this.#follow(signal);
     } catch (error) {
       if (signal.aborted) return;
@@ -75,10 +75,14 @@ export class LiveRun {
     this.#gate.flush();
   }
 
+  #load(signal: AbortSignal): Promise<RunResource> {
+    return loadRun(this.#client, this.#fold, () => this.#gate.request(), signal);
+  }
+
   async #follow(signal: AbortSignal): Promise<void> {
     this.#gate.request();
     while (await this.#read(signal)) {
-      this.#fold.restart(await loadRun(this.#client, this.#fold, this.#gate, signal));
+      this.#fold.restart(await this.#load(signal));
       this.#gate.request();
       if (this.#fold.over) return;
     }
@@ -117,7 +121,7 @@ export class LiveRun {
 export async function loadRun(
   client: Headwater,
   fold: RunFold,
-  gate: FrameGate,
+  changed: () => void,
   signal: AbortSignal,
 ): Promise<RunResource> {
   for (let attempt = 1; ; attempt++) {
@@ -126,10 +130,10 @@ export async function loadRun(
     } catch (error) {
       if (!(error instanceof ClientError) || error instanceof NotFound || signal.aborted) throw error;
       fold.link({ state: "reconnecting", attempt, at: Date.now() + RELOAD_MS });
-      gate.request();
+      changed();
       await new Promise((resolve) => setTimeout(resolve, RELOAD_MS));
       fold.link({ state: "reconnecting", attempt, at: null });
-      gate.request();
+      changed();
     }
   }
 }

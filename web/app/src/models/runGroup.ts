@@ -84,7 +84,7 @@ export class RunGroup {
 
   async #load(fold: RunFold, signal: AbortSignal): Promise<void> {
     try {
-      const run = await loadRun(this.#client, fold, this.#gate, signal);
+      const run = await loadRun(this.#client, fold, () => this.#note(fold, () => {}), signal);
       this.#note(fold, () => (fold.run === null ? fold.know(run) : fold.restart(run)));
     } catch (error) {
       if (signal.aborted) throw error;
