@@ -55,14 +55,33 @@ BROKEN: Final = {
     "openai": "broken:SERVER",
 }
 
+#: Looks whole, and fails at the first word, quoting all that it knows.
+LATE: Final = """
+from headwater.providers.openai_chat import OpenAIChat
+from headwater.providers.servers import ServerRow
+
+
+class Late(OpenAIChat):
+    name = "late"
+
+    def decoder(self, request):
+        decoder = super().decoder(request)
+        decoder.feed = lambda frame: {}[frame.data, request]
+        return decoder
+
+
+SERVER = ServerRow(dialect=Late)
+"""
+
 
 def broken_plugin(site: Path) -> Path:
     """Installs a distribution with these entry points, as far as Python can tell."""
     facts = site / "headwater_broken-1.0.dist-info"
     facts.mkdir(parents=True)
+    (site / "late.py").write_text(LATE)
     (site / "broken.py").write_text('SERVER = object()\n\n\ndef __getattr__(name):\n    raise RuntimeError("no")\n')
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: headwater-broken\nVersion: 1.0\n")
-    lines = [f"{name} = {place}" for name, place in BROKEN.items()]
+    lines = [f"{name} = {place}" for name, place in {**BROKEN, "late": "late:SERVER"}.items()]
     (facts / "entry_points.txt").write_text("\n".join(["[headwater.providers]", *lines, ""]))
     return site
 
@@ -174,3 +193,18 @@ async def test_a_broken_plug_in_is_told_of_and_stops_nothing(installed: Path, da
     found = {finding["text"]: finding["level"] for finding in json.loads(said)["findings"]}
     levels = [level for text, level in found.items() if "plug-in" in text]
     assert sorted(levels) == ["problem", *["warning"] * 4]
+
+
+async def test_a_plug_in_that_fails_in_a_call_fails_that_call_only(data_dir: Path, tmp_path: Path) -> None:
+    site = broken_plugin(tmp_path / "broken")
+    async with ScriptedUpstream() as upstream:
+        rows = [row("late", upstream.base_url, "late"), row("sound", upstream.base_url, "openai_chat")]
+        async with Product(data_dir, config={"models": rows}, environ=beside(site)) as product:
+            scene = Scene(product)
+            end = await scene.end(await scene.start("PromptKanarie", model="late"))
+            assert (end.type, end.data["code"], end.data["retryable"]) == ("error", "SERVER", False)
+            assert "plug-in" in end.data["message"]
+            assert (await scene.end(await scene.start("Hello", model="sound"))).type == "complete"
+            assert len(upstream.requests) == 2
+        for quoted in ("PromptKanarie", "chatcmpl-1"):
+            assert quoted not in product.log_text
