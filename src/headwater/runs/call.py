@@ -69,7 +69,7 @@ class ModelCall:
             while True:
                 attempt = self._attempt()
                 yield [ev.Status("connecting"), *opening]
-                watch = attempt.watch
+                watch, measure = attempt.watch, attempt.meter.took
                 begins = is_settling = True
                 failure: HeadwaterError | None = None
                 try:
@@ -84,7 +84,7 @@ class ModelCall:
                                 begins = False
                                 yield [ev.Status("streaming")]
                             is_settling = not attempt.took(items)
-                        attempt.meter.took(items)
+                        measure(items)
                         if items and isinstance(items[-1], Finish):
                             self.finish = items[-1]
                             items = items[:-1]

@@ -46,13 +46,17 @@ class SilenceWatch:
 
     def took(self, items: Sequence[Item]) -> None:
         """The provider has sent something. Only output of the model breaks its silence."""
-        if any(type(item) in OUTPUT for item in items):
-            self._waited_s = 0.0
-            if self._phase == "first_token":
-                self._phase, self._limit_s = "idle", self._idle_s
-                self._disarm()
-        elif self._since is not None:
-            self._waited_s += self._clock.monotonic() - self._since
+        for item in items:
+            # a loop and not `any`, which would cost every token as much again as all else here
+            if type(item) in OUTPUT:
+                self._waited_s = 0.0
+                if self._phase == "first_token":
+                    self._phase, self._limit_s = "idle", self._idle_s
+                    self._disarm()
+                break
+        else:
+            if self._since is not None:
+                self._waited_s += self._clock.monotonic() - self._since
         self._since = None
 
     def over(self) -> None:
