@@ -228,6 +228,14 @@ def test_a_row_says_how_long_its_model_may_be_silent() -> None:
         catalog.silence("nobody")
 
 
+def test_who_can_do_something_is_named_a_few_at_a_time() -> None:
+    local = [ModelRow(name=f"local-{number}", provider="llamacpp") for number in range(5)]
+    catalog = Catalog.from_rows([ModelRow(name="gpt", provider="openai_responses"), *local], {})
+    assert catalog.who_can("background") == ["gpt"]
+    assert catalog.who_can("prefill") == ["local-0", "local-1", "local-2"]
+    assert catalog.who_can("flight") == []
+
+
 class TestKeys:
     async def test_a_missing_key_is_a_warning_and_an_error_of_the_call(self) -> None:
         catalog = Catalog.from_rows([row("a", provider="openai", base_url=None), row("b")], {"OPENAI_API_KEY": " "})

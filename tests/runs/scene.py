@@ -129,6 +129,9 @@ class OneProvider:
     def capabilities(self, name: str) -> Sequence[str]:
         return self.able
 
+    def who_can(self, capability: str) -> Sequence[str]:
+        return []
+
     def pricing(self, name: str) -> Pricing:
         return self.paid
 

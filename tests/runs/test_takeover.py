@@ -165,7 +165,7 @@ def test_the_time_of_a_run_is_counted_from_its_creation() -> None:
 )
 def test_a_policy_that_could_not_be_kept_is_refused(policy: OnCrash, can: Sequence[str], settings: Settings) -> None:
     with pytest.raises(UnsupportedError) as caught:
-        check_policy(request(on_crash=policy, settings=settings), can)
+        check_policy(request(on_crash=policy, settings=settings), can, lambda _: [])
     assert caught.value.extra["pointer"] == "/on_crash"
 
 
@@ -173,4 +173,11 @@ def test_a_policy_that_could_not_be_kept_is_refused(policy: OnCrash, can: Sequen
     ("policy", "can"), [("interrupt", ()), ("rerun", ()), ("continue", ("prefill",)), ("reattach", ("background",))]
 )
 def test_a_policy_that_can_be_kept_is_taken(policy: OnCrash, can: Sequence[str]) -> None:
-    check_policy(request(on_crash=policy), can)
+    check_policy(request(on_crash=policy), can, lambda _: [])
+
+
+def test_a_refusal_names_models_that_can() -> None:
+    able = {"background": ["gpt", "gpt-mini"], "prefill": ["claude"]}
+    for policy, words in [("reattach", "`gpt` or `gpt-mini` can."), ("continue", "`claude` can.")]:
+        with pytest.raises(UnsupportedError, match=f"The model `m` can not .* {words}"):
+            check_policy(request(on_crash=policy), (), able.__getitem__)

@@ -80,6 +80,10 @@ class ScriptedProvider:
         """As `Models.capabilities`."""
         return ("text",)
 
+    def who_can(self, capability: str) -> tuple[str, ...]:
+        """As `Models.who_can`."""
+        return ()
+
     def pricing(self, name: str) -> Pricing:
         """As `Models.pricing`."""
         return UNPRICED

@@ -163,6 +163,11 @@ class Catalog:
         """Whether a model's price is in the list of prices, if anywhere."""
         return any(isinstance(route.pricing, ListedPrice) for route in self._routes.values())
 
+    def who_can(self, capability: str) -> list[str]:
+        """A few configured models that have this among their capabilities."""
+        names = [name for name, route in self._routes.items() if capability in route.info.capabilities]
+        return names[:_ABLE_MAX]
+
     def check(self, request: GenerationRequest) -> None:
         """Refuses a request that its model can not do, before anything begins. `request.model` is the caller's name.
 

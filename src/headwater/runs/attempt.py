@@ -44,6 +44,10 @@ class Models(Protocol):
         """What the model can be asked for."""
         ...
 
+    def who_can(self, capability: str) -> Collection[str]:
+        """A few models that have this among their capabilities."""
+        ...
+
     def pricing(self, name: str) -> Pricing:
         """How the model is paid for."""
         ...

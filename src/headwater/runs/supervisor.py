@@ -181,7 +181,7 @@ class Supervisor:
             return earlier, False
         workflow.check(request)
         self._models.resolve(request.model)
-        check_policy(request, self._models.capabilities(request.model))
+        check_policy(request, self._models.capabilities(request.model), self._models.who_can)
         if (source := source_of(request)) is not None:
             await check_source(source, owner, self._storage)
         self._admit()

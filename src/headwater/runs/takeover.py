@@ -265,12 +265,17 @@ def is_over(run: Run, since_ms: int) -> bool:
     return since_ms >= run.request.limits.total_s * 1000
 
 
-def check_policy(request: RunRequest, can: Collection[str]) -> None:
-    """Refuses a policy that could never be kept. Raises `UnsupportedError`; `can` is what the model is able to do."""
+def check_policy(request: RunRequest, can: Collection[str], who_can: Callable[[str], Collection[str]]) -> None:
+    """Refuses a policy that could never be kept. Raises `UnsupportedError`.
+
+    `can` is what the model is able to do, `who_can` names models that are able to do something.
+    """
     policy = request.on_crash
     needed = NEEDED.get(policy)
     if needed is not None and needed not in can:
-        raise UnsupportedError(f"The model `{request.model}` can not {_DOES[policy]}.", pointer="/on_crash")
+        able = " or ".join(f"`{name}`" for name in who_can(needed))
+        others = f" {able} can." if able else ""
+        raise UnsupportedError(f"The model `{request.model}` can not {_DOES[policy]}.{others}", pointer="/on_crash")
     settings = request.settings
     if policy == "continue" and (settings.json_schema is not None or settings.json_object):
         raise UnsupportedError("A structured answer can not be continued in the middle.", pointer="/on_crash")
