@@ -19,6 +19,8 @@ Phase = Literal["idle", "queued", "before the first token", "mid-stream", "endin
 
 MODEL = "scripted"
 CANCELLED_SHARE = 0.25
+#: Of the runs, those that ask to be made anew after a crash.
+RERUN_SHARE = 0.4
 
 
 class Work:
@@ -32,6 +34,7 @@ class Work:
         self.first_s = dice.uniform(0.02, 0.2)
         self.delay_s = dice.uniform(0.015, 0.035)
         self.readers = dice.choice((1, 1, 2))
+        self.on_crash = "rerun" if dice.random() < RERUN_SHARE else "interrupt"
         #: how long after the start its user cancels it
         self.cancel_s = dice.uniform(0.0, 1.5) if dice.random() < CANCELLED_SHARE else None
 
@@ -137,13 +140,13 @@ class Load:
             self._now[user] = work
             work.phase = "queued"
             try:
-                answer = await start_run(self.port, work.prompt, key=work.prompt, model=MODEL)
+                answer = await start_run(self.port, work.prompt, key=work.prompt, model=MODEL, on_crash=work.on_crash)
             except (OSError, EOFError):
                 await asyncio.sleep(0.01)  # paces: the server has gone, and that will be known in a moment
                 continue
             assert answer.status in (200, 201), (answer.status, answer.body)
             run = str(answer.json()["id"])
-            self.history.note(Submitted(run, work.prompt, work.prompt, answer=work.answer))
+            self.history.note(Submitted(run, work.prompt, work.prompt, answer=work.answer, on_crash=work.on_crash))
             self.started += 1
             if answer.json()["ended_at"] is not None:
                 work.phase = "idle"  # it was cut before its user knew of it

@@ -56,8 +56,10 @@ class Crashes:
         #: where each kill struck, and what the runs were doing then
         self.places: Counter[str] = Counter()
         self.phases: Counter[str] = Counter()
-        #: of each run that was cut, how long after the next start it had its end
+        #: of each run that was cut, and did not ask to go on, how long after the next start it had its end
         self.ends_s: list[float] = []
+        #: how often a run was found going on after a start
+        self.went_on = 0
         #: runs that ended as cancelled after the crash that came between the request and its effect
         self.cancelled = 0
         self._dice = dice
@@ -75,18 +77,22 @@ class Crashes:
         return self.directory / f"history-{self._rounds}"
 
     async def start(self, failpoint: str = "") -> None:
-        """A server that answers, and has ended all that was cut before."""
+        """A server that answers, and has ended all that was cut before, but for what goes on."""
         self.product.environ |= {HISTORY: str(self._trace), FAILPOINT: failpoint}
         await self.product.start()
-        unfinished = await call(self.product.port, "GET", "/api/v1/runs?state=queued,running")
+        unfinished = await call(self.product.port, "GET", "/api/v1/runs?state=queued,running&limit=200")
         assert unfinished.status == 200, unfinished.body
-        assert unfinished.json()["runs"] == []
+        goes_on = [str(run["id"]) for run in unfinished.json()["runs"]]
+        for run in goes_on:
+            shown = await call(self.product.port, "GET", f"/api/v1/runs/{run}")
+            assert shown.json()["request"].get("on_crash") == "rerun", shown.body
+        self.went_on += len(goes_on)
         self.load.up.set()
 
     async def crash(self, place: str) -> None:
         """Starts the server and lets it be killed there."""
         if place == "recovering":
-            await self._crash_in_start(f"{place}:{self._dice.randint(1, 30)}")
+            await self._crash_in_start(f"{place}:{self._dice.randint(1, 12)}")
         else:
             await self.start("" if place == "any moment" else f"{place}:{self._count(place)}")
             if place == "any moment":
@@ -134,7 +140,7 @@ class Crashes:
 
     def _count_ends(self, facts: Facts) -> None:
         for run in facts.runs.values():
-            if run.final_at is None or run.final is None:
+            if run.final_at is None or run.final is None or run.on_crash != "interrupt":
                 continue
             downs = [at for at in facts.downs if run.first_at <= at < run.final_at]
             if downs:
@@ -184,16 +190,21 @@ async def test_nothing_is_lost_however_the_server_dies(
                 await crashes.crash(place)
             violations = await crashes.judge()
             assert not violations, report(violations)
-            print(f"{crashes.places.total()} kills, {load.started} runs, {len(crashes.ends_s)} of them cut", flush=True)
+            print(
+                f"{crashes.places.total()} kills, {load.started} runs, {len(crashes.ends_s)} of them ended by a start",
+                flush=True,
+            )
     shown = [histogram("kills", crashes.places), histogram("runs at a kill", crashes.phases)]
     shown.append(
-        f"{load.started} runs were started, {len(crashes.ends_s)} of them cut, {crashes.cancelled} after a cancel; "
-        f"the slowest to end did so {max(crashes.ends_s):.2f} s after the start that followed"
+        f"{load.started} runs were started, {len(crashes.ends_s)} of them cut and ended, {crashes.cancelled} after a "
+        f"cancel; {crashes.went_on} times one went on; the slowest to end did so {max(crashes.ends_s):.2f} s after the "
+        "start that followed"
     )
     print("\n".join(shown))
     record_property("note", "\n".join(shown))
     assert crashes.cancelled >= crashes.places["cancel-noted"]
-    assert len(crashes.ends_s) > KILLS * USERS / 2
+    assert len(crashes.ends_s) > KILLS * USERS / 4
+    assert crashes.went_on > KILLS * USERS / 10
     assert crashes.phases["mid-stream"] > crashes.phases.total() / 2, "most runs have to be in mid-stream"
 
 

@@ -38,7 +38,7 @@ class Run:
         #: with the durable tail at the time
         self.looks: list[tuple[seen.Looked, int]] = []
         self.writes: list[seen.Claimed | seen.Appended] = []
-        #: when each of these was noted
+        #: when somebody wrote in it, or what was written became durable
         self.written_at: list[float] = []
         self.row: seen.RowFound | None = None
         self.log: seen.LogFound | None = None
@@ -165,6 +165,7 @@ class Facts:
                 run.cancel_asked = run.deleted = True
             case seen.Durable():
                 run.durable_noted = True
+                run.written_at.append(at)
                 run.durable_tail = what.tail
                 if what.closed and run.final_at is None:
                     run.final_at = at
