@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncGenerator, Callable
 from typing import Self
 
+import msgspec
 import pytest
 
 from headwater.domain import event as ev
@@ -13,7 +14,7 @@ from headwater.domain.message import GenerationRequest, Message, Usage
 from headwater.domain.run import LOCAL_OWNER, OnCrash
 from headwater.domain.snapshot import fold
 from headwater.errors import ErrorCode, ProviderError, UnsupportedError
-from headwater.providers.contract import BackgroundProvider, Finish, Item
+from headwater.providers.contract import BackgroundProvider, Checkpoint, Finish, Item
 from headwater.runs.recovery import Recovered
 from headwater.storage.memory_medium import MemoryMedium
 from tests.runs.lasting import LastingProvider
@@ -221,6 +222,30 @@ async def test_what_is_ended_by_the_next_start_is_stopped_too(why: str) -> None:
         await turns()
         # whoever is not in the configuration any more can not be told
         assert provider.stopped == ([] if why == "model" else ["resp_1"])
+
+
+@virtual
+async def test_a_name_alone_is_no_output() -> None:
+    """An answer that fails when it has no more than a name may be made again, and the first one is stopped."""
+
+    class FailsOnce(LastingProvider):
+        async def stream_in_background(
+            self, request: GenerationRequest, *, connect_s: float | None
+        ) -> AsyncGenerator[list[Item], None]:
+            stream = super().stream_in_background(request, connect_s=connect_s)
+            if len(self.begun) == 1:
+                yield [ev.ProviderData(self.name, msgspec.to_builtins(Checkpoint("resp_1", 0)))]
+                raise ProviderError(ErrorCode.OVERLOADED)
+            async for items in stream:
+                yield items
+
+    provider = FailsOnce(ANSWER)
+    async with Life(provider) as life:
+        run = await life.submit(on_crash="reattach")
+        records = await life.end_of(run)
+        assert fold(records).text == LETTERS
+        assert [r.event.number for r in records if isinstance(r.event, ev.Attempt)] == [2]
+        assert (list(provider.begun), provider.stopped) == (["resp_1", "resp_2"], ["resp_1"])
 
 
 @virtual
