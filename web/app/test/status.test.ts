@@ -10,6 +10,7 @@ import {
   type Link,
   linkOf,
   type Phase,
+  phaseOf,
   statusOf,
   wordsOf,
 } from "../src/chat/status.ts";
@@ -47,6 +48,19 @@ test("the words of a wait count down for the eye and not for the ear", () => {
   assert.equal(wordsOf(status, 3), "Reconnecting · attempt 2 · in 3 s");
   assert.equal(wordsOf(status), "Reconnecting · attempt 2");
   assert.equal(wordsOf({ kind: "queued", position: 1 }), "Queued · position 1");
+});
+
+test("a model that is called again is told so until it answers, and so is another one", () => {
+  const retrying = phaseOf({ state: "retrying", wait_ms: 1500 }, phase, 1000);
+  assert.deepEqual(retrying, { state: "retrying", at: 2500 });
+  assert.deepEqual(phaseOf({ state: "connecting" }, retrying, 3000), { state: "retrying", at: null });
+  const falling = phaseOf({ state: "falling_back" }, retrying, 3000);
+  assert.deepEqual(phaseOf({ state: "connecting" }, falling, 3000), { state: "falling_back" });
+  assert.deepEqual(phaseOf({ state: "streaming" }, falling, 3000), { state: "streaming" });
+  assert.deepEqual(phaseOf({ state: "thinking" }, falling, 3000), falling);
+  assert.equal(wordsOf(statusOf(null, streaming, retrying, true), 2), "Trying again · in 2 s");
+  assert.equal(wordsOf(statusOf(null, streaming, retrying, true)), "Trying again");
+  assert.equal(wordsOf(statusOf(null, streaming, falling, false)), "Asking another model");
 });
 
 test("a subscription's status becomes that of the connection", () => {

@@ -20,7 +20,7 @@ interface StatusBadgeProps {
 
 /** Where a run stands, in words and colour. */
 export function StatusBadge({ status, told = true }: StatusBadgeProps) {
-  const seconds = useSecondsUntil(status.kind === "reconnecting" ? status.at : null);
+  const seconds = useSecondsUntil("at" in status ? status.at : null);
   return (
     <>
       <span className="badge" data-testid="status" data-state={status.kind} aria-hidden={told}>

@@ -9,7 +9,7 @@ import {
   type Snapshot,
 } from "@headwater/client";
 import { type Figures, figuresOf, Meter } from "./figures.ts";
-import { type End, endOf, hasOutput, type Link, linkOf, type Phase, type RunStatus, statusOf } from "./status.ts";
+import { type End, endOf, hasOutput, type Link, linkOf, type Phase, phaseOf, type RunStatus, statusOf } from "./status.ts";
 
 /** What is shown of a run. It never changes; a new one comes with every frame in which something did. */
 export interface RunView {
@@ -81,7 +81,7 @@ export class RunFold {
     this.#meter.take(record);
     switch (record.type) {
       case "status":
-        this.#phase = phaseOf(record.data, this.#phase);
+        this.#phase = phaseOf(record.data, this.#phase, Date.now());
         break;
       case "complete":
         this.#end = { type: "complete", reason: record.data.finish_reason };
@@ -141,8 +141,3 @@ export class RunFold {
   }
 }
 
-function phaseOf(data: { state: string; position?: number | null }, before: Phase): Phase {
-  if (data.state === "queued") return { state: "queued", position: data.position ?? null };
-  if (data.state === "connecting" || data.state === "streaming") return { state: data.state };
-  return before;
-}

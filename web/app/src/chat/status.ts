@@ -14,6 +14,10 @@ export type RunStatus =
   | { readonly kind: "connecting" }
   | { readonly kind: "queued"; readonly position: number | null }
   | { readonly kind: "streaming" }
+  /** The model failed; `at` is when it is called again (milliseconds since 1970), null while that is under way. */
+  | { readonly kind: "retrying"; readonly at: number | null }
+  /** The model failed, and another one is called. */
+  | { readonly kind: "falling_back" }
   /** `at` is when the next try begins (milliseconds since 1970), null while it is under way. */
   | { readonly kind: "reconnecting"; readonly attempt: number; readonly at: number | null }
   | { readonly kind: "complete"; readonly reason: string }
@@ -31,8 +35,31 @@ export type End =
 
 /** What a running run says of itself. */
 export type Phase =
-  | { readonly state: "connecting" | "streaming" }
+  | { readonly state: "connecting" | "streaming" | "falling_back" }
+  | { readonly state: "retrying"; readonly at: number | null }
   | { readonly state: "queued"; readonly position: number | null };
+
+/** What a record of type `status` makes of it. A model that is called again is told so until it answers. */
+export function phaseOf(
+  data: { readonly state: string; readonly position?: number | null; readonly wait_ms?: number | null },
+  before: Phase,
+  now: number,
+): Phase {
+  switch (data.state) {
+    case "queued":
+      return { state: "queued", position: data.position ?? null };
+    case "retrying":
+      return { state: "retrying", at: now + (data.wait_ms ?? 0) };
+    case "connecting":
+      if (before.state === "retrying") return { state: "retrying", at: null };
+      return before.state === "falling_back" ? before : { state: "connecting" };
+    case "streaming":
+    case "falling_back":
+      return { state: data.state };
+    default:
+      return before;
+  }
+}
 
 /** What the connection to the server does. */
 export type Link =
@@ -80,6 +107,7 @@ export function statusOf(end: End | null, link: Link, phase: Phase, output: bool
   if (link.state === "reconnecting") return { kind: "reconnecting", attempt: link.attempt, at: link.at };
   if (link.state === "connecting" && !output) return { kind: "connecting" };
   if (phase.state === "queued") return { kind: "queued", position: phase.position };
+  if (phase.state === "retrying") return { kind: "retrying", at: phase.at };
   return { kind: phase.state };
 }
 
@@ -117,6 +145,10 @@ export function wordsOf(status: RunStatus, seconds?: number): string {
       return status.position === null ? "Queued" : `Queued · position ${status.position}`;
     case "streaming":
       return "Streaming";
+    case "retrying":
+      return seconds === undefined || status.at === null ? "Trying again" : `Trying again · in ${seconds} s`;
+    case "falling_back":
+      return "Asking another model";
     case "reconnecting": {
       const attempt = `Reconnecting · attempt ${Math.max(1, status.attempt)}`;
       return seconds === undefined || status.at === null ? attempt : `${attempt} · in ${seconds} s`;

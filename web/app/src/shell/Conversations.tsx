@@ -17,6 +17,8 @@ const WORDS: Readonly<Record<StatusKind, string>> = {
   queued: "Queued",
   streaming: "Streaming",
   reconnecting: "Reconnecting",
+  retrying: "Trying again",
+  falling_back: "Asking another model",
   complete: "Complete",
   stopped: "Stopped",
   partial: "Partial",
