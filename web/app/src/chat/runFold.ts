@@ -9,7 +9,17 @@ import {
   type Snapshot,
 } from "@headwater/client";
 import { type Figures, figuresOf, Meter } from "./figures.ts";
-import { type End, endOf, hasOutput, type Link, linkOf, type Phase, phaseOf, type RunStatus, statusOf } from "./status.ts";
+import {
+  type End,
+  endOf,
+  hasOutput,
+  type Link,
+  linkOf,
+  type Phase,
+  phaseOf,
+  type RunStatus,
+  statusOf,
+} from "./status.ts";
 
 /** What is shown of a run. It never changes; a new one comes with every frame in which something did. */
 export interface RunView {
