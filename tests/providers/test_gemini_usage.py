@@ -18,7 +18,7 @@ from headwater.providers.gemini_usage import UsageMetadata, read_usage
         ({"prompt_token_count": 15, "tool_use_prompt_token_count": 770}, Usage(785, 0, 0, 0)),
         ({"prompt_token_count": 900, "cached_content_token_count": 800}, Usage(900, 800, 0, 0)),
         ({"prompt_token_count": 3.0, "candidates_token_count": 0}, Usage(3, 0, 0, 0)),
-        ({"prompt_token_count": True, "candidates_token_count": 2**50}, None),
+        ({"prompt_token_count": True, "candidates_token_count": 2**53}, None),
         ({"prompt_token_count": -1, "candidates_token_count": 4}, Usage(0, 0, 4, 0)),
         ({"prompt_token_count": 7, "candidates_token_count": float("inf")}, Usage(7, 0, 0, 0)),
         ({"prompt_token_count": 7, "thoughts_token_count": "many"}, Usage(7, 0, 0, 0)),

@@ -114,3 +114,7 @@ def test_without_a_count_nothing_was_reported(reported: dict[str, Any]) -> None:
 def test_usage_of_responses(reported: dict[str, Any], usage: Usage) -> None:
     assert read_usage(reported, RESPONSES) == usage
     assert read_usage(reported, CHAT) is None
+
+
+def test_a_count_of_more_digits_than_a_float_has_room_for_is_none() -> None:
+    assert read_usage({"prompt_tokens": 10**400, "completion_tokens": 2}, CHAT) == Usage(0, 0, 2, 0)

@@ -12,7 +12,6 @@ The stream is whole at `message_stop`, and only there.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, NoReturn
 
@@ -26,6 +25,7 @@ from headwater.providers.anthropic_blocks import Delta, Json, OpenBlock, OtherBl
 from headwater.providers.anthropic_request import Quirks, beta_header, request_body
 from headwater.providers.anthropic_usage import Tokens
 from headwater.providers.contract import Decoder, Finish, Frame, Framing, HttpRequest, Item
+from headwater.providers.lenient_json import read_json
 from headwater.providers.provider_error import error_words, provider_error, refusal_error
 from headwater.providers.surrogate_pairs import SurrogatePairs
 
@@ -204,7 +204,7 @@ class AnthropicDecoder:
                 self._done = True
             case "message":
                 self._take_whole(frame.data, items)
-            case "" if error_words(_loads(frame.data)) is not None:
+            case "" if error_words(read_json(frame.data)) is not None:
                 self._raise_error(frame.data)
             case _:
                 pass
@@ -212,7 +212,7 @@ class AnthropicDecoder:
     def _take_whole(self, data: bytes, items: list[Item]) -> None:
         """A message that is no stream. It is whole where it says why it ended."""
         try:
-            message = msgspec.convert(scrub_surrogates(_loads(data)), _Message)
+            message = msgspec.convert(scrub_surrogates(read_json(data)), _Message)
         except (msgspec.ValidationError, UnicodeEncodeError):
             raise self._unreadable(data) from None
         self._take_message(message, items)
@@ -284,7 +284,7 @@ class AnthropicDecoder:
         data = frame.data.strip()
         if not data or data == b"[DONE]" or (frame.event and frame.event not in _TYPES):
             return None
-        value = _loads(data)
+        value = read_json(data)
         has_error = isinstance(value, dict) and (value.get("error") or value.get("type") == "error")
         if has_error or frame.event == "error":
             self._raise_error(data)
@@ -314,19 +314,11 @@ class AnthropicDecoder:
         return ProviderError(ErrorCode.PARSE, provider=self._provider, detail=detail)
 
     def _raise_error(self, data: bytes) -> NoReturn:
-        raise provider_error(error_words(_loads(data)), provider=self._provider)
+        raise provider_error(error_words(read_json(data)), provider=self._provider)
 
 
 def _read(data: bytes) -> _Event | None:
     try:
         return _decode_event(data)
     except msgspec.DecodeError:
-        return None
-
-
-def _loads(data: bytes) -> Any:
-    """The JSON value, halves of surrogate pairs and all; None for what is no JSON."""
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
         return None

@@ -6,11 +6,11 @@ come to by then. The counts are totals, so a later one takes an earlier one's pl
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from headwater.domain.message import Usage
+from headwater.providers.reported_figures import count
 
 
 class Tokens:
@@ -33,15 +33,15 @@ class Tokens:
         if not {"input_tokens", "output_tokens"} & self._reported.keys():
             return None
         parts = [self._reported, *_compactions(self._reported.get("iterations"))]
-        cached = sum(_count(part, "cache_read_input_tokens") for part in parts)
-        written = sum(_count(part, "cache_creation_input_tokens") for part in parts)
-        fresh = sum(_count(part, "input_tokens") for part in parts)
+        cached = sum(count(part.get("cache_read_input_tokens")) for part in parts)
+        written = sum(count(part.get("cache_creation_input_tokens")) for part in parts)
+        fresh = sum(count(part.get("input_tokens")) for part in parts)
         details = self._reported.get("output_tokens_details")
         return Usage(
             input_tokens=fresh + cached + written,
             cached_input_tokens=cached,
-            output_tokens=sum(_count(part, "output_tokens") for part in parts),
-            reasoning_tokens=_count(details, "thinking_tokens") if isinstance(details, dict) else 0,
+            output_tokens=sum(count(part.get("output_tokens")) for part in parts),
+            reasoning_tokens=count(details.get("thinking_tokens")) if isinstance(details, dict) else 0,
             source="provider" if final else "estimated",
         )
 
@@ -50,11 +50,3 @@ def _compactions(iterations: object) -> list[Mapping[str, Any]]:
     if not isinstance(iterations, list):
         return []
     return [each for each in iterations if isinstance(each, dict) and each.get("type") == "compaction"]
-
-
-def _count(reported: Mapping[str, Any], name: str) -> int:
-    count = reported.get(name)
-    if isinstance(count, bool) or not isinstance(count, int | float):
-        return 0
-    # Counts beyond any real one would not fit what stores them.
-    return int(count) if math.isfinite(count) and 0 <= count < 2**53 else 0

@@ -12,7 +12,6 @@ of its own, among the events too.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
@@ -28,6 +27,7 @@ from headwater.providers.gemini_error import google_error, google_refusal
 from headwater.providers.gemini_logprobs import token_logprobs
 from headwater.providers.gemini_request import GeminiQuirks, model_path, request_body
 from headwater.providers.gemini_usage import UsageMetadata, read_usage
+from headwater.providers.lenient_json import read_json
 from headwater.providers.opaque import fits, fitted
 from headwater.providers.provider_error import SENTENCES, error_words
 from headwater.providers.surrogate_pairs import SurrogatePairs
@@ -344,7 +344,7 @@ class GeminiDecoder:
         """A frame that the fast decoder refused; None for one without content. Raises PARSE for what is no answer."""
         if not data or data.isspace():
             return None
-        value = _loads(data)
+        value = read_json(data)
         if error_words(value) is not None:
             self._raise_error(data)
         try:
@@ -357,7 +357,7 @@ class GeminiDecoder:
 
     def _take_unknown(self, data: bytes) -> None:
         """A JSON object without an answer: an error in a proxy's own form, or something that is passed over."""
-        if error_words(_loads(data)) is not None:
+        if error_words(read_json(data)) is not None:
             self._raise_error(data)
 
     def _unreadable(self, data: bytes) -> ProviderError:
@@ -368,7 +368,7 @@ class GeminiDecoder:
 
     def _raise_error(self, data: bytes) -> NoReturn:
         self._finish = None
-        raise google_error(_loads(data), provider=self._provider)
+        raise google_error(read_json(data), provider=self._provider)
 
 
 def _word(reason: str | int | None) -> str:
@@ -376,11 +376,3 @@ def _word(reason: str | int | None) -> str:
     if isinstance(reason, int):
         reason = _FINISH_NUMBERS.get(reason, str(reason))
     return "" if reason is None or reason in _UNSPECIFIED else reason
-
-
-def _loads(data: bytes) -> Any:
-    """The JSON value, halves of surrogate pairs and all; None for what is no JSON."""
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        return None

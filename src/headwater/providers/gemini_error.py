@@ -7,13 +7,13 @@ what is wrong with a key (`ErrorInfo`).
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from headwater.errors import ErrorCode, ProviderError
+from headwater.providers.lenient_json import read_json
 from headwater.providers.provider_error import error_words, provider_error
 
 #: `reason` of an `ErrorInfo`; what begins with one of these.
@@ -62,11 +62,7 @@ def google_error(
 
 def google_refusal(status: int, headers: Mapping[str, str], body: bytes, *, provider: str) -> ProviderError:
     """The error of an answer that is not 2xx. `body` may be anything: cut off, HTML, empty."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        value = None
-    return google_error(value, provider=provider, status=status, headers=headers)
+    return google_error(read_json(body), provider=provider, status=status, headers=headers)
 
 
 def _inner(value: object) -> Mapping[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
 
 from headwater.domain.message import Usage
+from headwater.providers.reported_figures import count, figure
 
 
 class UsageMetadata(msgspec.Struct, gc=False, rename="camel"):
@@ -32,24 +32,13 @@ def read_usage(reported: UsageMetadata, *, final: bool = True) -> Usage | None:
     Gemini counts apart what it thought and what its own tools gave it to read: the first is output here, the second
     input. Cached tokens are among those of the prompt. Whatever is missing or is not a count is 0.
     """
-    if _number(reported.prompt_token_count) is None and _number(reported.candidates_token_count) is None:
+    if figure(reported.prompt_token_count) is None and figure(reported.candidates_token_count) is None:
         return None
-    thoughts = _count(reported.thoughts_token_count)
+    thoughts = count(reported.thoughts_token_count)
     return Usage(
-        _count(reported.prompt_token_count) + _count(reported.tool_use_prompt_token_count),
-        _count(reported.cached_content_token_count),
-        _count(reported.candidates_token_count) + thoughts,
+        count(reported.prompt_token_count) + count(reported.tool_use_prompt_token_count),
+        count(reported.cached_content_token_count),
+        count(reported.candidates_token_count) + thoughts,
         thoughts,
         source="provider" if final else "estimated",
     )
-
-
-def _count(value: object) -> int:
-    return _number(value) or 0
-
-
-def _number(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    # Counts beyond any real one would not fit what stores them.
-    return int(value) if math.isfinite(value) and 0 <= value < 2**50 else None

@@ -12,7 +12,6 @@ The stream is whole at `[DONE]`, or with a finish reason and then a clean end of
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
@@ -23,6 +22,7 @@ from headwater.domain.message import GenerationRequest, Usage
 from headwater.domain.surrogates import REPLACEMENT, replace_surrogates, scrub_surrogates
 from headwater.errors import ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Decoder, Finish, Frame, Framing, HttpRequest, Item
+from headwater.providers.lenient_json import read_json
 from headwater.providers.openai_chat_request import Quirks, request_body
 from headwater.providers.openai_chat_tools import ToolCalls, ToolDelta, ToolFunction
 from headwater.providers.openai_usage import CHAT, read_usage
@@ -317,7 +317,7 @@ class OpenAIChatDecoder:
             self._raise_error(data)
         if not data:
             return None
-        value = _loads(data)
+        value = read_json(data)
         has_choices = isinstance(value, dict) and bool(value.get("choices"))
         if not has_choices and error_words(value) is not None:
             self._raise_error(data)
@@ -335,16 +335,8 @@ class OpenAIChatDecoder:
 
     def _take_unknown(self, data: bytes) -> None:
         """A JSON object without choices: an error in a server's own form, or something that is passed over."""
-        if error_words(_loads(data)) is not None:
+        if error_words(read_json(data)) is not None:
             self._raise_error(data)
 
     def _raise_error(self, data: bytes) -> NoReturn:
-        raise provider_error(error_words(_loads(data)), provider=self._provider)
-
-
-def _loads(data: bytes) -> Any:
-    """The JSON value, halves of surrogate pairs and all; None for what is no JSON."""
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        return None
+        raise provider_error(error_words(read_json(data)), provider=self._provider)

@@ -11,7 +11,6 @@ and anything else that ends it, `[DONE]` too, has cut it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
@@ -22,6 +21,7 @@ from headwater.domain.message import GenerationRequest
 from headwater.domain.surrogates import replace_surrogates
 from headwater.errors import ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Checkpoint, Decoder, Finish, Frame, Framing, HttpRequest, Item
+from headwater.providers.lenient_json import read_json
 from headwater.providers.openai_responses_items import (
     CONTENT,
     SUMMARY,
@@ -290,7 +290,7 @@ class ResponsesDecoder:
 
     def _take_nameless(self, data: bytes, items: list[Item]) -> None:
         """A JSON value that does not say what it is: a whole response, an error, or something that is passed over."""
-        value = _loads(data)
+        value = read_json(data)
         if isinstance(value, dict) and not value.get("error") and isinstance(value.get("output"), list):
             self._response_id = _string(value.get("id"))
             self._end_with(value, _string(value.get("status")), items)
@@ -361,7 +361,7 @@ class ResponsesDecoder:
         data = frame.data.strip()
         if not data or data == _DONE:
             return None
-        value = _loads(data)
+        value = read_json(data)
         if not isinstance(value, dict):
             if frame.event == "error" or error_words(value) is not None:
                 self._raise_error(data)
@@ -374,7 +374,7 @@ class ResponsesDecoder:
         return ProviderError(ErrorCode.PARSE, provider=self._provider, detail=detail)
 
     def _raise_error(self, data: bytes) -> NoReturn:
-        raise provider_error(error_words(_loads(data)), provider=self._provider)
+        raise provider_error(error_words(read_json(data)), provider=self._provider)
 
 
 _Take = Callable[[ResponsesDecoder, _Event, list[Item]], None]
@@ -418,11 +418,3 @@ def _number(value: object) -> int:
 
 def _string(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _loads(data: bytes) -> Any:
-    """The JSON value, halves of surrogate pairs and all; None for what is no JSON."""
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        return None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from headwater.domain.message import Usage
+from headwater.providers.reported_figures import count, figure
 
 #: xAI counts money in these: https://docs.x.ai/developers/cost-tracking
 _TICKS_PER_USD: Final = 10_000_000_000
@@ -39,14 +39,14 @@ def read_usage(reported: Mapping[str, Any], names: UsageNames) -> Usage | None:
     Whatever is missing or is not a count is 0; None where neither the prompt nor the completion was counted: nothing
     was reported then, and an estimate says more than two zeros.
     """
-    if _number(reported.get(names.input)) is None and _number(reported.get(names.output)) is None:
+    if figure(reported.get(names.input)) is None and figure(reported.get(names.output)) is None:
         return None
-    given, made = _count(reported, names.input), _count(reported, names.output)
-    reasoning = _count(_part(reported, names.output_details), "reasoning_tokens")
-    reasoning = reasoning or _count(reported, "reasoning_tokens")
-    cached = _count(_part(reported, names.input_details), "cached_tokens")
-    cached = cached or _count(reported, "cached_tokens") or _count(reported, "prompt_cache_hit_tokens")
-    if reasoning and _count(reported, "total_tokens") == given + made + reasoning:
+    given, made = count(reported.get(names.input)), count(reported.get(names.output))
+    reasoning = count(_part(reported, names.output_details).get("reasoning_tokens"))
+    reasoning = reasoning or count(reported.get("reasoning_tokens"))
+    cached = count(_part(reported, names.input_details).get("cached_tokens"))
+    cached = cached or count(reported.get("cached_tokens")) or count(reported.get("prompt_cache_hit_tokens"))
+    if reasoning and count(reported.get("total_tokens")) == given + made + reasoning:
         made += reasoning
     return Usage(given, cached, made, reasoning, _cost_usd(reported))
 
@@ -56,23 +56,11 @@ def _part(reported: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
-def _count(reported: Mapping[str, Any], name: str) -> int:
-    count = _number(reported.get(name))
-    return int(count) if count is not None else 0
-
-
 def _cost_usd(reported: Mapping[str, Any]) -> float | None:
-    cost = _number(reported.get("cost"))
+    cost = figure(reported.get("cost"))
     if cost is None:
-        cost = _number(_part(reported, "cost").get("total_cost"))
+        cost = figure(_part(reported, "cost").get("total_cost"))
     # xAI's resellers send 0 ticks for what they charge by other means.
-    if cost is None and (ticks := _number(reported.get("cost_in_usd_ticks"))):
+    if cost is None and (ticks := figure(reported.get("cost_in_usd_ticks"))):
         cost = ticks / _TICKS_PER_USD
     return cost
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    # Counts beyond any real one would not fit what stores them.
-    return float(value) if math.isfinite(value) and 0 <= value < 2**53 else None

@@ -8,7 +8,6 @@ Alibaba, and FastAPI's `detail`. Words decide before the status, for a status sa
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from headwater.domain.surrogates import replace_surrogates
 from headwater.errors import ErrorCode, ProviderError
+from headwater.providers.lenient_json import read_json
 
 _DETAIL_CHARS_MAX: Final = 500
 #: Of a message only so much is searched for words, so that a hostile one costs nothing.
@@ -253,12 +253,8 @@ def provider_error(
 
 def refusal_error(status: int, headers: Mapping[str, str], body: bytes, *, provider: str) -> ProviderError:
     """The error of an answer that is not 2xx. `body` may be anything: cut off, HTML, empty."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        # Only what is known to be an error's words is shown to the operator; a page of HTML says nothing.
-        value = None
-    return provider_error(error_words(value), provider=provider, status=status, headers=headers)
+    # Only what is known to be an error's words is shown to the operator; a page of HTML says nothing.
+    return provider_error(error_words(read_json(body)), provider=provider, status=status, headers=headers)
 
 
 def _code(said: ErrorWords, status: int | None) -> ErrorCode:
