@@ -166,6 +166,21 @@ class Untyping(Words):
         return items
 
 
+class Trustful(Words):
+    """Takes the order of frames for granted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = ["late", "three", "two", "one"]
+
+    def feed(self, frame: Frame) -> list[Item]:
+        items = super().feed(frame)
+        for item in items:
+            if isinstance(item, Chunk) and item.content in ("one", "two", "three", "late"):
+                self.left.remove(item.content)
+        return items
+
+
 class Language:
     """A dialect with one of these decoders."""
 
@@ -216,6 +231,7 @@ def test_a_sound_dialect_fails_as_it_should(seeded: random.Random) -> None:
         (Lenient, "completed all the same"),
         (Quoting, "repeats a key"),
         (Untyping, "KeyError"),
+        (Trustful, "out of order: ValueError"),
     ],
 )
 def test_a_mutant_is_caught(mutant: type[Words], words: str, seeded: random.Random) -> None:

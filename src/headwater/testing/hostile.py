@@ -67,6 +67,8 @@ def check_hostile(
         at, frame = changed
         what = f"frame {at} made odd ({number}: {frame.data[:200]!r})"
         check_any(dialect, [*frames[:at], frame, *frames[at + 1 :]], what, request=request)
+    for _ in range(tries if frames else 0):
+        check_any(dialect, _disordered(frames, rng), "frames lost, doubled and out of order", request=request)
     for text in _STRANGE:
         at = rng.randrange(len(frames) + 1)
         what = f"{text[:40]!r} in place of frame {at}"
@@ -135,6 +137,21 @@ def _odd_frames(frames: Sequence[Frame], rng: random.Random, tries: int) -> Iter
     for ((_, _, *way), (at, value)), odd in rng.sample(choices, min(len(choices), wanted)):
         changed = json.dumps(_with(value, tuple(way), _MARK))
         yield at, Frame(changed.replace(json.dumps(_MARK), odd).encode(), frames[at].event)
+
+
+def _disordered(frames: Sequence[Frame], rng: random.Random) -> list[Frame]:
+    """The same frames after a few accidents: one lost, one twice, two exchanged."""
+    changed = list(frames)
+    for _ in range(rng.randrange(1, 6)):
+        one, other = rng.randrange(len(changed)), rng.randrange(len(changed))
+        match rng.randrange(3):
+            case 0 if len(changed) > 1:
+                del changed[one]
+            case 1:
+                changed.insert(one, changed[other])
+            case _:
+                changed[one], changed[other] = changed[other], changed[one]
+    return changed
 
 
 def _json(data: bytes) -> Any:
