@@ -55,6 +55,8 @@ def test_a_success_fills_the_budget_of_its_provider() -> None:
     memory.ended(Route("n", ONE, "upstream-n"), memory.admit(MODEL, 0.0), None, 0.0)
     assert budget.tokens == pytest.approx(9.1)
     assert memory.budget(Route("m", OTHER, "upstream-m")) is not budget
+    # whoever makes the tries for it, at the same provider they are
+    assert memory.budget(MODEL._replace(caller=OTHER)) is budget
 
 
 def test_what_fails_on_request_is_neither_retried_nor_given_a_rest() -> None:

@@ -16,6 +16,7 @@ from headwater.providers.contract import Finish, Item, Provider
 from headwater.providers.resilience import Resilience, ResiliencePolicy
 from headwater.providers.retry import RetryPolicy
 from headwater.runs.runner import STOP_TRY_S
+from tests.runs.lasting import LastingProvider
 from tests.runs.scene import OneProvider, Play, Scene, ScriptedProvider, pause, silent, virtual, words
 
 
@@ -127,6 +128,26 @@ async def test_after_three_tries_the_failure_is_the_run_s() -> None:
         error = scene.error(run)
         assert (error.code, error.retry_after_ms, models.calls) == ("OVERLOADED", 2000, {"m": 3})
         assert 4000 <= records[-1].t <= 5502
+
+
+@virtual
+async def test_calls_that_outlive_us_are_made_again_from_the_same_budget() -> None:
+    class Failing(LastingProvider):
+        calls = 0
+
+        def stream_in_background(
+            self, request: GenerationRequest, *, connect_s: float | None
+        ) -> AsyncGenerator[list[Item], None]:
+            self.calls += 1
+            return fails()(request)
+
+    provider = Failing([])
+    policy = ResiliencePolicy(RetryPolicy(backoff_s=0.0), budget_reserve=3.0, breaker=Thresholds(failures=0))
+    async with Scene(resilience=Resilience(policy)) as scene:
+        scene.models.provider = provider
+        for _ in range(10):
+            await scene.end_of(await scene.submit(on_crash="reattach"))
+    assert provider.calls == 10 + 3
 
 
 @virtual

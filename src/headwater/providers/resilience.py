@@ -39,11 +39,13 @@ class Route(NamedTuple):
     name: str
     provider: Provider
     model: str
+    #: who makes the tries in its stead, of a call whose answer is to outlive us or goes on after a crash
+    caller: Provider | None = None
 
     @property
     def can_whole(self) -> bool:
         """Whether its answer can be asked for in one piece."""
-        return bool(getattr(self.provider, "answers_whole", False))
+        return self.caller is None and bool(getattr(self.provider, "answers_whole", False))
 
 
 class BreakerRow(NamedTuple):
@@ -67,7 +69,7 @@ class Breakers:
     def of(self, route: Route) -> Breaker:
         found = self._by_name.get(route.name)
         if found is None:
-            found = self._by_name[route.name] = (route, self._made(route))
+            found = self._by_name[route.name] = (route._replace(caller=None), self._made(route))
         return found[1]
 
     def _made(self, route: Route) -> Breaker:

@@ -107,7 +107,8 @@ class Attempt:
         around = self._around
         self._began = around.clock.monotonic()
         self._permit = around.resilience.admit(self.route, self._began)
-        self._stream = self.route.provider.stream(self._request, connect_s=around.request.limits.connect_s)
+        caller = self.route.caller or self.route.provider
+        self._stream = caller.stream(self._request, connect_s=around.request.limits.connect_s)
         return self._stream
 
     def took(self, items: Sequence[Item]) -> bool:

@@ -206,7 +206,8 @@ def _routes(request: GenerationRequest, around: Surroundings, resumption: Resump
 
     def route_to(name: str) -> Route:
         provider, model = models.resolve(name)
-        return Route(name, provider_for(provider, around.request.on_crash, resumption), model)
+        caller = provider_for(provider, around.request.on_crash, resumption)
+        return Route(name, provider, model, None if caller is provider else caller)
 
     first, *others = names
     routes = [route_to(first)]
