@@ -87,7 +87,8 @@ def model(portal: Portal) -> Iterator[ScriptedModel]:
 
 @pytest.fixture
 def server(portal: Portal, tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel) -> Iterator[Server]:
-    config = {"models": model.rows("scripted"), "runs": {"slots": 2}}
+    # The model fails on purpose, and is not given a rest for it.
+    config = {"models": model.rows("scripted"), "runs": {"slots": 2}, "resilience": {"breaker_failures": 0}}
     with Server(portal, tmp_path_factory.mktemp("pictures") / "data", config=config) as running:
         yield running
 
