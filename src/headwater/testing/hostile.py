@@ -32,6 +32,7 @@ _ODD: Final = (
     "-1",
     "1e308",
     "9" * 40,
+    "9" * 400,
     '""',
     '"odd"',
     '"\\ud800"',
@@ -46,7 +47,7 @@ _ODD: Final = (
 _STRANGE: Final = (*_ODD, "[" * 20_000, '{"a":' * 20_000, "\x00", "odd", '{"error":0}', '{"error":{"message":7}}')
 
 #: About so many frames in all are decoded with an odd one among them.
-_FRAMES_MAX: Final = 8_000
+_FRAMES_MAX: Final = 3_000
 
 #: Stands in a frame's JSON for what is written in its place as text.
 _MARK: Final = "headwater\u2063odd"
