@@ -140,10 +140,10 @@ class Crashes:
 
     def _count_ends(self, facts: Facts) -> None:
         for run in facts.runs.values():
-            if run.final_at is None or run.final is None or run.on_crash != "interrupt":
+            if run.final_at is None or run.final is None:
                 continue
             downs = [at for at in facts.downs if run.first_at <= at < run.final_at]
-            if downs:
+            if downs and run.on_crash == "interrupt":
                 self.ends_s.append(run.final_at - min(at for at in facts.ups if at >= downs[-1]))
             asked_before = any(asked <= at for at in downs for asked in run.cancelled_at)
             self.cancelled += run.final.type == "cancelled" and asked_before
