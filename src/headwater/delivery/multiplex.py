@@ -105,6 +105,8 @@ class Multiplex:
         self._ended = False
         #: who is the next to go on when the sink has drained
         self._turn = 0
+        #: the cursor of each, as it is written; a cursor moves only with what its member writes
+        self._cursors: list[bytes] = []
 
     @property
     def state(self) -> State:
@@ -119,6 +121,7 @@ class Multiplex:
 
     def begin(self, *, full: bool = False) -> None:
         self._full = full
+        self._cursors = [b"%d" % member.subscription.cursor for member in self.members]
         for member in self.members:
             if member.subscription.state is not State.ENDED:
                 member.subscription.begin(full=self._held)
@@ -127,9 +130,11 @@ class Multiplex:
 
     def write(self, member: Member, data: bytes) -> bool:
         """Takes a member's bytes; True while it may give more. None but the one whose record is not whole calls."""
+        cursors, place = self._cursors, member.place
         if _ID in data:
-            before, behind = self._cursors(member)
-            data = data.replace(_ID, b"id: " + before).replace(_ID_END, behind + b"\n")
+            before = b"id: " + b".".join((*cursors[:place], b""))
+            data = data.replace(_ID, before).replace(_ID_END, b".".join((b"", *cursors[place + 1 :])) + b"\n")
+        cursors[place] = b"%d" % member.subscription.cursor
         held = self._held
         self._full = not self._sink.write(data)
         self._inside = None if data.endswith(_BLOCK_END) else member
@@ -160,12 +165,6 @@ class Multiplex:
         for member in self.members:
             if member is not writer:
                 member.subscription.hold()
-
-    def _cursors(self, member: Member) -> tuple[bytes, bytes]:
-        """The cursors before and behind the member's own, with the dots between them."""
-        cursors = [b"%d" % each.subscription.cursor for each in self.members]
-        before, behind = cursors[: member.place], cursors[member.place + 1 :]
-        return b"".join(each + b"." for each in before), b"".join(b"." + each for each in behind)
 
     # ── who looks after the connection ──────────────────────────────────────────────────────────
 
