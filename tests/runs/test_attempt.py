@@ -12,7 +12,7 @@ from headwater.domain.snapshot import Fold
 from headwater.errors import ErrorCode, ProviderError
 from headwater.providers.contract import Silence
 from headwater.providers.resilience import Resilience, Route
-from headwater.runs.attempt import LET_GO_S, Attempt, Surroundings
+from headwater.runs.attempt import LET_GO_S, Attempt, Surroundings, is_shorter
 from headwater.runs.silence import Phase
 from tests.kit.virtual import VirtualClock
 from tests.runs.scene import Listener, OneProvider, Play, ScriptedProvider, pause, request, silent, virtual, words
@@ -108,4 +108,11 @@ async def test_a_try_is_told_of_once_with_how_it_went() -> None:
     await stage.attempt.close()
     assert [(call.provider, call.model, call.code) for call in stage.listener.calls] == [
         ("scripted", "upstream-m", None)
+    ]
+
+
+def test_a_limit_is_shorter_than_none() -> None:
+    assert [is_shorter(1, None), is_shorter(1, 2), is_shorter(2, 2), is_shorter(None, 2), is_shorter(None, None)] == [
+        *[True] * 2,
+        *[False] * 3,
     ]

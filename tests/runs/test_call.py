@@ -12,7 +12,7 @@ from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest, Usage
 from headwater.errors import BadRequestError, ErrorCode, ProviderError, Truncated
 from headwater.providers.breaker import Thresholds
-from headwater.providers.contract import Finish, Item, Provider
+from headwater.providers.contract import Finish, Item, Provider, Silence
 from headwater.providers.resilience import Resilience, ResiliencePolicy
 from headwater.providers.retry import RetryPolicy
 from headwater.runs.runner import STOP_TRY_S
@@ -221,6 +221,20 @@ async def test_a_silent_model_is_replaced_and_its_time_counts_anew_for_the_next(
         assert steps(records)[1:] == ["falling_back", (2, "TIMEOUT", "upstream-n", None), "Hi", "complete"]
         assert (records[-1].t, models.calls) == (5500, {"m": 1, "n": 1})
         assert models.providers["m"].open == 0
+
+
+@pytest.mark.parametrize(("own_s", "code"), [(3.0, "TIMEOUT"), (None, "CIRCUIT_OPEN")], ids=["its own", "the model's"])
+@virtual
+async def test_the_impatience_of_some_does_not_take_a_model_from_others(own_s: float | None, code: str) -> None:
+    scene, models = stage(Resilience(ResiliencePolicy(breaker=Thresholds(failures=2))), m=silent())
+    models.patience = Silence(first_token_s=4.0)
+    async with scene:
+        codes = []
+        for _ in range(3):
+            run = await scene.submit(first_token_s=own_s)
+            await scene.end_of(run)
+            codes.append(scene.error(run).code)
+        assert codes == ["TIMEOUT", "TIMEOUT", code]
 
 
 @virtual

@@ -11,9 +11,9 @@ import msgspec
 from headwater.clock import Clock
 from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest, Usage
-from headwater.domain.run import RunRequest
+from headwater.domain.run import Limits, RunRequest
 from headwater.domain.snapshot import Fold
-from headwater.errors import ErrorCode, ProviderError
+from headwater.errors import ErrorCode, HeadwaterError, ProviderError
 from headwater.providers.breaker import Permit
 from headwater.providers.contract import Item, Provider, Silence
 from headwater.providers.cost import Pricing
@@ -83,8 +83,9 @@ class Attempt:
         self.route = route
         #: why it did not reach its end; None where it did
         self.code: ErrorCode | None = ErrorCode.CANCELLED
-        #: the provider's own words for a failure
-        self.detail = ""
+        #: the provider's own words for a failure, and in which phase a limit was reached
+        self._detail = ""
+        self._phase: str | None = None
         #: what it used and no record says yet; known once it is closed
         self.untold: Usage | None = None
         #: the seq of its first output, or a little before; None where it has put out nothing
@@ -151,6 +152,26 @@ class Attempt:
 
     # ── the end ─────────────────────────────────────────────────────────────────────────────────
 
+    def failed(self, failure: HeadwaterError) -> None:
+        """Takes note of why it did not reach its end."""
+        self.code = failure.code
+        if isinstance(failure, ProviderError):
+            self._detail, self._phase = failure.detail, failure.phase
+
+    @property
+    def _was_hurried(self) -> bool:
+        """Whether it ended by a limit of the run's own that is shorter than everybody's."""
+        own, its = self._around.request.limits, self._around.models.silence(self.route.name)
+        match self._phase:
+            case "first_token":
+                return is_shorter(own.first_token_s, its.first_token_s)
+            case "idle":
+                return is_shorter(own.idle_s, its.idle_s)
+            case "connect":
+                return is_shorter(own.connect_s, Limits().connect_s)
+            case _:
+                return False
+
     async def close(self) -> None:
         """Closes the upstream socket and tells of the try; `code` says how it went."""
         if self.watch is not None:
@@ -171,7 +192,9 @@ class Attempt:
             return
         around, now = self._around, self._around.clock.monotonic()
         permit, self._permit = self._permit, None
-        around.resilience.ended(self.route, permit, self.code, now)
+        # A caller's impatience says nothing about the model, and must not take it from others.
+        code = ErrorCode.CANCELLED if self._was_hurried else self.code
+        around.resilience.ended(self.route, permit, code, now)
         self.untold = self.meter.missing(self.code)
         around.observer.provider_called(self._told(now - self._began))
 
@@ -190,8 +213,13 @@ class Attempt:
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             cost_usd=usage.cost_usd,
-            detail=self.detail,
+            detail=self._detail,
         )
+
+
+def is_shorter(own_s: float | None, usual_s: float | None) -> bool:
+    """Whether a limit is shorter than another one, None being for ever."""
+    return own_s is not None and (usual_s is None or own_s < usual_s)
 
 
 def _silence(around: Surroundings, route: Route) -> Silence:

@@ -14,7 +14,7 @@ import msgspec
 
 from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest, Usage
-from headwater.errors import CODES, BadRequestError, ErrorCode, HeadwaterError, ProviderError, Truncated
+from headwater.errors import CODES, BadRequestError, ErrorCode, HeadwaterError, Truncated
 from headwater.providers.contract import Finish
 from headwater.providers.resilience import Route
 from headwater.providers.retry import Plan, Reach, Step, refuses_streaming
@@ -99,11 +99,10 @@ class ModelCall:
                     if silence is None:
                         raise
                     failure = silence
-                    attempt.code = failure.code
+                    attempt.failed(failure)
                 except HeadwaterError as error:
                     failure = error
-                    attempt.code = failure.code
-                    attempt.detail = error.detail if isinstance(error, ProviderError) else ""
+                    attempt.failed(failure)
                 except Exception:
                     attempt.code = ErrorCode.SERVER
                     raise
