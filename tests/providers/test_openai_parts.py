@@ -1,12 +1,11 @@
-"""A schema has a name and is strict where it can be; an image has one place; reserved fields stay ours."""
+"""A schema has a name and is strict where it can be."""
 
 from typing import Any
 
 import pytest
 
-from headwater.domain.message import ImagePart, Settings
-from headwater.errors import BadRequestError
-from headwater.providers.openai_parts import chat_format, extra_of, image_url, named_schema
+from headwater.domain.message import Settings
+from headwater.providers.openai_parts import chat_format, named_schema
 
 OPEN = {"type": "object", "properties": {"x": {"type": "integer"}}}
 CLOSED = {**OPEN, "required": ["x"], "additionalProperties": False}
@@ -50,24 +49,3 @@ def test_the_format_of_an_answer() -> None:
     assert chat_format(Settings(json_object=True)) == {"type": "json_object"}
     both = chat_format(Settings(json_object=True, json_schema=OPEN))
     assert both == {"type": "json_schema", "json_schema": {"name": "answer", "schema": OPEN}}
-
-
-def test_an_image_is_where_it_is_or_in_its_own_address() -> None:
-    assert image_url(ImagePart("https://example.com/a.png"), "/x") == "https://example.com/a.png"
-    assert image_url(ImagePart(data="AAAA", media_type="image/png"), "/x") == "data:image/png;base64,AAAA"
-
-
-@pytest.mark.parametrize("part", [ImagePart(), ImagePart("https://example.com/", "AAAA"), ImagePart(data="AAAA")])
-def test_an_image_that_can_not_be_meant_is_refused(part: ImagePart) -> None:
-    with pytest.raises(BadRequestError) as caught:
-        image_url(part, "/messages/0/content/1")
-    assert caught.value.extra["pointer"] == "/messages/0/content/1"
-
-
-def test_each_provider_has_its_own_fields_and_none_that_are_reserved() -> None:
-    settings = Settings(extra={"openai": {"service_tier": "flex"}, "xai": {"stream": False}})
-    assert extra_of(settings, "openai", {"stream"}) == {"service_tier": "flex"}
-    assert extra_of(settings, "groq", {"stream"}) == {}
-    with pytest.raises(BadRequestError) as caught:
-        extra_of(settings, "xai", {"model", "stream"})
-    assert caught.value.extra["pointer"] == "/settings/extra/xai/stream"

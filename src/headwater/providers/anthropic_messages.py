@@ -10,12 +10,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
-from headwater.domain.message import ImagePart, Message, TextPart, ToolResultPart, ToolUse
+from headwater.domain.message import ImagePart, Message, TextPart, ToolResultPart
 from headwater.errors import BadRequestError, UnsupportedError
-from headwater.providers.message_rules import tool_results
-from headwater.providers.openai_parts import image_url
+from headwater.providers.request_rules import arguments_of, image_url, tool_results
 
 #: What an image may be, as https://platform.claude.com/docs/en/build-with-claude/vision has it.
 IMAGE_TYPES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
@@ -92,11 +89,7 @@ def _trim(turns: list[_Json]) -> None:
 def _texts(message: Message, pointer: str) -> Iterator[_Json]:
     """The texts of a message that may hold nothing else. Empty ones are left out, for the API refuses them."""
     parts = [TextPart(message.content)] if isinstance(message.content, str) else message.content
-    for at, part in enumerate(parts):
-        if isinstance(part, ImagePart):
-            raise UnsupportedError(
-                f"an image can not be part of a `{message.role}` message", pointer=f"{pointer}/content/{at}"
-            )
+    for part in parts:
         if isinstance(part, TextPart) and part.text:
             yield {"type": "text", "text": part.text}
 
@@ -112,19 +105,8 @@ def _assistant(message: Message, pointer: str, provider: str) -> Iterator[_Json]
             "type": "tool_use",
             "id": _ID.sub("_", call.id),
             "name": call.name,
-            "input": _input(call, f"{pointer}/tool_calls/{at}/arguments"),
+            "input": arguments_of(call, f"{pointer}/tool_calls/{at}"),
         }
-
-
-def _input(call: ToolUse, pointer: str) -> _Json:
-    """The arguments as an object. A call without any may have been written as nothing at all."""
-    if not call.arguments.strip():
-        return {}
-    try:
-        return msgspec.json.decode(call.arguments, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        # Without the cause, which may quote what the model wrote.
-        raise BadRequestError("the arguments of a tool call are not a JSON object", pointer=pointer) from None
 
 
 def _user(message: Message, pointer: str, results: Sequence[ToolResultPart]) -> Iterator[_Json]:

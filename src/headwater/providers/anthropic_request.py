@@ -17,7 +17,7 @@ from headwater.domain.message import GenerationRequest, NamedTool, ReasoningEffo
 from headwater.errors import BadRequestError, UnsupportedError
 from headwater.providers.anthropic_messages import conversation
 from headwater.providers.anthropic_models import Traits, traits_of
-from headwater.providers.openai_parts import extra_of
+from headwater.providers.request_rules import check_verbosity, extra_of
 
 #: What `settings.extra` can not set: our decoder and our accounting rest on these.
 RESERVED: Final = frozenset({"model", "messages", "stream", "system"})
@@ -220,9 +220,7 @@ def _refuse_what_is_absent(settings: Settings, provider: str) -> None:
     for name, words in _ABSENT.items():
         if getattr(settings, name) is not None:
             raise UnsupportedError(f"{provider} does not take {words}", pointer=f"/settings/{name}")
-    # "medium" asks for what happens anyway.
-    if settings.verbosity not in (None, "medium"):
-        raise UnsupportedError(f"{provider} does not know verbosity", pointer="/settings/verbosity")
+    check_verbosity(settings, provider)
     if settings.json_object and settings.json_schema is None:
         raise UnsupportedError(
             f"{provider} answers with JSON by a schema only: give a `json_schema`", pointer="/settings/json_object"

@@ -15,11 +15,10 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-import msgspec
-
 from headwater.domain.message import ImagePart, Message, TextPart, ToolResultPart, ToolUse
 from headwater.errors import BadRequestError, UnsupportedError
-from headwater.providers.message_rules import tool_results
+from headwater.providers.lenient_json import read_object
+from headwater.providers.request_rules import arguments_of, check_image, tool_results
 
 #: What Google documents in place of a signature for calls that Gemini did not make, or whose signature is lost. From
 #: Gemini 3 on a turn's first call is refused without one.
@@ -70,8 +69,6 @@ def _user_parts(message: Message, pointer: str, names: dict[str, str]) -> list[_
         where = f"{pointer}/content/{at}"
         if isinstance(part, TextPart):
             parts.append({"text": part.text})
-        elif message.role != "user":
-            raise UnsupportedError(f"an image can not be part of a `{message.role}` message", pointer=where)
         elif isinstance(part, ImagePart):
             parts.append(_image(part, where))
         else:
@@ -86,7 +83,7 @@ def _result(part: ToolResultPart, pointer: str, names: dict[str, str]) -> _Json:
             "a tool's result needs the call that it belongs to, in a message before it",
             pointer=f"{pointer}/tool_call_id",
         )
-    response = _object(part.content)
+    response = read_object(part.content)
     # Text, a number or a list is said to be the output; an object is taken for it as a whole.
     sent = {"output": part.content} if response is None else response
     return {"functionResponse": {"id": part.tool_call_id, "name": name, "response": sent}}
@@ -121,26 +118,12 @@ def _signed_call(value: Any) -> str | None:
 
 
 def _call(call: ToolUse, pointer: str) -> _Json:
-    arguments = _object(call.arguments or "{}")
-    if arguments is None:
-        raise BadRequestError("a tool call's arguments are a JSON object", pointer=f"{pointer}/arguments")
-    return {"functionCall": {"id": call.id, "name": call.name, "args": arguments}}
-
-
-def _object(text: str) -> _Json | None:
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+    return {"functionCall": {"id": call.id, "name": call.name, "args": arguments_of(call, pointer)}}
 
 
 def _image(part: ImagePart, pointer: str) -> _Json:
-    if (part.url is None) == (part.data is None):
-        raise BadRequestError("an image has either `url` or `data`", pointer=pointer)
+    check_image(part, pointer)
     if part.url is None:
-        if part.media_type is None:
-            raise BadRequestError("an image given as `data` needs its `media_type`", pointer=pointer)
         return {"inlineData": {"mimeType": part.media_type, "data": part.data}}
     if part.url.startswith("data:"):
         if (match := _DATA_URL.fullmatch(part.url)) is None:

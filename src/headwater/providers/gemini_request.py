@@ -17,6 +17,7 @@ from headwater.domain.message import GenerationRequest, NamedTool, ReasoningEffo
 from headwater.errors import BadRequestError, UnsupportedError
 from headwater.providers.gemini_contents import contents_of
 from headwater.providers.gemini_models import thinking_of
+from headwater.providers.request_rules import check_verbosity, extra_of
 
 #: What `settings.extra` can not set: our decoder and our accounting rest on these.
 RESERVED: Final = frozenset({"model", "contents", "systemInstruction"})
@@ -78,7 +79,7 @@ def request_body(request: GenerationRequest, quirks: GeminiQuirks) -> _Json:
     if config := _generation_config(request, quirks):
         body["generationConfig"] = config
     for name in dict.fromkeys((GOOGLE, quirks.provider_name)):
-        _add_extra(body, request.settings.extra.get(name, {}), f"/settings/extra/{name}")
+        _add_extra(body, extra_of(request.settings, name, RESERVED), f"/settings/extra/{name}")
     return body
 
 
@@ -104,9 +105,7 @@ def _generation_config(request: GenerationRequest, quirks: GeminiQuirks) -> _Jso
         config["logprobs"] = settings.logprobs or None
     if settings.reasoning_effort is not None:
         config["thinkingConfig"] = _thinking(request.model, settings.reasoning_effort, settings.max_tokens)
-    # "medium" asks for what happens anyway.
-    if settings.verbosity not in (None, "medium"):
-        raise UnsupportedError(f"{quirks.provider_name} does not know verbosity", pointer="/settings/verbosity")
+    check_verbosity(settings, quirks.provider_name)
     return {name: value for name, value in config.items() if value is not None}
 
 
@@ -166,8 +165,6 @@ def _declaration(tool: Tool) -> _Json:
 
 def _add_extra(body: _Json, extra: Mapping[str, Any], pointer: str) -> None:
     """Google's own fields: further tools stand beside the functions, and single fields of what holds many others."""
-    if reserved := sorted(RESERVED & extra.keys()):
-        raise BadRequestError(f"`{reserved[0]}` can not be set by `extra`", pointer=f"{pointer}/{reserved[0]}")
     for name, value in extra.items():
         present = body.get(name)
         if isinstance(present, dict) and isinstance(value, dict):

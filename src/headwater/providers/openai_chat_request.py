@@ -20,8 +20,8 @@ from headwater.domain.message import (
     Tool,
 )
 from headwater.errors import UnsupportedError
-from headwater.providers.message_rules import tool_results
-from headwater.providers.openai_parts import chat_format, extra_of, image_url
+from headwater.providers.openai_parts import chat_format
+from headwater.providers.request_rules import check_verbosity, extra_of, image_url, tool_results
 
 #: What `settings.extra` can not set: our decoder and our accounting rest on these.
 RESERVED: Final = frozenset({"model", "messages", "stream"})
@@ -99,11 +99,10 @@ def _settings(settings: Settings, quirks: Quirks) -> _Json:
         "parallel_tool_calls": settings.parallel_tool_calls,
     }
     body = {name: value for name, value in body.items() if value is not None}
-    # "medium" asks for what happens anyway.
-    if quirks.verbosity and settings.verbosity is not None:
+    if not quirks.verbosity:
+        check_verbosity(settings, quirks.provider_name)
+    elif settings.verbosity is not None:
         body["verbosity"] = settings.verbosity
-    elif settings.verbosity not in (None, "medium"):
-        raise UnsupportedError(f"{quirks.provider_name} does not know verbosity", pointer="/settings/verbosity")
     if settings.stop:
         body["stop"] = list(settings.stop)
     if settings.json_schema is not None and not quirks.json_schema:
@@ -172,8 +171,6 @@ def _content(message: Message, pointer: str, quirks: Quirks) -> str | list[_Json
             sent.append({"type": "text", "text": part.text})
         elif isinstance(part, ImagePart):
             where = f"{pointer}/content/{at}"
-            if message.role != "user":
-                raise UnsupportedError(f"an image can not be part of a `{message.role}` message", pointer=where)
             if not quirks.content_parts:
                 raise UnsupportedError(f"{quirks.provider_name} does not take images", pointer=where)
             image = {"url": image_url(part, where), "detail": part.detail}

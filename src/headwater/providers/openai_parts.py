@@ -1,13 +1,11 @@
-"""Parts that requests in OpenAI's languages share: a schema for the answer, an image, a server's own fields."""
+"""Parts that requests in OpenAI's languages share: a schema for the answer, and its format."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Set
 from typing import Any, Final
 
-from headwater.domain.message import ImagePart, Settings
-from headwater.errors import BadRequestError
+from headwater.domain.message import Settings
 
 #: What a name of a schema may hold, as OpenAI documents it.
 _SCHEMA_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
@@ -33,27 +31,6 @@ def chat_format(settings: Settings) -> _Json | None:
     if settings.json_schema is not None:
         return {"type": "json_schema", "json_schema": named_schema(settings.json_schema)}
     return {"type": "json_object"} if settings.json_object else None
-
-
-def image_url(part: ImagePart, pointer: str) -> str:
-    """Where the image is: its address, or its data as an address. Raises `BadRequestError` for neither or both."""
-    if (part.url is None) == (part.data is None):
-        raise BadRequestError("an image has either `url` or `data`", pointer=pointer)
-    if part.url is not None:
-        return part.url
-    if part.media_type is None:
-        raise BadRequestError("an image given as `data` needs its `media_type`", pointer=pointer)
-    return f"data:{part.media_type};base64,{part.data}"
-
-
-def extra_of(settings: Settings, provider: str, reserved: Set[str]) -> _Json:
-    """The fields that the request has for this provider. Raises `BadRequestError` for one that is reserved."""
-    extra = settings.extra.get(provider, {})
-    if taken := sorted(reserved & extra.keys()):
-        raise BadRequestError(
-            f"`{taken[0]}` can not be set by `extra`", pointer=f"/settings/extra/{provider}/{taken[0]}"
-        )
-    return extra
 
 
 def _is_strict(schema: object, depth: int = 0) -> bool:

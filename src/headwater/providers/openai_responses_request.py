@@ -26,8 +26,8 @@ from headwater.domain.message import (
 )
 from headwater.errors import UnsupportedError
 from headwater.providers.contract import Checkpoint, HttpRequest
-from headwater.providers.message_rules import tool_results
-from headwater.providers.openai_parts import chat_format, extra_of, image_url, named_schema
+from headwater.providers.openai_parts import chat_format, named_schema
+from headwater.providers.request_rules import check_verbosity, extra_of, image_url, tool_results
 
 #: What `settings.extra` can not set: our decoder and our accounting rest on these.
 RESERVED: Final = frozenset({"model", "input", "stream"})
@@ -204,9 +204,8 @@ def _check_settings(settings: Settings, quirks: ResponsesQuirks) -> None:
         raise UnsupportedError(f"{name} does not take a JSON schema for its answer", pointer="/settings/json_schema")
     if settings.logprobs is not None and not quirks.logprobs:
         raise UnsupportedError(f"{name} gives no log probabilities", pointer="/settings/logprobs")
-    # "medium" asks for what happens anyway.
-    if settings.verbosity not in (None, "medium") and not quirks.verbosity:
-        raise UnsupportedError(f"{name} does not know verbosity", pointer="/settings/verbosity")
+    if not quirks.verbosity:
+        check_verbosity(settings, name)
 
 
 def _tool(tool: Tool) -> _Json:
@@ -284,8 +283,6 @@ def _content(message: Message, pointer: str, quirks: ResponsesQuirks) -> str | l
         if isinstance(part, TextPart):
             sent.append({"type": "input_text", "text": part.text})
         elif isinstance(part, ImagePart):
-            if message.role != "user":
-                raise UnsupportedError(f"an image can not be part of a `{message.role}` message", pointer=where)
             if not quirks.images:
                 raise UnsupportedError(f"{quirks.provider_name} does not take images", pointer=where)
             url = image_url(part, where)
