@@ -6,7 +6,7 @@ import pytest
 
 from headwater.errors import ErrorCode, ProviderError
 from headwater.providers.breaker import BreakerState, Thresholds
-from headwater.providers.resilience import Resilience, ResiliencePolicy, Route
+from headwater.providers.resilience import WHOLE_ONLY_S, Resilience, ResiliencePolicy, Route
 from headwater.providers.retry import Leg, RetryPolicy
 from headwater.providers.simulated import Simulated
 from headwater.telemetry import BreakerMoved
@@ -64,15 +64,19 @@ def test_what_fails_on_request_is_neither_retried_nor_given_a_rest() -> None:
     simulated = Route("simulated", Simulated(), "simulated")
     fail(memory, simulated, times=50)
     assert not memory.is_resting(simulated, 0.0)
-    assert memory.leg(simulated) == Leg(RetryPolicy(tries_max=1))
+    assert memory.leg(simulated, 0.0) == Leg(RetryPolicy(tries_max=1))
 
 
-def test_who_refused_to_stream_is_asked_for_whole_answers_from_then_on() -> None:
+def test_who_refused_to_stream_is_asked_for_whole_answers_for_a_while() -> None:
     memory, route = Resilience(POLICY), Route("m", OTHER, "upstream-m")
-    assert (memory.leg(MODEL).can_whole, memory.leg(route).can_whole) == (False, True)
-    memory.remember_whole_only(route)
-    assert memory.is_whole_only(route)
-    assert not memory.leg(route).can_whole
+    assert (memory.leg(MODEL, 0.0).can_whole, memory.leg(route, 0.0).can_whole) == (False, True)
+    memory.remember_whole_only(route, 5.0)
+    last = 5.0 + WHOLE_ONLY_S - 1
+    assert memory.is_whole_only(route, last)
+    assert not memory.leg(route, last).can_whole
+    # what made it refuse, an account that was not verified, may have passed
+    assert not memory.is_whole_only(route, last + 1)
+    assert memory.leg(route, last + 1).can_whole
 
 
 def test_the_breakers_tell_how_they_stand() -> None:

@@ -186,4 +186,7 @@ def test_only_a_provider_refuses_to_stream() -> None:
     assert [refuses_streaming(error) for error in REFUSALS] == [True, True]
     assert not refuses_streaming(failure(ErrorCode.SERVER, detail="the stream broke"))
     assert not refuses_streaming(failure(ErrorCode.UNSUPPORTED, detail="no such model"))
+    # what the caller named
+    for quoted in ("https://a.example/stream.png", "the tool `upstream_name`", "`stream_data`: no type", "bitstream"):
+        assert not refuses_streaming(failure(ErrorCode.BAD_REQUEST, detail=quoted))
     assert not refuses_streaming(BadRequestError("stream"))

@@ -357,6 +357,21 @@ async def test_who_refuses_to_stream_is_asked_for_the_whole_answer_and_remembere
 
 
 @virtual
+async def test_a_refusal_that_only_quotes_the_caller_is_not_remembered() -> None:
+    def play(request: GenerationRequest) -> AsyncGenerator[list[Item], None]:
+        if request.messages[0].content == "bad":
+            return fails(ErrorCode.BAD_REQUEST, detail="no schema of the function `stream`")(request)
+        return words("streamed")(request)
+
+    scene, models = stage(m=play)
+    models.providers["m"].answers_whole = True  # type: ignore[attr-defined]  # as a provider that can
+    async with scene:
+        for question in ("bad", "good"):
+            await scene.end_of(await scene.submit(text=question))
+        assert [call.stream for call in models.providers["m"].calls] == [True, False, True]
+
+
+@virtual
 async def test_a_bug_is_not_tried_again() -> None:
     async def buggy(_: GenerationRequest) -> AsyncGenerator[list[Item], None]:
         yield []

@@ -17,6 +17,9 @@ from headwater.telemetry import BreakerMoved
 #: Their failures are what somebody asked for: trying again gives the same, and says nothing about anybody's health.
 ON_REQUEST: Final = frozenset({simulated.NAME, replay.NAME})
 
+#: How long a model is not asked for a stream again: what it refused for may pass.
+WHOLE_ONLY_S: Final = 600.0
+
 
 class ResiliencePolicy(NamedTuple):
     """All that can be set. Times in seconds."""
@@ -98,14 +101,15 @@ class Resilience:
         self.policy = policy
         self.breakers = Breakers(policy.breaker, on_move)
         self._budgets: dict[Provider, RetryBudget] = {}
-        self._whole_only: set[str] = set()
+        #: until when
+        self._whole_only: dict[str, float] = {}
 
-    def leg(self, route: Route) -> Leg:
+    def leg(self, route: Route, now: float) -> Leg:
         """What a plan may do with the route."""
         retry = self.policy.retry
         if route.provider.name in ON_REQUEST:
             retry = retry._replace(tries_max=1)
-        return Leg(retry, can_whole=route.can_whole and route.name not in self._whole_only)
+        return Leg(retry, can_whole=route.can_whole and not self.is_whole_only(route, now))
 
     def budget(self, route: Route) -> RetryBudget:
         """That of the route's provider: a server in trouble is in trouble for all its models."""
@@ -141,10 +145,10 @@ class Resilience:
         else:
             permit.abandoned(now)
 
-    # Who refuses to stream is asked for whole answers from then on: else every request would cost two.
+    # Who refuses to stream is asked for whole answers for a while: else every request would cost two.
 
-    def is_whole_only(self, route: Route) -> bool:
-        return route.name in self._whole_only
+    def is_whole_only(self, route: Route, now: float) -> bool:
+        return now < self._whole_only.get(route.name, now)
 
-    def remember_whole_only(self, route: Route) -> None:
-        self._whole_only.add(route.name)
+    def remember_whole_only(self, route: Route, now: float) -> None:
+        self._whole_only[route.name] = now + WHOLE_ONLY_S

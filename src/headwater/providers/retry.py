@@ -8,6 +8,7 @@ when nothing succeeds (gRPC A6, https://github.com/grpc/proposal/blob/master/A6-
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
@@ -189,10 +190,17 @@ class Plan:
         return wait_s if wait_s is not None and reach.budget.take() else None
 
 
+#: The word, or the field of that name; not a part of an address or of a name that somebody gave.
+_STREAM: Final = re.compile(r"(?<![\w./?&=-])stream(?:ing|_options)?(?![\w/=-]|\.\w)", re.IGNORECASE)
+
+
 def refuses_streaming(error: HeadwaterError) -> bool:
-    """Whether a provider has refused the request because of the stream that was asked for."""
+    """Whether a provider seems to have refused the request because of the stream that was asked for.
+
+    Its words may quote the caller's, so that it is not known before the same request without a stream was answered.
+    """
     return (
         isinstance(error, ProviderError)
         and error.code in (ErrorCode.UNSUPPORTED, ErrorCode.BAD_REQUEST)
-        and "stream" in error.detail.lower()
+        and _STREAM.search(error.detail) is not None
     )

@@ -56,6 +56,8 @@ class ModelCall:
         self._tries = 1
         #: where what is to be superseded begins
         self._superseded_from: int | None = None
+        #: who refused to stream, so that the present try asks for the whole answer
+        self._refuser: Route | None = None
 
     @property
     def _route(self) -> Route:
@@ -131,7 +133,7 @@ class ModelCall:
         around, request = self._around, self._request
         self._routes = _routes(request, around, resumption)
         self._plan = Plan(
-            [around.resilience.leg(route) for route in self._routes],
+            [around.resilience.leg(route, around.clock.monotonic()) for route in self._routes],
             # the rest of an answer can not stand for all of it
             after_output=around.request.after_output == "new_attempt" and not _is_rest(resumption),
         )
@@ -144,7 +146,7 @@ class ModelCall:
 
     def _attempt(self) -> Attempt:
         around, route = self._around, self._route
-        is_whole = self._plan.is_last or around.resilience.is_whole_only(route)
+        is_whole = self._plan.is_last or around.resilience.is_whole_only(route, around.clock.monotonic())
         around.on_call()
         return Attempt(around, route, msgspec.structs.replace(self._request, stream=not is_whole))
 
@@ -152,6 +154,9 @@ class ModelCall:
         if self.finish is None:
             raise Truncated("The provider's stream ended without an end.", provider=attempt.route.provider.name)
         attempt.code = None
+        if self._refuser is not None:
+            # Only now is it known: what the refusal said may have quoted the caller.
+            self._around.resilience.remember_whole_only(self._refuser, self._around.clock.monotonic())
 
     def _next(self, attempt: Attempt, failure: HeadwaterError) -> Step:
         """What follows a try that has failed. Raises the failure where nothing does."""
@@ -167,8 +172,7 @@ class ModelCall:
         if step is None:
             attempt.give_up()
             raise failure
-        if step.kind == "whole" and refuses_streaming(failure):
-            around.resilience.remember_whole_only(attempt.route)
+        self._refuser = attempt.route if step.kind == "whole" and refuses_streaming(failure) else None
         if attempt.put_out_from is not None:
             self._superseded_from = attempt.put_out_from
         around.observer.call_repeated(
