@@ -20,7 +20,7 @@ from headwater.errors import (
     StorageFailed,
     Truncated,
 )
-from headwater.providers.cost import FREE, UNPRICED
+from headwater.providers.cost import FREE, UNPRICED, Pricing
 from headwater.runs.ending import (
     FINAL_RESPONSE_JSON_BYTES_MAX,
     MESSAGE_CHARS_MAX,
@@ -106,12 +106,43 @@ def test_what_a_lost_call_used_is_estimated_where_nobody_has_said_it() -> None:
         ev.Refusal("no", 0),
     ]
     guess = Usage(input_tokens=2, output_tokens=3, reasoning_tokens=1, source="estimated")
-    assert lost_usage(folded(called, *said), ASKED, UNPRICED) == [ev.UsageReport(guess)]
-    assert lost_usage(folded(called, *said), ASKED, FREE) == [
+    assert lost(called, *said) == [ev.UsageReport(guess)]
+    assert lost_usage(folded(called, *said), ASKED, lambda *_: FREE) == [
         ev.UsageReport(msgspec.structs.replace(guess, cost_usd=0.0))
     ]
-    assert lost_usage(folded(called, ev.UsageReport(Usage(1, 0, 2))), ASKED, FREE) == []
-    assert lost_usage(folded(), ASKED, FREE) == []
+    assert lost(called, ev.UsageReport(Usage(1, 0, 2))) == []
+    assert lost() == []
+
+
+def test_what_is_lost_is_that_of_each_call_s_newest_attempt() -> None:
+    called, told = ev.Call(1, "answer", "openai", "gpt"), ev.UsageReport(Usage(1, 0, 2))
+    again = ev.Attempt(1, 2, "NETWORK", "other", "opus")
+    guess = ev.UsageReport(Usage(2, 0, 2, source="estimated"))
+    # what another attempt has said is not its word
+    assert lost(called, told, again, ev.Chunk("12345", 0)) == [guess]
+    # what goes on belongs to the attempt that said it, until that was paid for
+    assert lost(called, ev.Chunk("12", 0), again, ev.Chunk("345", 0)) == [guess]
+    assert lost(called, ev.Chunk("1234", 0), told, again, ev.Chunk("5", 0)) == [
+        ev.UsageReport(Usage(2, 0, 1, source="estimated"))
+    ]
+    # nor is another call's
+    second = ev.Call(2, "answer", "openai", "gpt")
+    assert lost(called, told, second, ev.Chunk("12345", 0, 2)) == [ev.UsageReport(guess.usage, 2)]
+    # a report of the beginning is made whole
+    begun = ev.UsageReport(Usage(9, 4, 1, source="estimated"))
+    assert lost(called, begun, ev.Chunk("12345", 0)) == [ev.UsageReport(Usage(9, 4, 2, source="estimated"))]
+    asked: list[tuple[str, str]] = []
+
+    def pricing(*model: str) -> Pricing:
+        asked.append((model[0], model[1]))
+        return FREE
+
+    lost_usage(folded(called, told, again, ev.Chunk("12345", 0)), ASKED, pricing)
+    assert asked == [("other", "opus")], "who was called last, whoever was asked for"
+
+
+def lost(*events: ev.Event) -> list[ev.UsageReport]:
+    return lost_usage(folded(*events), ASKED, lambda *_: UNPRICED)
 
 
 @pytest.mark.parametrize(

@@ -125,9 +125,10 @@ def test_what_is_no_checkpoint_is_none() -> None:
 def test_a_rerun_supersedes_what_still_counts() -> None:
     events: list[ev.Event] = [CALL, ev.Status("streaming"), ev.Reasoning("hm", 0), ev.Chunk("ab", 1)]
     going_on = resumption_of(cut("rerun", *events))
-    assert (going_on.attempt, going_on.first_output, going_on.unreported_bytes) == (1, 3, 4)
+    assert (going_on.attempt, going_on.first_output) == (1, 3)
+    assert (going_on.reported, going_on.said_bytes, going_on.reasoning_bytes) == (None, 4, 2)
     assert opening(going_on, request("12345678").messages, "p", "m") == [
-        ev.UsageReport(Usage(2, 0, 1, source="estimated")),
+        ev.UsageReport(Usage(2, 0, 1, 1, source="estimated")),
         ev.Attempt(1, 2, "INTERRUPTED", "p", "m", 3),
     ]
     again: list[ev.Event] = [
@@ -136,9 +137,16 @@ def test_a_rerun_supersedes_what_still_counts() -> None:
         ev.Attempt(1, 2, "INTERRUPTED", "scripted", "upstream-m", 3),
     ]
     going_on = resumption_of(cut("rerun", *again))
-    assert (going_on.attempt, going_on.first_output, going_on.unreported_bytes) == (2, None, 0)
+    assert (going_on.attempt, going_on.first_output, going_on.said_bytes) == (2, None, 0)
     going_on = resumption_of(cut("rerun", *again, ev.Chunk("c", 0), ev.UsageReport(Usage(1, 0, 1))))
     assert opening(going_on, [], "p", "m") == [ev.Attempt(1, 3, "INTERRUPTED", "p", "m", 7)]
+
+
+def test_what_a_cut_attempt_reported_at_its_beginning_is_made_whole() -> None:
+    begun = ev.UsageReport(Usage(9, 4, 1, source="estimated"))
+    going_on = resumption_of(cut("rerun", CALL, begun, ev.Chunk("12345678", 0)))
+    told, _ = opening(going_on, request("1234").messages, "p", "m")
+    assert told == ev.UsageReport(Usage(9, 4, 2, source="estimated"))
 
 
 def test_what_goes_on_supersedes_nothing() -> None:

@@ -8,7 +8,7 @@ keep their seq: an `attempt` that supersedes drops what its call had put out fro
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -65,6 +65,18 @@ class Snapshot(msgspec.Struct, frozen=True):
     error: ErrorSnapshot | None
 
 
+class Spent(NamedTuple):
+    """What a call has put out since its usage was last settled by a new attempt, and the newest report of that."""
+
+    call: int
+    provider: str
+    model: str
+    reported: Usage | None
+    #: in bytes of UTF-8, that of reasoning included
+    said_bytes: int
+    reasoning_bytes: int
+
+
 class _ToolCallPieces:
     __slots__ = ("arguments", "done_at", "name", "seq")
 
@@ -92,6 +104,8 @@ class Fold:
         #: of each call's newest attempt, and of all attempts before those: superseded or not, they were paid for (I7)
         self._usage: dict[int, Usage] = {}
         self._usage_before: Usage | None = None
+        #: the seq from which on a call's output belongs to the usage that is still open
+        self._spent_from: dict[int, int] = {}
         #: whole values of the structured answer, with their seq and call
         self._values: list[tuple[int, int, Any]] = []
         self._state: dict[str, Any] = {}
@@ -116,8 +130,9 @@ class Fold:
                 self._usage[event.call or 1] = event.usage
             case ev.Call():
                 self._calls[event.call] = CallSnapshot(event.call, event.role, event.provider, event.model)
+                self._spent_from[event.call] = record.seq
             case ev.Attempt():
-                self._apply_attempt(event)
+                self._apply_attempt(record.seq, event)
             case ev.Context():
                 self._state["context"] = event.context
             case ev.Field(path="", done=True):
@@ -136,12 +151,13 @@ class Fold:
         if event.done:
             tool.done_at = seq
 
-    def _apply_attempt(self, event: ev.Attempt) -> None:
+    def _apply_attempt(self, seq: int, event: ev.Attempt) -> None:
         known = self._calls.get(event.call)
         role = known.role if known else "answer"
         self._calls[event.call] = CallSnapshot(event.call, role, event.provider, event.model, event.number)
         if (spent := self._usage.pop(event.call, None)) is not None:
             self._usage_before = spent if self._usage_before is None else self._usage_before + spent
+            self._spent_from[event.call] = seq
         if event.supersedes_from is None:
             return
         start = event.supersedes_from
@@ -198,6 +214,22 @@ class Fold:
         for usage in {**self._usage, **{report.call or 1: report.usage for report in reports}}.values():
             total = usage if total is None else total + usage
         return total
+
+    def spent(self) -> list[Spent]:
+        """What each call may still have to be paid for. Linear in the length of the output."""
+        return [self._spent(call) for call in self._calls.values()]
+
+    def _spent(self, known: CallSnapshot) -> Spent:
+        call, start = known.call, self._spent_from.get(known.call, 0)
+        said = reasoning = 0
+        for (of_call, _, kind), pieces in self._parts.items():
+            size = sum(len(text.encode()) for seq, text in pieces if seq >= start) if of_call == call else 0
+            said += size
+            reasoning += size if kind == "reasoning" else 0
+        for (of_call, _), tool in self._tools.items():
+            if of_call == call:
+                said += sum(len(text.encode()) for seq, text in tool.arguments if seq >= start)
+        return Spent(call, known.provider, known.model, self._usage.get(call), said, reasoning)
 
     def snapshot(self) -> Snapshot:
         """What the records so far amount to. Linear in the length of the output."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
+
 from headwater.domain.message import Message, TextPart, ToolResultPart, Usage
 
 BYTES_PER_TOKEN: Final = 4
@@ -36,6 +38,20 @@ def usage(asked_bytes: int, said_bytes: int, reasoning_bytes: int = 0) -> Usage:
         output_tokens=tokens(said_bytes),
         reasoning_tokens=min(tokens(reasoning_bytes), tokens(said_bytes)),
         source="estimated",
+    )
+
+
+def completed(reported: Usage | None, guess: Usage) -> Usage | None:
+    """What is to be said of the usage of a call that came to `guess`; None where its provider has said it all.
+
+    Some say at the beginning what was asked, and only at the end what was said; until then their report is an estimate.
+    """
+    if reported is None:
+        return guess
+    if reported.source == "provider" or reported.output_tokens >= guess.output_tokens:
+        return None
+    return msgspec.structs.replace(
+        reported, output_tokens=guess.output_tokens, reasoning_tokens=guess.reasoning_tokens, cost_usd=None
     )
 
 

@@ -71,22 +71,16 @@ class CallMeter:
     def missing(self, code: ErrorCode | None = None) -> Usage | None:
         """What is still to be told of the usage of a call that ended so; None where the provider has told it all.
 
-        Nobody is paid for an error in place of an answer. But who was stopped, or was too slow for us, has worked. Some
-        tell at the beginning what was asked, and what was said only at the end; where that end never came, what
-        came is counted.
+        Nobody is paid for an error in place of an answer. But who was stopped, or was too slow for us, has worked.
         """
         is_failure = code is not None and code not in _STOPPED and not self._said_bytes
-        if is_failure or not self._is_answered or (self.usage is not None and self.usage.source == "provider"):
+        if is_failure or not self._is_answered:
             return None
         guess = estimate.usage(estimate.input_bytes(self._messages), self._said_bytes, self._reasoning_bytes)
-        known = self.usage
-        if known is not None:
-            if known.output_tokens >= guess.output_tokens:
-                return None
-            guess = msgspec.structs.replace(
-                known, output_tokens=guess.output_tokens, reasoning_tokens=guess.reasoning_tokens, cost_usd=None
-            )
-        self.usage = priced(guess, self._pricing)
+        untold = estimate.completed(self.usage, guess)
+        if untold is None:
+            return None
+        self.usage = priced(untold, self._pricing)
         return self.usage
 
     @property

@@ -84,15 +84,16 @@ def cut_events(fold: Fold, stop: Stop, untold: Sequence[ev.UsageReport] = ()) ->
     return [*untold, stop.event(len(fold.text.encode()))]
 
 
-def lost_usage(fold: Fold, request: RunRequest, pricing: Pricing) -> list[ev.UsageReport]:
-    """What a run used whose server died before it could say so: nothing where a call was never made, or has said it."""
-    if fold.usage is not None:
-        return []
-    snapshot = fold.snapshot()
-    if not snapshot.calls:
-        return []
-    thought = estimate.utf8_bytes(snapshot.reasoning)
-    texts = [snapshot.text, snapshot.refusal, *(call.arguments for call in snapshot.tool_calls)]
-    said = sum(map(estimate.utf8_bytes, texts))
-    used = estimate.usage(estimate.input_bytes(request.messages), said + thought, thought)
-    return [ev.UsageReport(priced(used, pricing))]
+def lost_usage(fold: Fold, request: RunRequest, pricing: Callable[[str, str], Pricing]) -> list[ev.UsageReport]:
+    """What the calls of a run used whose server died before it could say so; nothing of those that have said it.
+
+    `pricing` is asked for by the name of a provider and the provider's name for the model.
+    """
+    asked = estimate.input_bytes(request.messages)
+    reports: list[ev.UsageReport] = []
+    for spent in fold.spent():
+        guess = estimate.usage(asked, spent.said_bytes, spent.reasoning_bytes)
+        if (lost := estimate.completed(spent.reported, guess)) is not None:
+            used = priced(lost, pricing(spent.provider, spent.model))
+            reports.append(ev.UsageReport(used, None if spent.call == 1 else spent.call))
+    return reports

@@ -19,7 +19,7 @@ from headwater.clock import Clock
 from headwater.domain import event as ev
 from headwater.domain.run import STATE_BY_FINAL_TYPE, Run, RunState
 from headwater.domain.snapshot import Fold
-from headwater.errors import ErrorCode, LogCorrupt, RefusedError, StorageError
+from headwater.errors import ErrorCode, LogCorrupt, StorageError
 from headwater.providers.cost import UNPRICED, Pricing
 from headwater.runs.attempt import Models
 from headwater.runs.background import models_of, trace_of
@@ -103,7 +103,7 @@ class _Recovery:
                     taken_up = msgspec.structs.replace(run, epoch=epoch)
                     return TakenUp(taken_up, state, resumption, since_ms)
                 outcome, stop = _why(run, expired=resumption is not None)
-                lost = lost_usage(recorder.fold, run.request, self._pricing(run.request.model))
+                lost = lost_usage(recorder.fold, run.request, lambda *model: self._pricing(run, *model))
                 recorder.add(cut_events(recorder.fold, stop, lost), final=True)
                 await recorder.settled()
             await _finish_row(storage, run, recorder.fold)
@@ -114,11 +114,10 @@ class _Recovery:
             _log.error("run could not be ended", run=run.id, error=type(error).__name__)
             return "failed"
 
-    def _pricing(self, model: str) -> Pricing:
-        try:
-            return self._models.pricing(model)
-        except RefusedError:
-            return UNPRICED  # it was in the configuration when the run was asked for
+    def _pricing(self, run: Run, provider: str, model: str) -> Pricing:
+        known = models_of(run.request, self._models).get((provider, model))
+        # where it is not known, it was in the configuration when the run was asked for
+        return UNPRICED if known is None else self._models.pricing(known[0])
 
     async def _resumption(self, run: Run, fold: Fold, since_ms: int) -> Resumption | None:
         """How the run goes on; None where it does not."""

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from headwater.domain import event as ev
-from headwater.domain.message import Message
+from headwater.domain.message import Message, Usage
 from headwater.domain.run import OnCrash, Run, RunRequest
 from headwater.errors import ErrorCode, UnsupportedError
 from headwater.providers import estimate
@@ -45,8 +45,10 @@ class Resumption(NamedTuple):
     #: the answer's text so far, and the part in which it ends
     partial: str = ""
     part: int = 0
-    #: bytes of text that the cut attempt put out, for an estimate; None where its provider has reported its usage
-    unreported_bytes: int | None = None
+    #: what the cut attempt used, as far as it was reported, and bytes that it put out, for an estimate of the rest
+    reported: Usage | None = None
+    said_bytes: int = 0
+    reasoning_bytes: int = 0
     #: `reattach`: the newest place from which the provider can be asked on, and what the log has after it
     checkpoint: Checkpoint | None = None
     said: tuple[ev.Event, ...] = ()
@@ -74,7 +76,8 @@ class CallTrace:
         self.part = 0
         #: of the current attempt
         self.bytes = 0
-        self.reported = False
+        self.reasoning_bytes = 0
+        self.reported: Usage | None = None
         self.checkpoint: Checkpoint | None = None
         self.said: list[ev.Event] = []
         #: where earlier attempts may still go on, by the provider's name for their answers
@@ -114,7 +117,7 @@ class CallTrace:
             case ev.Complete():
                 self._is_complete = True
             case ev.UsageReport():
-                self.reported = True
+                self.reported = event.usage
                 self._say(event)
             case _ if isinstance(event, _SAID):
                 if self.first_output is None:
@@ -122,13 +125,16 @@ class CallTrace:
                 self.kinds.add(event.type)
                 if isinstance(event, ev.Chunk):
                     self.part = event.index
-                self.bytes += _text_bytes(event)
+                size = _text_bytes(event)
+                self.bytes += size
+                self.reasoning_bytes += size if isinstance(event, ev.Reasoning) else 0
                 self._say(event)
 
     def _begin(self, number: int, provider: str, model: str) -> None:
         self._leave(self._left)
         self.attempt, self.provider, self.model = number, provider, model
-        self.bytes, self.reported, self.checkpoint = 0, False, None
+        self.bytes = self.reasoning_bytes = 0
+        self.reported = self.checkpoint = None
         self.said.clear()
 
     def _say(self, event: ev.Event) -> None:
@@ -155,7 +161,7 @@ def _text_bytes(event: ev.Event) -> int:
         case ev.Chunk() | ev.Reasoning() | ev.Refusal():
             return len(event.content.encode())
         case ev.ToolCall():
-            return len(event.name) + len(event.arguments.encode())
+            return len(event.arguments.encode())
         case _:
             return 0
 
@@ -236,7 +242,9 @@ def resumption_of(cut: Cut) -> Resumption:
         first_output=trace.first_output,
         partial=cut.text,
         part=trace.part,
-        unreported_bytes=None if trace.reported else trace.bytes,
+        reported=trace.reported,
+        said_bytes=trace.bytes,
+        reasoning_bytes=trace.reasoning_bytes,
         checkpoint=trace.checkpoint,
         said=tuple(trace.said),
     )
@@ -252,8 +260,8 @@ def opening(
     if resumption.mode == "reattach":
         return []
     events: list[ev.Event] = []
-    if resumption.unreported_bytes is not None:
-        used = estimate.usage(estimate.input_bytes(messages), resumption.unreported_bytes)
+    guess = estimate.usage(estimate.input_bytes(messages), resumption.said_bytes, resumption.reasoning_bytes)
+    if (used := estimate.completed(resumption.reported, guess)) is not None:
         events.append(ev.UsageReport(priced(used, pricing)))
     supersedes_from = resumption.first_output if resumption.mode == "rerun" else None
     attempt = ev.Attempt(1, resumption.attempt + 1, ErrorCode.INTERRUPTED, provider, model, supersedes_from)
