@@ -28,6 +28,7 @@ from headwater.runs.takeover import (
 )
 from tests.runs.scene import request
 
+ABLE = ("text", "prefill", "background")
 CALL = ev.Call(1, "answer", "scripted", "upstream-m")
 PLACE = Checkpoint("resp_1", 7, 1)
 CHECKPOINT = ev.ProviderData("scripted", msgspec.to_builtins(PLACE))
@@ -42,7 +43,7 @@ def trace_of(events: Sequence[ev.Event]) -> CallTrace:
 def cut(policy: OnCrash, *events: ev.Event, epoch: int = 1, **more: Any) -> Cut:
     run = Run("r", LOCAL_OWNER, request(on_crash=policy, **more.pop("asked", {})), 0, epoch=epoch)
     text = "".join(event.content for event in events if isinstance(event, ev.Chunk))
-    found = Cut(run, trace_of(events), text, 1000, True, {("scripted", "upstream-m"): "m"})
+    found = Cut(run, trace_of(events), text, 1000, True, {("scripted", "upstream-m"): "m"}, ABLE)
     return found._replace(**more)
 
 
@@ -102,6 +103,15 @@ def test_only_text_is_continued(said: ev.Event) -> None:
     # what was superseded does not count any more
     superseded = (CALL, said, ev.Attempt(1, 2, "NETWORK", "scripted", "upstream-m", 2), ev.Chunk("a", 0))
     assert why_not(cut("continue", *superseded)) is None
+
+
+def test_who_answered_instead_has_to_be_able_to_go_on() -> None:
+    against = "the model that was called can not keep to it"
+    policies: tuple[OnCrash, ...] = ("continue", "reattach")
+    for policy in policies:
+        assert why_not(cut(policy, CALL, CHECKPOINT, can=("text",))) == against
+        assert why_not(cut(policy, can=())) is None, "who begins can"
+    assert why_not(cut("rerun", CALL, can=("text",))) is None
 
 
 def test_a_call_is_found_again_by_its_newest_checkpoint() -> None:

@@ -127,7 +127,9 @@ class _Recovery:
         trace = await trace_of(self._storage.log, run.id)
         known = models_of(request, self._models)
         models = {model: name for model, (name, _) in known.items()}
-        cut = Cut(run, trace, fold.text, since_ms, self._storage.intact, models)
+        called = models.get((trace.provider, trace.model))
+        can = [] if called is None else self._models.capabilities(called)
+        cut = Cut(run, trace, fold.text, since_ms, self._storage.intact, models, can)
         if (why := why_not(cut)) is None:
             return resumption_of(cut)
         _log.info("run not taken up", run=run.id, policy=request.on_crash, why=why)

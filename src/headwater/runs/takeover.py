@@ -178,6 +178,8 @@ class Cut(NamedTuple):
     intact: bool
     #: the models that the request names, by provider and the provider's name for them
     models: Mapping[tuple[str, str], str]
+    #: what the model that was called last can be asked for; another one than the run asked for may have been
+    can: Collection[str]
 
     @property
     def policy(self) -> OnCrash:
@@ -217,6 +219,10 @@ AGAINST: tuple[Against, ...] = (
     Against("its workflow can not be", lambda cut: cut.run.request.workflow != "chat"),
     Against("it made several calls", lambda cut: cut.trace.calls > 1),
     Against("its model is not there any more", lambda cut: not cut.models or (cut.called and cut.model is None)),
+    Against(
+        "the model that was called can not keep to it",
+        lambda cut: cut.called and cut.policy in NEEDED and NEEDED[cut.policy] not in cut.can,
+    ),
     Against("only text can be continued", lambda cut: cut.called and cut.policy == "continue" and not _only_text(cut)),
     Against(
         "its provider gave nothing to find the call by",
