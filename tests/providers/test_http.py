@@ -10,9 +10,10 @@ import pytest
 from headwater.domain.event import Chunk, Reasoning, ToolCall, UsageReport
 from headwater.domain.message import GenerationRequest, Message, Settings, Usage
 from headwater.errors import BadRequestError, ConfigError, ErrorCode, Truncated
+from headwater.providers.answer_reader import Limits
 from headwater.providers.contract import Finish, Framing, Item
 from headwater.providers.egress import Egress
-from headwater.providers.http import Auth, HttpProvider, Limits
+from headwater.providers.http import Auth, HttpProvider
 from headwater.providers.openai_chat import OpenAIChat
 from headwater.providers.redact import Secret
 from tests.kit.upstream import (

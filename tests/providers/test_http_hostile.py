@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from headwater.errors import ErrorCode
-from headwater.providers.http import Limits
+from headwater.providers.answer_reader import Limits
 from tests.kit.upstream import (
     DONE,
     HugeLine,

@@ -21,11 +21,12 @@ import msgspec
 from headwater.domain.message import GenerationRequest
 from headwater.errors import BadRequestError, ConfigError, RefusedError, UnsupportedError
 from headwater.providers import capabilities, replay, simulated
+from headwater.providers.answer_reader import Limits
 from headwater.providers.background import http_provider
 from headwater.providers.contract import ModelInfo, Provider, Silence
 from headwater.providers.cost import FREE, UNPRICED, Price, Pricing, Rates
 from headwater.providers.egress import Egress, Resolve
-from headwater.providers.http import Auth, HttpProvider, Limits
+from headwater.providers.http import Auth, HttpProvider
 from headwater.providers.pace import Speed
 from headwater.providers.prices import ListedPrice
 from headwater.providers.recording import load_recording

@@ -1,8 +1,8 @@
 """The only place where providers do I/O: a dialect, a base URL and a key make a provider.
 
-`AnswerReader` turns the bytes of one answer into items, without I/O. `HttpProvider` is the shell around it: it
-connects, sends, reads, and closes the socket whenever it is not asked on. Nothing is taken on trust: no redirect is
-followed, no encoding is undone, and heads, lines, events and bodies have their limits.
+`HttpProvider` is the shell around `AnswerReader`: it connects, sends, reads, and closes the socket whenever it is not
+asked on. Nothing is taken on trust: no redirect is followed, no encoding is undone, and heads, lines, events and
+bodies have their limits.
 """
 
 from __future__ import annotations
@@ -16,36 +16,22 @@ from typing import NamedTuple
 import aiohttp
 
 from headwater import __version__
-from headwater.domain.event import UsageReport
 from headwater.domain.message import GenerationRequest
-from headwater.errors import ConfigError, ErrorCode, ProviderError, Truncated, WireError
+from headwater.errors import ConfigError, ErrorCode, ProviderError, Truncated
+from headwater.providers.answer_reader import DETAIL_CHARS_MAX, AnswerReader, Limits, unreadable
 from headwater.providers.body import thin
-from headwater.providers.contract import Decoder, Dialect, Frame, HttpRequest, Item
+from headwater.providers.contract import Decoder, Dialect, HttpRequest, Item
 from headwater.providers.egress import Egress, EgressRefused, check_base_url
 from headwater.providers.headers import check_headers
 from headwater.providers.redact import Secret, redact, redact_bytes
-from headwater.wire.framing import FRAMINGS, frame_decoder
+from headwater.wire.framing import FRAMINGS
 
-_DETAIL_CHARS_MAX = 500
 #: How a body can break off. (aiohttp's errors of HTTP itself are not in its own tree.)
 _LOST = (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError)
 #: How long the end of a body may come after the dialect's end marker.
 _ENDING_S = 0.25
 #: A body larger than this is written in pieces, so that the loop is not held up by copying it.
 _PIECE_BYTES = 256 * 1024
-
-
-class Limits(NamedTuple):
-    """What one answer and one provider may take."""
-
-    #: a picture that a model made is one line of base64
-    line_bytes_max: int = 8 * 1024 * 1024
-    event_bytes_max: int = 8 * 1024 * 1024
-    answer_bytes_max: int = 256 * 1024 * 1024
-    error_body_bytes_max: int = 64 * 1024
-    #: how long a refusal's body is waited for; what came until then has to do
-    error_body_s: float = 5.0
-    connections_max: int = 4096
 
 
 class Auth(NamedTuple):
@@ -59,104 +45,6 @@ class Auth(NamedTuple):
 
     def headers(self) -> dict[str, str]:
         return {} if self.key is None else {self.header: self.prefix + self.key.reveal()}
-
-
-class AnswerReader:
-    """The bytes of one answer to items. A failure waits in `failure` until the items before it have been given out."""
-
-    def __init__(
-        self,
-        dialect: Dialect,
-        request: GenerationRequest,
-        limits: Limits,
-        secrets: list[Secret],
-        decoder: Decoder | None = None,
-    ) -> None:
-        self._frames = frame_decoder(
-            dialect.framing, line_bytes_max=limits.line_bytes_max, event_bytes_max=limits.event_bytes_max
-        )
-        self._decoder = dialect.decoder(request) if decoder is None else decoder
-        self._bytes_left = limits.answer_bytes_max
-        self._secrets = secrets
-        self.failure: ProviderError | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether the dialect's end marker was seen: nothing more has to be waited for."""
-        return self._decoder.ended
-
-    def feed(self, chunk: bytes) -> list[Item]:
-        """The items that these bytes completed. After a `failure` there are none."""
-        if self.failure is not None:
-            return []
-        self._bytes_left -= len(chunk)
-        if self._bytes_left < 0:
-            self.failure = _unreadable("the answer is larger than the limit")
-            return []
-        try:
-            frames = self._frames.feed(chunk)
-        except WireError as exc:
-            self.failure = _unreadable(exc.message)
-            return []
-        items, self.failure = self._decode(frames)
-        fault = self._frames.fault
-        if self.failure is None and fault is not None and not self.ended:
-            self.failure = _unreadable(fault.message)
-        return items
-
-    def end(self, clean: bool) -> list[Item]:
-        """The items that were held back, `Finish` last. An answer that is not whole has a `failure`, `Truncated`."""
-        items: list[Item] = []
-        if clean and not self.ended:
-            # Some servers leave out the last blank line. A block that can not be read was cut off and says nothing:
-            # whether the answer is whole is for the dialect to say, by what came before it.
-            try:
-                items, failure = self._decode(self._frames.end(flush=True))
-            except WireError as exc:
-                self.failure = _unreadable(exc.message)
-                return []
-            if failure is not None and failure.code is not ErrorCode.PARSE:
-                self.failure = failure
-                return items
-        return self._finish(items, clean and self._frames.closed)
-
-    def whole(self, body: bytes) -> list[Item]:
-        """The items of an answer that came as one value and not as a stream, `Finish` last.
-
-        `failure` is what the value says went wrong, `PARSE`, or `Truncated`. Nothing of such an answer is given out but
-        what it cost: nobody has seen any of it, so it can be asked for again.
-        """
-        items, self.failure = self._decode([Frame(body)])
-        if self.failure is None:
-            # such a value says itself where it ends, whatever ended the body
-            items = self._finish(items, True)
-        return items if self.failure is None else [item for item in items if isinstance(item, UsageReport)]
-
-    def _finish(self, items: list[Item], clean: bool) -> list[Item]:
-        try:
-            return items + self._decoder.end(clean)
-        except ProviderError as exc:
-            self.failure = exc
-            return items
-
-    def _decode(self, frames: list[Frame]) -> tuple[list[Item], ProviderError | None]:
-        """The items of these frames, and what went wrong after them."""
-        items: list[Item] = []
-        for frame in frames:
-            if self._decoder.ended:
-                break
-            try:
-                items += self._decoder.feed(frame)
-            except ProviderError as exc:
-                return items, self._without_keys(exc, frame)
-        return items, None
-
-    def _without_keys(self, error: ProviderError, frame: Frame) -> ProviderError:
-        text = frame.data.decode(errors="replace")
-        if (redacted := redact(text, self._secrets)) != text:
-            # The dialect may have cut its detail in the middle of the key: ours is made from the whole.
-            error.detail = redacted[:_DETAIL_CHARS_MAX]
-        return error
 
 
 class HttpProvider:
@@ -291,7 +179,7 @@ class HttpProvider:
                 ErrorCode.TIMEOUT, "The model's server could not be connected to in time.", phase="connect"
             ) from None
         except aiohttp.ClientResponseError as exc:
-            raise _unreadable(f"not HTTP: {exc.message}") from None
+            raise unreadable(f"not HTTP: {exc.message}") from None
         except (aiohttp.ClientError, OSError) as exc:
             raise _unreachable(exc) from None
 
@@ -337,7 +225,7 @@ class HttpProvider:
     def _check_encoding(self, response: aiohttp.ClientResponse) -> None:
         """Refuses a body that is compressed although that was not asked for: a small one may become any size."""
         if encodings := _encodings(response):
-            raise _unreadable(f"the body came as {', '.join(encodings)}, which was not asked for")
+            raise unreadable(f"the body came as {', '.join(encodings)}, which was not asked for")
 
     def _is_stream(self, response: aiohttp.ClientResponse) -> bool:
         """Whether a stream follows; False for one JSON value: an error, or the whole answer of a server that does
@@ -348,7 +236,7 @@ class HttpProvider:
             return True
         if media_type == "application/json":
             return False
-        raise _unreadable(f"the body is {media_type[:100]}, not a stream")
+        raise unreadable(f"the body is {media_type[:100]}, not a stream")
 
     async def _whole_body(self, response: aiohttp.ClientResponse) -> bytes:
         """A body that is no stream; how long it takes is for the run to limit. Raises `Truncated` for one cut off."""
@@ -357,7 +245,7 @@ class HttpProvider:
             while chunk := await response.content.readany():
                 body += chunk
                 if len(body) > self._limits.event_bytes_max:
-                    raise _unreadable("the answer is larger than the limit")
+                    raise unreadable("the answer is larger than the limit")
         except _LOST as exc:
             raise Truncated(detail=_words(exc)) from None
         return bytes(body)
@@ -474,10 +362,6 @@ def _encodings(response: aiohttp.ClientResponse) -> list[str]:
     return [word for word in words if word not in {"", "identity", "chunked"}]
 
 
-def _unreadable(detail: str) -> ProviderError:
-    return ProviderError(ErrorCode.PARSE, detail=detail[:_DETAIL_CHARS_MAX])
-
-
 def _unreachable(exc: Exception) -> ProviderError:
     cause = getattr(exc, "os_error", exc)
     if isinstance(cause, EgressRefused):
@@ -495,4 +379,4 @@ def _unreachable(exc: Exception) -> ProviderError:
 
 
 def _words(exc: Exception) -> str:
-    return f"{type(exc).__name__}: {exc}"[:_DETAIL_CHARS_MAX]
+    return f"{type(exc).__name__}: {exc}"[:DETAIL_CHARS_MAX]

@@ -18,8 +18,8 @@ import msgspec
 from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest
 from headwater.errors import BadRequestError, ErrorCode, LogMissing, ProviderError, StorageError, Truncated
+from headwater.providers.answer_reader import AnswerReader, Limits
 from headwater.providers.contract import Dialect, Item, ModelInfo
-from headwater.providers.http import AnswerReader, Limits
 from headwater.providers.pace import SPEED_MAX, SPEED_MIN, Pace, Speed, is_speed
 from headwater.providers.recording import Recording
 from headwater.providers.stored_answer import StoredAnswer, free
