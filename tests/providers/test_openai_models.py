@@ -1,11 +1,14 @@
 """What OpenAI's models can be asked for."""
 
+import contextlib
+
+import msgspec
 import pytest
 
 from headwater.domain.message import GenerationRequest, Message, Settings
 from headwater.errors import UnsupportedError
 from headwater.providers.catalog import Catalog, ModelRow
-from headwater.providers.openai_models import able
+from headwater.providers.openai_models import able, check
 
 ALL = ("text", "reasoning", "tools", "json_schema", "images")
 
@@ -36,6 +39,48 @@ ALL = ("text", "reasoning", "tools", "json_schema", "images")
 )
 def test_a_name_says_what_a_model_lacks(model: str, lacks: set[str]) -> None:
     assert able(model, ALL) == tuple(each for each in ALL if each not in lacks)
+
+
+@pytest.mark.parametrize("model", ["gpt-5-mini", "gpt-5-nano-2025-08-07", "gpt-5", "o1", "o3-mini", "o4-mini"])
+@pytest.mark.parametrize(
+    ("refused", "taken"),
+    [
+        (Settings(temperature=0.2), Settings(temperature=1.0)),
+        (Settings(top_p=0.5), Settings(top_p=1.0)),
+        (Settings(frequency_penalty=0.5), Settings(frequency_penalty=0.0)),
+        (Settings(presence_penalty=-1.0), Settings(presence_penalty=0.0)),
+        (Settings(logprobs=0), Settings(seed=1)),
+        (Settings(reasoning_effort="none"), Settings(reasoning_effort="low")),
+    ],
+)
+def test_what_a_model_that_always_reasons_does_not_take(model: str, refused: Settings, taken: Settings) -> None:
+    check(model, taken)
+    with pytest.raises(UnsupportedError) as caught:
+        check(model, refused)
+    (name,) = msgspec.to_builtins(refused)
+    assert caught.value.extra == {"pointer": f"/settings/{name}"}
+    # Others take it, and of a name that says nothing nothing is known.
+    for other in ("gpt-4o", "gpt-5.1", "gpt-5-chat-latest", "my-gpt-5-mini", "o3x"):
+        check(other, refused)
+
+
+@pytest.mark.parametrize(("model", "knows"), [("gpt-5-nano", True), ("gpt-5.1", False), ("o4-mini", False)])
+def test_the_least_effort(model: str, knows: bool) -> None:
+    with contextlib.nullcontext() if knows else pytest.raises(UnsupportedError, match="the effort `minimal`"):
+        check(model, Settings(reasoning_effort="minimal"))
+
+
+@pytest.mark.parametrize("provider", ["openai", "openai_responses"])
+def test_what_a_model_does_not_take_is_refused_before_the_call(provider: str) -> None:
+    rows = [
+        ModelRow(name="mini", provider=provider, model="gpt-5-mini"),
+        ModelRow(name="older", provider="openai", model="gpt-4o"),
+        ModelRow(name="house", provider="azure", model="gpt-5-mini", base_url="https://a.openai.azure.com/v1"),
+    ]
+    cool = GenerationRequest("mini", [Message("user", "Why?")], Settings(temperature=0.2))
+    with pytest.raises(UnsupportedError) as caught:
+        Catalog.from_rows(rows, {}).check(cool)
+    assert caught.value.message.startswith("The model `gpt-5-mini` takes no `temperature` but 1. `older`")
 
 
 def test_a_model_that_can_not_reason_is_not_asked_to() -> None:

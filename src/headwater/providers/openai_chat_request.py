@@ -20,6 +20,7 @@ from headwater.domain.message import (
     Tool,
 )
 from headwater.errors import UnsupportedError
+from headwater.providers import openai_models
 from headwater.providers.openai_parts import chat_format
 from headwater.providers.request_rules import check_verbosity, extra_of, image_url, tool_results
 
@@ -40,6 +41,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
     provider_name: str = "openai"
+    #: whether what a model is called says what it takes: a deployment, or another's model, may have any name
+    known_models: bool = False
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     seed_field: Literal["seed", "random_seed"] = "seed"
     #: asks for usage; a server that sends it unasked may refuse the field
@@ -61,6 +64,8 @@ def request_body(request: GenerationRequest, quirks: Quirks) -> _Json:
     Raises `UnsupportedError` for what the server can not do, `BadRequestError` (with a JSON pointer into the request)
     for messages that can not be meant.
     """
+    if quirks.known_models:
+        openai_models.check(request.model, request.settings)
     body: _Json = {"model": request.model, "messages": _messages(request.messages, quirks), "stream": request.stream}
     if quirks.stream_options and request.stream:
         body["stream_options"] = {"include_usage": True}

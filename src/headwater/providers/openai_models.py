@@ -7,8 +7,11 @@ the server will say it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
+
+from headwater.domain.message import Settings
+from headwater.errors import UnsupportedError
 
 #: What a model lacks; the first that matches the beginning of its name counts.
 _LACKS: Final = (
@@ -18,6 +21,37 @@ _LACKS: Final = (
     (re.compile(r"o1-(?:mini|preview)"), {"tools", "json_schema", "images"}),
     (re.compile(r"o3-mini"), {"images"}),
 )
+
+#: Those that reason whatever is asked for. Later ones can be kept from it, and then take what these do not.
+_ALWAYS_REASONS: Final = re.compile(r"(?:o[134](?:-mini|-pro|-preview)?|gpt-5(?:-mini|-nano)?)(?:-\d{4}.*)?")
+#: What those take of each setting, which is its default (https://platform.openai.com/docs/guides/reasoning).
+_FIXED: Final[Mapping[str, float | None]] = {
+    "temperature": 1,
+    "top_p": 1,
+    "frequency_penalty": 0,
+    "presence_penalty": 0,
+    "logprobs": None,
+}
+#: Which efforts a model does not know.
+_EFFORTS: Final = (
+    (re.compile(r"o[134]\b"), {"none", "minimal"}),
+    (re.compile(r"gpt-5(?:-mini|-nano)?(?:-\d{4}|$)"), {"none"}),
+    (re.compile(r"gpt-5\.\d"), {"minimal"}),
+)
+
+
+def check(model: str, settings: Settings) -> None:
+    """Raises `UnsupportedError` for a setting that a model, by OpenAI's name for it, is known to refuse."""
+    if _ALWAYS_REASONS.fullmatch(model):
+        for name, only in _FIXED.items():
+            if getattr(settings, name) not in (None, only):
+                but = "" if only is None else f" but {only}"
+                raise UnsupportedError(f"The model `{model}` takes no `{name}`{but}.", pointer=f"/settings/{name}")
+    effort = settings.reasoning_effort
+    if any(pattern.match(model) and effort in unknown for pattern, unknown in _EFFORTS):
+        raise UnsupportedError(
+            f"The model `{model}` does not know the effort `{effort}`.", pointer="/settings/reasoning_effort"
+        )
 
 
 def able(model: str, capabilities: Sequence[str]) -> tuple[str, ...]:

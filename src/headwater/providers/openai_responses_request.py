@@ -25,6 +25,7 @@ from headwater.domain.message import (
     Tool,
 )
 from headwater.errors import UnsupportedError
+from headwater.providers import openai_models
 from headwater.providers.contract import Checkpoint, HttpRequest
 from headwater.providers.openai_parts import chat_format, named_schema
 from headwater.providers.request_rules import check_verbosity, extra_of, image_url, tool_results
@@ -54,6 +55,8 @@ class ResponsesQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """
 
     provider_name: str = "openai"
+    #: whether what a model is called says what it takes: a deployment, or another's model, may have any name
+    known_models: bool = False
     #: whether the role `developer` is known; else it is sent as `system`
     developer_role: bool = True
     #: whether `text.format` takes a JSON schema
@@ -121,6 +124,8 @@ def request_body(request: GenerationRequest, quirks: ResponsesQuirks) -> _Json:
     the request) for messages that can not be meant.
     """
     settings = request.settings
+    if quirks.known_models:
+        openai_models.check(request.model, settings)
     extra = dict(extra_of(settings, quirks.provider_name, RESERVED))
     background = is_background(request, quirks)
     if background:

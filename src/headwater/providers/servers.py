@@ -95,7 +95,7 @@ def _of_openai(row: ServerRow) -> ServerRow:
 _CHAT: Mapping[str, ServerRow] = {
     # Any compatible server, wherever it is.
     "openai_chat": _chat("openai_chat", max_tokens_field="max_tokens"),
-    "openai": _of_openai(_chat("openai", "https://api.openai.com/v1", "OPENAI_API_KEY")),
+    "openai": _of_openai(_chat("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", known_models=True)),
     # Its address is the resource's: https://NAME.openai.azure.com/openai/v1
     "azure": _chat("azure", api_key_env="AZURE_OPENAI_API_KEY", auth_header="api-key", auth_prefix=""),
     "alibaba": _chat(
@@ -238,7 +238,9 @@ _NOT_OPENAI: Final[dict[str, Any]] = {"developer_role": False, "verbosity": Fals
 #: way.
 _RESPONSES: Mapping[str, ServerRow] = {
     # With a base URL, any compatible server.
-    "openai_responses": _of_openai(_responses("openai_responses", "https://api.openai.com/v1", "OPENAI_API_KEY")),
+    "openai_responses": _of_openai(
+        _responses("openai_responses", "https://api.openai.com/v1", "OPENAI_API_KEY", known_models=True)
+    ),
     # Its address is the resource's: https://NAME.openai.azure.com/openai/v1
     "azure_responses": msgspec.structs.replace(
         _responses("azure_responses", api_key_env="AZURE_OPENAI_API_KEY"), auth_header="api-key", auth_prefix=""
