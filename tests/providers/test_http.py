@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Sequence
+from email.utils import formatdate
 from typing import Any, cast
 
 import pytest
@@ -250,6 +252,13 @@ class TestRefusals:
             assert (got, error.code, error.status_code) == ([], code, status)
             assert error.retry_after_ms == 7000
             assert error.provider
+
+    async def test_a_time_to_come_back_counts_from_the_answer_though_it_has_no_date(self) -> None:
+        in_an_hour = formatdate(time.time() + 3600, usegmt=True)
+        async with calling(error_answer(429, "no", Retry_After=in_an_hour)) as (_, provider):
+            _, error = await failing(provider)
+            assert error.retry_after_ms is not None
+            assert 1_800_000 < error.retry_after_ms <= 3_600_000
 
     async def test_a_redirect_is_not_followed(self) -> None:
         async with ScriptedUpstream() as elsewhere:

@@ -11,6 +11,7 @@ import asyncio
 import functools
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
+from email.utils import formatdate
 from typing import NamedTuple
 
 import aiohttp
@@ -208,6 +209,9 @@ class HttpProvider:
             )
         body = await self._body(response) if not _encodings(response) else b""
         headers = {name: redact(value, self._secrets) for name, value in response.headers.items()}
+        if "Date" not in response.headers:
+            # A wish to wait until a certain time counts from it; a recipient with a clock adds it (RFC 9110, 6.6.1).
+            headers["Date"] = formatdate(usegmt=True)
         return self._dialect.error(response.status, headers, redact_bytes(body, self._secrets))
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
