@@ -69,5 +69,6 @@ def test_what_its_readme_shows_has_the_right_types(tmp_path: Path) -> None:
 def test_its_files_and_lines_are_short() -> None:
     for path in CLIENT.rglob("*.ts"):
         lines = path.read_text(encoding="utf-8").splitlines()
-        assert len(lines) <= LINES_MAX, path
+        # What a tool makes is as long as what it is made from.
+        assert len(lines) <= LINES_MAX or lines[0].startswith("// Made by tools/"), path
         assert [number for number, line in enumerate(lines, 1) if len(line) > COLUMNS_MAX] == [], path
