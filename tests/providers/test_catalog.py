@@ -109,6 +109,11 @@ class TestCheck:
         with pytest.raises(UnsupportedError, match=r"for its answer$"):
             catalog.check(asked("d", json_schema={"type": "object"}))
 
+    def test_nobody_is_named_who_only_does_not_read_it(self) -> None:
+        catalog = Catalog.from_rows([row("o", provider="openai"), row("g")], {})
+        with pytest.raises(UnsupportedError, match=r"is not supported$"):
+            catalog.check(asked("o", extra={"openai": {"n": 2}}))
+
     def test_a_row_may_promise_less_than_its_server(self) -> None:
         rows = [row("small", capabilities=["tools"]), row("large")]
         catalog = Catalog.from_rows(rows, {})

@@ -178,7 +178,9 @@ class Catalog:
         try:
             _check(route, request)
         except UnsupportedError as error:
-            able = [f"`{name}`" for name in self._able(request, route)]
+            # What is meant for one provider others do not read, which is not to say that they can do it.
+            is_extra = str(error.extra.get("pointer")).startswith("/settings/extra/")
+            able = [] if is_extra else [f"`{name}`" for name in self._able(request, route)]
             if not able:
                 raise
             end = "" if error.message.endswith(".") else "."

@@ -36,7 +36,7 @@ def check_models(
             check_is_another(row, port, servers)
             catalog = Catalog.from_rows([row], environ, servers=servers, hosts=hosts)
         except ConfigError as error:
-            found.problem(f"{error.message}", "Correct the row in [[models]].")
+            found.problem(error.message.removeprefix("models: "), "Correct the row in [[models]], or the key it names.")
             continue
         if catalog.warnings:
             for warning in catalog.warnings:
