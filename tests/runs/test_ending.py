@@ -131,6 +131,13 @@ def test_what_is_lost_is_that_of_each_call_s_newest_attempt() -> None:
     # a report of the beginning is made whole
     begun = ev.UsageReport(Usage(9, 4, 1, source="estimated"))
     assert lost(called, begun, ev.Chunk("12345", 0)) == [ev.UsageReport(Usage(9, 4, 2, source="estimated"))]
+    # one that had failed used no more than was told, until it is made again
+    waits = ev.Status("retrying", "Too busy.")
+    assert lost(called, waits) == []
+    assert lost(called, waits, again, ev.Chunk("12345", 0)) == [guess]
+    # and what an answer had said before a crash was not told when it could not be asked for
+    assert lost(called, ev.Chunk("12", 0), waits, again, ev.Chunk("345", 0)) == [guess]
+    assert lost(called, second, waits) == [*lost(called), *lost(second)], "of which call it is nobody knows"
     asked: list[tuple[str, str]] = []
 
     def pricing(*model: str) -> Pricing:

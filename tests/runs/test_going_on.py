@@ -160,6 +160,31 @@ async def test_what_the_provider_has_forgotten_ends_as_interrupted() -> None:
         assert len(provider.asked_again) == 1
 
 
+@pytest.mark.parametrize(
+    ("how", "output_tokens"),
+    # "abc" was said before the crash, and "abcdef" when it was cancelled
+    [("forgotten", 1), ("unreachable", 1), ("cancelled", 2)],
+)
+@virtual
+async def test_what_was_said_before_the_crash_is_paid_for_where_no_provider_says_so(
+    how: str, output_tokens: int
+) -> None:
+    provider = lasting()
+    medium = await cut(provider, 3.5)
+    (name,) = medium.runs
+    provider.forgotten = how == "forgotten"
+    provider.failures = [ProviderError(ErrorCode.OVERLOADED)] * (3 if how == "unreachable" else 1)
+    async with Life(provider, medium) as life:
+        await life.start()
+        if how == "cancelled":
+            await pause(3.1)
+            await life.supervisor.cancel(name, LOCAL_OWNER)
+        await life.end_of(name)
+        snapshot = life.row(name).snapshot
+        assert snapshot is not None
+        assert snapshot.usage == Usage(1, 0, output_tokens, source="estimated")
+
+
 @virtual
 async def test_who_can_not_be_reached_is_asked_again() -> None:
     provider = lasting()

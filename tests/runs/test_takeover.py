@@ -159,6 +159,15 @@ def test_what_a_cut_attempt_reported_at_its_beginning_is_made_whole() -> None:
     assert told == ev.UsageReport(Usage(9, 4, 2, source="estimated"))
 
 
+@pytest.mark.parametrize("state", ["retrying", "falling_back"])
+def test_an_attempt_that_had_failed_before_the_crash_used_no_more_than_was_told(state: Any) -> None:
+    going_on = resumption_of(cut("rerun", CALL, ev.Status(state, "Too busy.")))
+    assert opening(going_on, request("1234").messages, "p", "m") == [ev.Attempt(1, 2, "INTERRUPTED", "p", "m", None)]
+    again = ev.Attempt(1, 2, "NETWORK", "scripted", "upstream-m")
+    going_on = resumption_of(cut("rerun", CALL, ev.Status(state, "Too busy."), again))
+    assert len(opening(going_on, request("1234").messages, "p", "m")) == 2
+
+
 def test_what_goes_on_supersedes_nothing() -> None:
     going_on = resumption_of(cut("continue", CALL, ev.Chunk("ab", 0), ev.Chunk("cd", 2)))
     assert (going_on.partial, going_on.part, going_on.model) == ("abcd", 2, "m")

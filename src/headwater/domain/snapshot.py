@@ -133,6 +133,8 @@ class Fold:
                 self._spent_from[event.call] = record.seq
             case ev.Attempt():
                 self._apply_attempt(record.seq, event)
+            case ev.Status(state="retrying" | "falling_back") if len(self._calls) == 1:
+                self._settle()
             case ev.Context():
                 self._state["context"] = event.context
             case ev.Field(path="", done=True):
@@ -157,7 +159,8 @@ class Fold:
         self._calls[event.call] = CallSnapshot(event.call, role, event.provider, event.model, event.number)
         if (spent := self._usage.pop(event.call, None)) is not None:
             self._usage_before = spent if self._usage_before is None else self._usage_before + spent
-            self._spent_from[event.call] = seq
+            self._spent_from.pop(event.call, None)
+        self._spent_from.setdefault(event.call, seq)
         if event.supersedes_from is None:
             return
         start = event.supersedes_from
@@ -175,6 +178,12 @@ class Fold:
             if tool.done_at is not None and tool.done_at >= start:
                 tool.done_at = None
         self._values = [v for v in self._values if v[1] != event.call or v[0] < start]
+
+    def _settle(self) -> None:
+        """The attempt is over. What it used was told before, if it used anything; unless a crash lay in between."""
+        for spent in self.spent():
+            if spent.reported is not None or not spent.said_bytes:
+                del self._spent_from[spent.call]
 
     def _answers(self, call: int) -> bool:
         known = self._calls.get(call)
@@ -217,10 +226,10 @@ class Fold:
 
     def spent(self) -> list[Spent]:
         """What each call may still have to be paid for. Linear in the length of the output."""
-        return [self._spent(call) for call in self._calls.values()]
+        return [self._spent(self._calls[call], start) for call, start in self._spent_from.items()]
 
-    def _spent(self, known: CallSnapshot) -> Spent:
-        call, start = known.call, self._spent_from.get(known.call, 0)
+    def _spent(self, known: CallSnapshot, start: int) -> Spent:
+        call = known.call
         said = reasoning = 0
         for (of_call, _, kind), pieces in self._parts.items():
             size = sum(len(text.encode()) for seq, text in pieces if seq >= start) if of_call == call else 0

@@ -36,7 +36,15 @@ from headwater.runs.attempt import Models, Surroundings
 from headwater.runs.background import stop_answers
 from headwater.runs.closing import close_stream
 from headwater.runs.context import Context
-from headwater.runs.ending import Stop, cut_events, stop_error, stop_failed, stop_timeout, whole_events
+from headwater.runs.ending import (
+    Stop,
+    cut_events,
+    lost_usage,
+    stop_error,
+    stop_failed,
+    stop_timeout,
+    whole_events,
+)
 from headwater.runs.meter import Meter
 from headwater.runs.readership import Readership
 from headwater.runs.recorder import Recorder
@@ -258,7 +266,7 @@ class Runner:
         """Appends the final record until it is durable; False where the next start has to do it."""
         #: all that the run said; if less of it turns out to be durable, the run is not whole
         said = self._recorder.fold.seq
-        untold = self._context.tell()
+        untold = self._untold()
         rereads = 0
         must_reread = False
         plain = stop_error(ErrorCode.SERVER)
@@ -291,6 +299,14 @@ class Runner:
                     raise
                 self._log_bug("final record refused", error)
                 self._stop = plain
+
+    def _untold(self) -> list[ev.UsageReport]:
+        untold = self._context.tell()
+        if self._resumption is None or self._resumption.mode != "reattach":
+            return untold
+        # the call has counted only what its answer came to after the crash
+        pricing = self._models.pricing(self._resumption.model)
+        return lost_usage(self._recorder.fold, self.run.request, lambda *_: pricing)
 
     async def _reread(self, said: int) -> None:
         with contextlib.suppress(StorageError):

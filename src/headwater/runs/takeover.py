@@ -49,6 +49,8 @@ class Resumption(NamedTuple):
     reported: Usage | None = None
     said_bytes: int = 0
     reasoning_bytes: int = 0
+    #: it had come to its end before the crash, and what it used was told
+    is_settled: bool = False
     #: `reattach`: the newest place from which the provider can be asked on, and what the log has after it
     checkpoint: Checkpoint | None = None
     said: tuple[ev.Event, ...] = ()
@@ -78,6 +80,7 @@ class CallTrace:
         self.bytes = 0
         self.reasoning_bytes = 0
         self.reported: Usage | None = None
+        self.is_settled = False
         self.checkpoint: Checkpoint | None = None
         self.said: list[ev.Event] = []
         #: where earlier attempts may still go on, by the provider's name for their answers
@@ -116,6 +119,8 @@ class CallTrace:
                 self.said.clear()
             case ev.Complete():
                 self._is_complete = True
+            case ev.Status(state="retrying" | "falling_back"):
+                self.is_settled = True
             case ev.UsageReport():
                 self.reported = event.usage
                 self._say(event)
@@ -135,6 +140,7 @@ class CallTrace:
         self.attempt, self.provider, self.model = number, provider, model
         self.bytes = self.reasoning_bytes = 0
         self.reported = self.checkpoint = None
+        self.is_settled = False
         self.said.clear()
 
     def _say(self, event: ev.Event) -> None:
@@ -251,6 +257,7 @@ def resumption_of(cut: Cut) -> Resumption:
         reported=trace.reported,
         said_bytes=trace.bytes,
         reasoning_bytes=trace.reasoning_bytes,
+        is_settled=trace.is_settled,
         checkpoint=trace.checkpoint,
         said=tuple(trace.said),
     )
@@ -267,7 +274,8 @@ def opening(
         return []
     events: list[ev.Event] = []
     guess = estimate.usage(estimate.input_bytes(messages), resumption.said_bytes, resumption.reasoning_bytes)
-    if (used := estimate.completed(resumption.reported, guess)) is not None:
+    used = None if resumption.is_settled else estimate.completed(resumption.reported, guess)
+    if used is not None:
         events.append(ev.UsageReport(priced(used, pricing)))
     supersedes_from = resumption.first_output if resumption.mode == "rerun" else None
     attempt = ev.Attempt(1, resumption.attempt + 1, ErrorCode.INTERRUPTED, provider, model, supersedes_from)
