@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,22 +13,15 @@ from headwater.domain.event import Annotation, ProviderData
 from headwater.errors import ErrorCode
 from headwater.providers.anthropic import FINISH_REASONS, Anthropic
 from headwater.providers.contract import Finish
-from headwater.testing.dialect import check_dialect, decode_pieces, pieces_of
+from headwater.testing.dialect import check_dialect, decode_pieces
 from tests.providers.messages_ends import messages_ends
+from tests.providers.recorded import ABSENT, Deviation, check_cuts, draw_short
 from tests.providers.summaries import assert_tool_calls_end, summary_of
 from tests.recordings import Recording, recordings, recordings_dir
 
 RECORDINGS = {recording.name: recording for recording in recordings(api="messages")}
 DIALECT = Anthropic()
 RETURNED = ("thinking", "redacted_thinking", "compaction")
-ABSENT = "no recordings on this machine; continuous integration must have them"
-
-
-class Deviation(NamedTuple):
-    """Where we and the golden differ: the fields of its summary, what they are here, and why ours is right."""
-
-    fields: dict[str, Any]
-    reason: str
 
 
 DEVIATIONS: dict[str, Deviation] = {
@@ -153,15 +146,7 @@ def test_blocks_that_are_not_text_are_put_out_whole(recording: Recording) -> Non
 
 @given(data=st.data())
 def test_any_cut(data: st.DataObject) -> None:
-    if not RECORDINGS:
-        pytest.skip(ABSENT)
-    short = [recording for recording in RECORDINGS.values() if recording.entry["bytes"] < 8_000]
-    body = data.draw(st.sampled_from(short)).read()
-    places = data.draw(st.lists(st.integers(0, len(body)), max_size=12).map(sorted))
-    whole = decode_pieces(DIALECT, [body], clean=True)
-    cut = decode_pieces(DIALECT, pieces_of(body, places), clean=True)
-    assert cut.items == whole.items
-    assert (cut.error is None) is (whole.error is None)
+    check_cuts(data, DIALECT, draw_short(data, RECORDINGS.values()).read())
 
 
 def _comparable(blocks: Iterable[Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """What is sent is what Anthropic's SDK's own types allow, and what a model can not do is refused."""
 
 import json
-from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,8 +24,10 @@ from headwater.domain.message import (
 from headwater.errors import BadRequestError, UnsupportedError
 from headwater.providers.anthropic import Anthropic, Quirks
 from headwater.providers.anthropic_models import Traits
+from tests.providers.sdk_types import understood
 
 SDK = TypeAdapter(MessageCreateParamsStreaming)
+accepted = partial(understood, SDK)
 HELLO = [Message("user", "Hello")]
 SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
 CLOSED = {**SCHEMA, "additionalProperties": False}
@@ -42,20 +44,6 @@ def body_of(
     request = GenerationRequest(model, messages, settings or Settings())
     body: dict[str, Any] = json.loads(Anthropic(Quirks(**quirks)).request(request).body)
     return body
-
-
-def accepted(value: Any) -> Any:
-    """`value` as the SDK's types understand it: fields that they do not know are gone."""
-    return _drained(SDK.validate_python(value))
-
-
-def _drained(value: Any) -> Any:
-    # pydantic checks an `Iterable` while it is read, and not before.
-    if isinstance(value, dict):
-        return {name: _drained(each) for name, each in value.items()}
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return [_drained(each) for each in value]
-    return value
 
 
 def refused(settings: Settings, model: str = NEW, **quirks: Any) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,8 +13,9 @@ from headwater.domain.event import Annotation, ProviderData
 from headwater.errors import ErrorCode
 from headwater.providers.contract import Finish
 from headwater.providers.gemini import FINISH_REASONS, Gemini, GeminiQuirks
-from headwater.testing.dialect import Decoded, check_dialect, decode_pieces, pieces_of
+from headwater.testing.dialect import Decoded, check_dialect, decode_pieces
 from tests.providers.gemini_ends import gemini_ends
+from tests.providers.recorded import ABSENT, Deviation, check_cuts, draw_short
 from tests.providers.summaries import assert_tool_calls_end, summary_of
 from tests.recordings import Recording, recordings, recordings_dir
 
@@ -26,13 +27,6 @@ RECORDINGS = {
         *recordings(api="generate-content-jsonarray", suffix=".json"),
     ]
 }
-
-
-class Deviation(NamedTuple):
-    """Where we and the golden differ: the fields of its summary, what they are here, and why ours is right."""
-
-    fields: dict[str, Any]
-    reason: str
 
 
 DEVIATIONS: dict[str, Deviation] = {
@@ -80,13 +74,13 @@ def decode(recording: Recording) -> Decoded:
 @pytest.fixture(params=sorted(RECORDINGS) or ["absent"])
 def recording(request: pytest.FixtureRequest) -> Recording:
     if request.param not in RECORDINGS:
-        pytest.skip("no recordings on this machine; continuous integration must have them")
+        pytest.skip(ABSENT)
     return RECORDINGS[request.param]
 
 
 def test_the_tables_name_recordings() -> None:
     if recordings_dir() is None:
-        pytest.skip("no recordings on this machine; continuous integration must have them")
+        pytest.skip(ABSENT)
     assert not (DEVIATIONS.keys() | FAILURES.keys() | STREAMED.keys()) - RECORDINGS.keys()
     assert len(RECORDINGS) >= 41
 
@@ -120,7 +114,7 @@ def test_golden(recording: Recording) -> None:
 def test_streamed_arguments(name: str) -> None:
     """Every place that the SDK saw has what its pieces come to, and there is no other."""
     if name not in RECORDINGS:
-        pytest.skip("no recordings on this machine; continuous integration must have them")
+        pytest.skip(ABSENT)
     calls: list[dict[str, str]] = []
     for piece in RECORDINGS[name].golden()["summary"]["tool_calls"]:
         if "name" in piece:
@@ -147,7 +141,7 @@ def leaves(place: str, value: Any) -> Iterator[tuple[str, Any]]:
 @pytest.mark.parametrize("name", sorted(FAILURES))
 def test_failure(name: str) -> None:
     if name not in RECORDINGS:
-        pytest.skip("no recordings on this machine; continuous integration must have them")
+        pytest.skip(ABSENT)
     error = decode(RECORDINGS[name]).error
     assert error is not None
     assert error.code is FAILURES[name][0]
@@ -189,16 +183,8 @@ def test_nothing_of_an_answer_is_lost(recording: Recording) -> None:
 
 @given(data=st.data())
 def test_any_cut(data: st.DataObject) -> None:
-    if not RECORDINGS:
-        pytest.skip("no recordings on this machine; continuous integration must have them")
-    short = [recording for recording in RECORDINGS.values() if recording.entry["bytes"] < 8_000]
-    chosen = data.draw(st.sampled_from(short))
-    body, dialect = chosen.read(), dialect_of(chosen)
-    places = data.draw(st.lists(st.integers(0, len(body)), max_size=12).map(sorted))
-    whole = decode_pieces(dialect, [body], clean=True)
-    cut = decode_pieces(dialect, pieces_of(body, places), clean=True)
-    assert cut.items == whole.items
-    assert (cut.error is None) is (whole.error is None)
+    recording = draw_short(data, RECORDINGS.values())
+    check_cuts(data, dialect_of(recording), recording.read())
 
 
 def golden_summary(golden: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Every recorded Chat Completions stream comes out as the provider's own SDK read it, however its bytes are cut."""
 
 import random
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,20 +12,14 @@ from headwater.domain.message import GenerationRequest, Settings
 from headwater.errors import ErrorCode
 from headwater.providers.contract import Finish
 from headwater.providers.openai_chat import FINISH_REASONS, OpenAIChat
-from headwater.testing.dialect import check_dialect, decode_pieces, pieces_of
+from headwater.testing.dialect import check_dialect, decode_pieces
 from tests.providers.chat_ends import chat_ends
+from tests.providers.recorded import ABSENT, Deviation, check_cuts, draw_short
 from tests.providers.summaries import assert_tool_calls_end, summary_of
 from tests.recordings import Recording, chat_recordings, recordings_dir
 
 RECORDINGS = {recording.name: recording for recording in chat_recordings()}
 DIALECT = OpenAIChat()
-
-
-class Deviation(NamedTuple):
-    """Where we and the golden differ: the fields of its summary, what they are here, and why ours is right."""
-
-    fields: dict[str, Any]
-    reason: str
 
 
 _XAI = "xAI counts reasoning apart from the completion; ours has OpenAI's sense, in which output includes it"
@@ -90,13 +84,13 @@ REFUSALS = {"openai-chat/openai-python--refusal-0-ea9342.sse"}
 @pytest.fixture(params=sorted(RECORDINGS) or ["absent"])
 def recording(request: pytest.FixtureRequest) -> Recording:
     if request.param not in RECORDINGS:
-        pytest.skip("no recordings on this machine; continuous integration must have them")
+        pytest.skip(ABSENT)
     return RECORDINGS[request.param]
 
 
 def test_the_tables_name_recordings() -> None:
     if recordings_dir() is None:
-        pytest.skip("no recordings on this machine; continuous integration must have them")
+        pytest.skip(ABSENT)
     assert (
         not (DEVIATIONS.keys() | GOLDEN_OF.keys() | FAILURES.keys() | WITHOUT_FINISH.keys() | REFUSALS)
         - RECORDINGS.keys()
@@ -130,7 +124,7 @@ def test_golden(recording: Recording) -> None:
 @pytest.mark.parametrize("name", sorted(FAILURES))
 def test_failure(name: str) -> None:
     if name not in RECORDINGS:
-        pytest.skip("no recordings on this machine; continuous integration must have them")
+        pytest.skip(ABSENT)
     decoded = decode_pieces(DIALECT, [RECORDINGS[name].read()], clean=True)
     assert decoded.error is not None
     assert decoded.error.code is FAILURES[name][0]
@@ -158,21 +152,13 @@ def test_every_tool_call_is_done_once_and_last(recording: Recording) -> None:
 
 @given(data=st.data())
 def test_any_cut(data: st.DataObject) -> None:
-    if not RECORDINGS:
-        pytest.skip("no recordings on this machine; continuous integration must have them")
-    short = [recording for recording in RECORDINGS.values() if recording.entry["bytes"] < 8_000]
-    body = data.draw(st.sampled_from(short)).read()
-    places = data.draw(st.lists(st.integers(0, len(body)), max_size=12).map(sorted))
-    whole = decode_pieces(DIALECT, [body], clean=True)
-    cut = decode_pieces(DIALECT, pieces_of(body, places), clean=True)
-    assert cut.items == whole.items
-    assert (cut.error is None) is (whole.error is None)
+    check_cuts(data, DIALECT, draw_short(data, RECORDINGS.values()).read())
 
 
 def test_logprobs_are_passed_by() -> None:
     name = "openai-chat/openai-python--text-logprobs-0-7dacd1.sse"
     if name not in RECORDINGS:
-        pytest.skip("no recordings on this machine; continuous integration must have them")
+        pytest.skip(ABSENT)
     wants = GenerationRequest(model="model", messages=[], settings=Settings(logprobs=0))
     chunks = [
         item

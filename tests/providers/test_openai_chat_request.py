@@ -1,7 +1,7 @@
 """What is sent is what the OpenAI SDK's own types allow, and what can not be sent is refused."""
 
 import json
-from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,8 +23,10 @@ from headwater.domain.message import (
 )
 from headwater.errors import BadRequestError, UnsupportedError
 from headwater.providers.openai_chat import OpenAIChat, Quirks
+from tests.providers.sdk_types import understood
 
 SDK = TypeAdapter(CompletionCreateParamsStreaming)
+accepted = partial(understood, SDK)
 HELLO = [Message("user", "Hello")]
 OPEN_SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}}
 CLOSED_SCHEMA = {
@@ -41,20 +43,6 @@ def body_of(messages: list[Message], settings: Settings | None = None, **quirks:
     request = GenerationRequest("model", messages, settings or Settings())
     body: dict[str, Any] = json.loads(OpenAIChat(Quirks(**quirks)).request(request).body)
     return body
-
-
-def accepted(value: Any) -> Any:
-    """`value` as the SDK's types understand it: fields that they do not know are gone."""
-    return _drained(SDK.validate_python(value))
-
-
-def _drained(value: Any) -> Any:
-    # pydantic checks an `Iterable` while it is read, and not before.
-    if isinstance(value, dict):
-        return {name: _drained(each) for name, each in value.items()}
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return [_drained(each) for each in value]
-    return value
 
 
 @pytest.mark.parametrize(

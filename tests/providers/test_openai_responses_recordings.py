@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,8 +13,9 @@ from headwater.domain.event import Annotation, ProviderData
 from headwater.errors import ErrorCode, ProviderError
 from headwater.providers.contract import Checkpoint, Decoder, Finish, Frame, Item
 from headwater.providers.openai_responses import OpenAIResponses
-from headwater.testing.dialect import PLAIN, Decoded, check_dialect, decode_pieces, pieces_of
+from headwater.testing.dialect import PLAIN, Decoded, check_dialect, decode_pieces
 from headwater.wire.sse import SSEDecoder
+from tests.providers.recorded import ABSENT, Deviation, check_cuts, draw_short
 from tests.providers.responses_ends import responses_ends
 from tests.providers.summaries import assert_tool_calls_end, summary_of
 from tests.recordings import Recording, recordings, recordings_dir
@@ -22,13 +23,6 @@ from tests.recordings import Recording, recordings, recordings_dir
 RECORDINGS = {recording.name: recording for recording in recordings(api="responses")}
 DIALECT = OpenAIResponses()
 BACKGROUND = DIALECT.in_background(PLAIN)
-
-
-class Deviation(NamedTuple):
-    """Where we and the golden differ: the fields of its summary, what they are here, and why ours is right."""
-
-    fields: dict[str, Any]
-    reason: str
 
 
 _FOUR = "the file holds four answers one after another, which the SDK runs together; a stream ends with its first"
@@ -62,21 +56,18 @@ FAILURES: dict[str, ErrorCode] = {
 #: Refusals, which end as `completed` like any other answer.
 REFUSALS = {"openai-responses/synth--refusal-delta-sequence.sse"}
 
-#: Streams whose last event does not hold what was streamed, and why.
-OTHER_IN_THE_END: dict[str, str] = {}
-
 
 @pytest.fixture(params=sorted(RECORDINGS) or ["absent"])
 def recording(request: pytest.FixtureRequest) -> Recording:
     if request.param not in RECORDINGS:
-        pytest.skip("no recordings on this machine; continuous integration must have them")
+        pytest.skip(ABSENT)
     return RECORDINGS[request.param]
 
 
 def test_the_tables_name_recordings() -> None:
     if recordings_dir() is None:
-        pytest.skip("no recordings on this machine; continuous integration must have them")
-    assert not (DEVIATIONS.keys() | FAILURES.keys() | REFUSALS | OTHER_IN_THE_END.keys()) - RECORDINGS.keys()
+        pytest.skip(ABSENT)
+    assert not (DEVIATIONS.keys() | FAILURES.keys() | REFUSALS) - RECORDINGS.keys()
     assert len(RECORDINGS) >= 61
 
 
@@ -90,7 +81,7 @@ def test_the_tables_name_recordings() -> None:
 )
 def test_laws(name: str, seeded: random.Random) -> None:
     if name not in RECORDINGS:
-        pytest.skip("no recordings on this machine; continuous integration must have them")
+        pytest.skip(ABSENT)
     body = RECORDINGS[name].read()
     decoded = check_dialect(DIALECT, body, responses_ends(body), rng=seeded)
     assert decoded.completed is (name not in FAILURES)
@@ -99,7 +90,7 @@ def test_laws(name: str, seeded: random.Random) -> None:
 @pytest.mark.parametrize("name", sorted(name for name in RECORDINGS if "background" in name) or ["absent"])
 def test_laws_in_the_background(name: str, seeded: random.Random) -> None:
     if name not in RECORDINGS:
-        pytest.skip("no recordings on this machine; continuous integration must have them")
+        pytest.skip(ABSENT)
     body = RECORDINGS[name].read()
     decoded = check_dialect(DIALECT, body, responses_ends(body), rng=seeded, request=BACKGROUND)
     assert decoded.completed
@@ -121,7 +112,7 @@ def test_golden(recording: Recording) -> None:
 @pytest.mark.parametrize("name", sorted(FAILURES))
 def test_failure(name: str) -> None:
     if name not in RECORDINGS:
-        pytest.skip("no recordings on this machine; continuous integration must have them")
+        pytest.skip(ABSENT)
     decoded = decode_pieces(DIALECT, [RECORDINGS[name].read()], clean=True)
     assert decoded.error is not None
     assert decoded.error.code is FAILURES[name]
@@ -164,20 +155,12 @@ def test_all_answers_of_a_file_with_several() -> None:
 
 @given(data=st.data())
 def test_any_cut(data: st.DataObject) -> None:
-    if not RECORDINGS:
-        pytest.skip("no recordings on this machine; continuous integration must have them")
-    short = [recording for recording in RECORDINGS.values() if recording.entry["bytes"] < 8_000]
-    body = data.draw(st.sampled_from(short)).read()
-    places = data.draw(st.lists(st.integers(0, len(body)), max_size=12).map(sorted))
-    whole = decode_pieces(DIALECT, [body], clean=True)
-    cut = decode_pieces(DIALECT, pieces_of(body, places), clean=True)
-    assert cut.items == whole.items
-    assert (cut.error is None) is (whole.error is None)
+    check_cuts(data, DIALECT, draw_short(data, RECORDINGS.values()).read())
 
 
 def test_the_answer_in_one_piece_says_the_same(recording: Recording) -> None:
     """What a server that does not stream would have sent: the response in the stream's last event."""
-    if recording.name in FAILURES.keys() | OTHER_IN_THE_END.keys():
+    if recording.name in FAILURES:
         return
     response = json.loads(_frames(recording)[-1].data)["response"]
     whole = decode_pieces(DIALECT, [b"data: " + json.dumps(response).encode() + b"\n\n"], clean=True)

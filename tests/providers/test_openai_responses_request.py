@@ -1,7 +1,7 @@
 """What is sent is what the OpenAI SDK's own types allow, and what can not be sent is refused."""
 
 import json
-from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -25,8 +25,10 @@ from headwater.errors import BadRequestError, UnsupportedError
 from headwater.providers.contract import Checkpoint, HttpRequest
 from headwater.providers.openai_responses import OpenAIResponses, ResponsesQuirks
 from headwater.providers.openai_responses_request import is_response_id
+from tests.providers.sdk_types import understood
 
 SDK = TypeAdapter(ResponseCreateParamsStreaming)
+accepted = partial(understood, SDK)
 HELLO = [Message("user", "Hello")]
 OPEN_SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}}
 CLOSED_SCHEMA = {**OPEN_SCHEMA, "title": "An answer!", "required": ["x"], "additionalProperties": False}
@@ -40,20 +42,6 @@ def body_of(messages: list[Message], settings: Settings | None = None, **quirks:
     request = GenerationRequest("model", messages, settings or Settings())
     body: dict[str, Any] = json.loads(OpenAIResponses(ResponsesQuirks(**quirks)).request(request).body)
     return body
-
-
-def accepted(value: Any) -> Any:
-    """`value` as the SDK's types understand it: fields that they do not know are gone."""
-    return _drained(SDK.validate_python(value))
-
-
-def _drained(value: Any) -> Any:
-    # pydantic checks an `Iterable` while it is read, and not before.
-    if isinstance(value, dict):
-        return {name: _drained(each) for name, each in value.items()}
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return [_drained(each) for each in value]
-    return value
 
 
 @pytest.mark.parametrize(
