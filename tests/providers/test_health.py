@@ -7,7 +7,7 @@ import random
 import pytest
 
 from headwater.errors import ErrorCode
-from headwater.providers.health import CALLS_MAX, NEUTRAL, NOTHING, WINDOW_S, Health, LastError, ModelHealth
+from headwater.providers.health import CALLS_MAX, NEUTRAL, NOTHING, WINDOW_S, Health, LastError, RecentCalls
 from headwater.telemetry import ProviderCalled
 
 
@@ -83,7 +83,7 @@ def test_old_calls_are_forgotten_and_the_last_error_is_not(health: Health, clock
 
 
 def test_no_more_than_the_newest_are_kept() -> None:
-    model = ModelHealth()
+    model = RecentCalls()
     model.note(called(ErrorCode.SERVER), 0.0, 0)
     for n in range(CALLS_MAX):
         model.note(called(), float(n), n)

@@ -68,7 +68,7 @@ class _Outcome(NamedTuple):
     tokens_per_s: float | None
 
 
-class ModelHealth:
+class RecentCalls:
     """One model's calls. Pure: `now` is a monotonic time in seconds."""
 
     def __init__(self) -> None:
@@ -104,10 +104,10 @@ class Health(SilentObserver):
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._models: dict[str, ModelHealth] = {}
+        self._models: dict[str, RecentCalls] = {}
 
     def provider_called(self, detail: ProviderCalled) -> None:
-        model = self._models.setdefault(detail.name, ModelHealth())
+        model = self._models.setdefault(detail.name, RecentCalls())
         model.note(detail, self._clock.monotonic(), self._clock.now_ms())
 
     def figures(self, name: str) -> HealthFigures:
