@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from headwater.domain.event import Chunk
-from headwater.domain.message import GenerationRequest, Message
+from headwater.domain.event import Chunk, Complete, ProviderData
+from headwater.domain.message import GenerationRequest, Message, Usage
 from headwater.errors import BadRequestError, ErrorCode, ProviderError, Truncated, UnsupportedError
 from headwater.providers.contract import Decoder, Finish, Frame, HttpRequest, Item
 from headwater.providers.guarded import Guarded
@@ -84,7 +84,18 @@ def test_what_it_refuses_stays_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "request_of", [fails, lambda _: None, lambda _: HttpRequest("@elsewhere.example/", b""), lambda _: ("/", b"")]
+    "request_of",
+    [
+        fails,
+        lambda _: None,
+        lambda _: ("/", b""),
+        lambda _: HttpRequest("@elsewhere.example/", b""),
+        lambda _: HttpRequest(b"/"),  # type: ignore[arg-type]  # as a plug-in without types may
+        lambda _: HttpRequest("/", "{}"),  # type: ignore[arg-type]
+        lambda _: HttpRequest("/", headers={"A": "b\r\nHost: elsewhere.example"}),
+        lambda _: HttpRequest("/", headers={"A": 1}),  # type: ignore[dict-item]
+        lambda _: HttpRequest("/", headers=["A"]),  # type: ignore[arg-type]
+    ],
 )
 def test_a_request_that_can_not_be_made_is_refused(request_of: Callable[..., Any]) -> None:
     with pytest.raises(UnsupportedError, match="plug-in `acme`") as caught:
@@ -100,6 +111,11 @@ def test_a_request_that_can_not_be_made_is_refused(request_of: Callable[..., Any
         ({"decoder": Endless}, "ended"),
         ({"feed": fails}, "feed"),
         ({"feed": lambda _: None}, "feed"),
+        ({"feed": lambda _: [object()]}, "feed"),
+        ({"feed": lambda _: [Chunk(7, "x")]}, "feed"),  # type: ignore[arg-type]
+        ({"feed": lambda _: [ProviderData("acme", object())]}, "feed"),
+        # an end of the run, and not of the stream
+        ({"feed": lambda _: [Complete("stop", Usage())]}, "feed"),
         ({"end": fails}, "end"),
         ({"end": lambda _: None}, "end"),
         ({"end": lambda _: []}, "end"),

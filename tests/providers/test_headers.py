@@ -3,7 +3,7 @@
 import pytest
 
 from headwater.errors import ConfigError
-from headwater.providers.headers import check_headers
+from headwater.providers.headers import can_be_sent, check_headers
 
 
 def test_what_a_provider_wants_to_know_of_the_application_can_be_said() -> None:
@@ -39,3 +39,9 @@ def test_there_is_a_limit() -> None:
     check_headers({f"X-{n}": "1" for n in range(20)}, "Authorization")
     with pytest.raises(ConfigError, match="at most 20"):
         check_headers({f"X-{n}": "1" for n in range(21)}, "Authorization")
+
+
+def test_what_has_the_form_of_a_header() -> None:
+    assert can_be_sent({"Content-Type": "application/json", "Host": "b.example"})
+    assert not can_be_sent({"A": "b\nHost: elsewhere.example"})
+    assert not can_be_sent({"A b": "c"})

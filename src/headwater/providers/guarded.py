@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
+import msgspec
+
+from headwater.domain.event import Annotation, Chunk, ProviderData, Reasoning, Refusal, ToolCall, UsageReport
 from headwater.domain.message import GenerationRequest
 from headwater.errors import ErrorCode, ProviderError, RefusedError, UnsupportedError
 from headwater.providers.contract import Decoder, Dialect, Finish, Frame, HttpRequest, Item
+from headwater.providers.headers import can_be_sent
 
+#: What a stream consists of; the other events are the run's.
+_ITEMS: Final = frozenset({Annotation, Chunk, Finish, ProviderData, Reasoning, Refusal, ToolCall, UsageReport})
 _SENTENCE: Final = "The plug-in for this model's provider has a fault."
 
 
@@ -35,9 +41,8 @@ class Guarded:
             raise self._refusal(f"`request` raised {type(error).__name__}") from None
         if not isinstance(made, HttpRequest):
             raise self._refusal(f"`request` gave a {type(made).__name__}")
-        if not made.path.startswith("/"):
-            # Behind a base URL without a path anything else could lead the key to another host.
-            raise self._refusal("the path of its request does not begin with `/`")
+        if flaw := _flaw(made):
+            raise self._refusal(flaw)
         return made
 
     def decoder(self, request: GenerationRequest) -> Decoder:
@@ -76,8 +81,7 @@ class _GuardedDecoder:
 
     def feed(self, frame: Frame) -> list[Item]:
         try:
-            # A copy, so that what is no list is a fault here and not in whoever reads it.
-            return [*self._decoder.feed(frame)]
+            return _checked(self._decoder.feed(frame))
         except ProviderError:
             raise
         except Exception as error:
@@ -85,7 +89,7 @@ class _GuardedDecoder:
 
     def end(self, clean: bool) -> list[Item]:
         try:
-            items = [*self._decoder.end(clean)]
+            items = _checked(self._decoder.end(clean))
         except ProviderError:
             raise
         except Exception as error:
@@ -94,6 +98,29 @@ class _GuardedDecoder:
             detail = f"the plug-in `{self._plugin}`: `end` gave no `Finish`"
             raise ProviderError(ErrorCode.SERVER, _SENTENCE, detail=detail, retryable=False)
         return items
+
+
+def _flaw(made: tuple[Any, ...]) -> str:
+    """Why a request can not be sent, whose parts have passed no type check; "" where it can."""
+    path, body, method, headers = made
+    if not isinstance(path, str) or not path.startswith("/"):
+        # Behind a base URL without a path anything else could lead the key to another host.
+        return "the path of its request does not begin with `/`"
+    if not isinstance(body, bytes) or not isinstance(method, str):
+        return "its request is not of bytes"
+    if not isinstance(headers, Mapping) or not can_be_sent(headers):
+        return "its request has a header that can not be sent"
+    return ""
+
+
+def _checked(items: Iterable[Item]) -> list[Item]:
+    """A copy. What is no list, or holds what no stream can, is a fault here and not in whoever reads it."""
+    copy = [*items]
+    for item in copy:
+        if type(item) not in _ITEMS:
+            raise TypeError
+        msgspec.convert(msgspec.to_builtins(item), type(item))
+    return copy
 
 
 def _fault(plugin: str, where: str, error: Exception) -> ProviderError:

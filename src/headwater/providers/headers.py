@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from headwater.errors import ConfigError
 
@@ -46,3 +46,11 @@ def check_headers(headers: Mapping[str, str], auth_header: str) -> None:
             raise ConfigError(f"`{name}` can not be set: it is part of how the call is made.")
         if not _VALUE.fullmatch(value):
             raise ConfigError(f"the value of `{name}` is not one that a header can have.")
+
+
+def can_be_sent(headers: Mapping[Any, Any]) -> bool:
+    """Whether these are headers by their form, whatever they say."""
+    return all(
+        isinstance(name, str) and isinstance(value, str) and _NAME.fullmatch(name) and _VALUE.fullmatch(value)
+        for name, value in headers.items()
+    )
