@@ -74,6 +74,13 @@ async def test_an_error_in_place_of_an_answer_is_not_paid_and_one_in_its_middle_
 
 
 @virtual
+async def test_who_was_stopped_in_the_middle_of_an_answer_in_one_piece_has_worked() -> None:
+    for code, missing in [(ErrorCode.CANCELLED, Usage(3, source="estimated")), (ErrorCode.NETWORK, None)]:
+        meter = CallMeter(ASKED, UNPRICED, VirtualClock(asyncio.get_running_loop()), is_whole=True)
+        assert meter.missing(code) == missing
+
+
+@virtual
 async def test_an_unknown_price_is_no_cost_and_a_free_model_s_is_zero() -> None:
     for pricing, cost in ((UNPRICED, None), (FREE, 0.0)):
         meter = meter_of(pricing)

@@ -92,7 +92,8 @@ class Attempt:
         self.put_out_from: int | None = None
         self._around = around
         self._request = msgspec.structs.replace(request, model=route.model)
-        self.meter = CallMeter(request.messages, around.models.pricing(route.name), around.clock)
+        pricing = around.models.pricing(route.name)
+        self.meter = CallMeter(request.messages, pricing, around.clock, is_whole=not request.stream)
         silence = _silence(around, route)
         self.watch = SilenceWatch(silence, around.clock, self._fell_silent) if silence != Silence() else None
         self._broken: tuple[Phase, float] | None = None

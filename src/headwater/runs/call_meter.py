@@ -20,9 +20,12 @@ _STOPPED: Final = frozenset({ErrorCode.CANCELLED, ErrorCode.TIMEOUT})
 
 
 class CallMeter:
-    """`took` for each list that the provider puts out, then `missing` once at the end, however it came."""
+    """`took` for each list that the provider puts out, then `missing` once at the end, however it came.
 
-    def __init__(self, messages: Sequence[Message], pricing: Pricing, clock: Clock) -> None:
+    `is_whole` is a try whose answer was asked for in one piece: nothing is heard of it until it is done.
+    """
+
+    def __init__(self, messages: Sequence[Message], pricing: Pricing, clock: Clock, *, is_whole: bool = False) -> None:
         #: what is known so far, with its cost
         self.usage: Usage | None = None
         self._messages = messages
@@ -31,6 +34,7 @@ class CallMeter:
         self._began = clock.monotonic()
         #: the provider has taken the request: from here on it may be paid for
         self._is_answered = False
+        self._is_whole = is_whole
         self._first_at: float | None = None
         self._last_at = 0.0
         self._said_bytes = 0
@@ -74,7 +78,8 @@ class CallMeter:
         Nobody is paid for an error in place of an answer. But who was stopped, or was too slow for us, has worked.
         """
         is_failure = code is not None and code not in _STOPPED and not self._said_bytes
-        if is_failure or not self._is_answered:
+        worked_unheard = self._is_whole and code is ErrorCode.CANCELLED
+        if is_failure or not (self._is_answered or worked_unheard):
             return None
         guess = estimate.usage(estimate.input_bytes(self._messages), self._said_bytes, self._reasoning_bytes)
         untold = estimate.completed(self.usage, guess)
