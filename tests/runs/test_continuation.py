@@ -40,7 +40,7 @@ def test_an_answer_that_was_begun_by_the_caller_goes_on() -> None:
     assert continued(begun, "snow").messages == [*ASKED.messages, Message("assistant", "The snow")]
 
 
-@pytest.mark.parametrize(("most", "left"), [(None, None), (100, 94), (6, 1), (1, 1)])
+@pytest.mark.parametrize(("most", "left"), [(None, None), (100, 93), (6, 1), (1, 1)])
 def test_what_was_said_counts_against_its_length(most: int | None, left: int | None) -> None:
     asked = GenerationRequest("m", ASKED.messages, Settings(max_tokens=most))
     assert continued(asked, LONG).settings.max_tokens == left

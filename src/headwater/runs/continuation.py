@@ -14,6 +14,7 @@ import msgspec
 
 from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest, Message
+from headwater.providers import estimate
 from headwater.providers.contract import Item
 
 #: A beginning that is shorter may well be the answer's own next words.
@@ -31,8 +32,7 @@ def continued(request: GenerationRequest, partial: str) -> GenerationRequest:
     else:
         messages.append(Message("assistant", prefill))
     if settings.max_tokens is not None:
-        # by the rule of thumb that usage is estimated with
-        left = max(1, settings.max_tokens - len(partial.encode()) // 4)
+        left = max(1, settings.max_tokens - estimate.tokens(estimate.utf8_bytes(partial)))
         settings = msgspec.structs.replace(settings, max_tokens=left)
     return msgspec.structs.replace(request, messages=messages, settings=settings)
 

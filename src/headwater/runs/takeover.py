@@ -165,9 +165,9 @@ def is_checkpoint(item: object) -> bool:
 def _text_bytes(event: ev.Event) -> int:
     match event:
         case ev.Chunk() | ev.Reasoning() | ev.Refusal():
-            return len(event.content.encode())
+            return estimate.utf8_bytes(event.content)
         case ev.ToolCall():
-            return len(event.arguments.encode())
+            return estimate.utf8_bytes(event.arguments)
         case _:
             return 0
 
