@@ -3,8 +3,9 @@
 import msgspec
 
 from headwater.api.resources import ModelList
+from headwater.providers.catalog import Catalog, ModelRow
 from headwater.providers.cost import Price
-from tests.api.composed import RunningApi
+from tests.api.composed import RunningApi, running_api
 
 
 async def test_models_are_listed(api: RunningApi) -> None:
@@ -18,6 +19,14 @@ async def test_models_are_listed(api: RunningApi) -> None:
     # nobody said what it costs, and `simulated` costs nothing
     assert prompted.price is None
     assert listed.models[0].price == Price(0, 0)
+
+
+async def test_a_model_without_its_key_says_so() -> None:
+    rows = [ModelRow(name="gpt", provider="openai_responses"), ModelRow(name="near", provider="llamacpp")]
+    async with running_api(catalog=Catalog.from_rows(rows, {})) as api:
+        listed = (await api.client.get("/api/v1/models")).json()["models"]
+    missing = {model["name"]: model["missing_key"] for model in listed}
+    assert (missing["gpt"], missing["near"], missing["simulated"]) == ("OPENAI_API_KEY", None, None)
 
 
 async def test_simulated_is_always_there(api: RunningApi) -> None:

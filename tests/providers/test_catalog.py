@@ -247,6 +247,7 @@ class TestKeys:
         (warning,) = catalog.warnings
         assert "`a`" in warning
         assert "OPENAI_API_KEY" in warning
+        assert [info.missing_key for info in catalog.models() if info.name in "ab"] == ["OPENAI_API_KEY", None]
         provider, model = catalog.resolve("a")
         with pytest.raises(ProviderError) as caught:
             await anext(provider.stream(asked(model), connect_s=1))

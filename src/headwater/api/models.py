@@ -15,7 +15,7 @@ async def models(call: Call) -> Asgi:
 
 
 def _resource(row: ModelInfo, price: Price | None) -> ModelResource:
-    return ModelResource(row.name, row.provider, row.model, list(row.capabilities), price)
+    return ModelResource(row.name, row.provider, row.model, list(row.capabilities), price, row.missing_key)
 
 
 MODELS = Resource(

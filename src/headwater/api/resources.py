@@ -65,6 +65,8 @@ class ModelResource(msgspec.Struct, frozen=True):
     capabilities: list[str]
     #: null where it is not known; a model that costs nothing has zeros
     price: Price | None
+    #: the environment variable that its key is to be in and that the server was started without; else null
+    missing_key: str | None
 
 
 class ModelList(msgspec.Struct, frozen=True):

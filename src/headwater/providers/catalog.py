@@ -256,9 +256,10 @@ class _Builder:
                 )
             except ConfigError as exc:
                 raise ConfigError(f"models: `{row.name}`: {exc.message}") from None
-        if key_env is not None and not _key(key_env, self._environ):
-            self.warnings.append(f"The model `{row.name}` can not be called: `{key_env}` is not set.")
-        info = ModelInfo(row.name, row.provider, row.model or row.name, _capabilities(row, server))
+        missing_key = key_env if key_env is not None and not _key(key_env, self._environ) else None
+        if missing_key is not None:
+            self.warnings.append(f"The model `{row.name}` can not be called: `{missing_key}` is not set.")
+        info = ModelInfo(row.name, row.provider, row.model or row.name, _capabilities(row, server), missing_key)
         return Route(info, self._providers[known], Silence(row.first_token_s, row.idle_s), _pricing(row, place))
 
 

@@ -140,6 +140,8 @@ class ModelInfo(NamedTuple):
     #: the name that the provider knows it by
     model: str
     capabilities: Sequence[str] = ()
+    #: the variable of the environment that its key is to be in, where that is not set: no call can succeed then
+    missing_key: str | None = None
 
 
 class Silence(NamedTuple):

@@ -8,11 +8,12 @@ import {
   healthWords,
   matches,
   priceWords,
+  statusWords,
   tellingCapabilities,
 } from "../src/models/catalog.ts";
 
 function model(name: string, more: Partial<ModelResource> = {}): ModelResource {
-  return { name, provider: "openai", model: name, capabilities: ["text"], price: null, ...more };
+  return { name, provider: "openai", model: name, capabilities: ["text"], price: null, missing_key: null, ...more };
 }
 
 const MODELS = [
@@ -78,6 +79,14 @@ test("how a model has been is told in words", () => {
   assert.deepEqual(told({ breaker: { state: "open", rests_ms: 11_200 } }), ["bad", "Resting, tried again in 12 s"]);
   assert.deepEqual(told({ breaker: { state: "half_open", rests_ms: 0 } }), ["uneven", "Being tried again"]);
   assert.deepEqual(healthWords(undefined), { level: "unknown", words: "Not called lately", figures: null });
+});
+
+test("a model that the server has no key for is not one that was not called", () => {
+  const keyless = model("one", { missing_key: "OPENAI_API_KEY" });
+  const told = { level: "unknown", words: "No key", figures: "OPENAI_API_KEY is not set" };
+  assert.deepEqual(statusWords(keyless, undefined), told);
+  assert.deepEqual(statusWords(keyless, WELL), told);
+  assert.deepEqual(statusWords(model("one"), WELL), healthWords(WELL));
 });
 
 test("its figures are there where they are known", () => {

@@ -278,6 +278,7 @@ export interface ModelResource {
   model: string;
   capabilities: string[];
   price: Price | null;
+  missing_key: string | null;
 }
 
 export interface ModelList {

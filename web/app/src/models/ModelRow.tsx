@@ -1,6 +1,6 @@
 import type { ModelHealth, ModelResource } from "@headwater/client";
 import { useId } from "react";
-import { capabilityWords, healthWords, priceWords, tellingCapabilities } from "./catalog.ts";
+import { capabilityWords, priceWords, statusWords, tellingCapabilities } from "./catalog.ts";
 
 function Price({ model }: { model: ModelResource }) {
   const price = priceWords(model);
@@ -14,8 +14,8 @@ function Price({ model }: { model: ModelResource }) {
   );
 }
 
-function HealthLine({ health }: { health: ModelHealth | undefined }) {
-  const { level, words, figures } = healthWords(health);
+function HealthLine({ model, health }: Pick<ModelRowProps, "model" | "health">) {
+  const { level, words, figures } = statusWords(model, health);
   const code = health?.last_error?.code;
   return (
     <span className="health" data-level={level} title={code === undefined ? undefined : `Last error: ${code}`}>
@@ -49,7 +49,7 @@ export function ModelRow({ model, health, picked, full, toggle }: ModelRowProps)
           type="checkbox"
           data-testid="pick"
           checked={picked}
-          disabled={full && !picked}
+          disabled={!picked && (full || model.missing_key !== null)}
           onChange={toggle}
           aria-labelledby={`${id}-name`}
           aria-describedby={`${id}-can ${id}-price ${id}-health`}
@@ -73,7 +73,7 @@ export function ModelRow({ model, health, picked, full, toggle }: ModelRowProps)
           <Price model={model} />
         </span>
         <span id={`${id}-health`}>
-          <HealthLine health={health} />
+          <HealthLine model={model} health={health} />
         </span>
       </label>
     </li>

@@ -103,6 +103,12 @@ export function healthWords(health: ModelHealth | undefined): HealthWords {
   return { ...told, level: "good", words: `Well · ${share}` };
 }
 
+/** The same, and of a model that can not be called why not. */
+export function statusWords({ missing_key: key }: ModelResource, health: ModelHealth | undefined): HealthWords {
+  if (key === null) return healthWords(health);
+  return { level: "unknown", words: "No key", figures: `${key} is not set` };
+}
+
 /** Under the names that callers use. */
 export function healthByModel(providers: readonly ProviderResource[]): ReadonlyMap<string, ModelHealth> {
   return new Map(providers.flatMap(({ models }) => models.map((model) => [model.name, model] as const)));
