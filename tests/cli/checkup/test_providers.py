@@ -46,8 +46,9 @@ async def probed(status: int, *, key: bool = True, **headers: str) -> tuple[Find
 @pytest.mark.parametrize(
     ("status", "level"),
     [
-        (200, Level.OK),
-        (404, Level.OK),
+        (200, Level.NOTE),
+        (404, Level.NOTE),
+        (429, Level.WARNING),
         (401, Level.PROBLEM),
         (403, Level.PROBLEM),
         (302, Level.PROBLEM),
@@ -64,8 +65,22 @@ async def test_a_server_is_asked_once_with_the_key(status: int, level: Level) ->
 
 async def test_a_server_without_a_key_is_asked_without_one() -> None:
     found, (request,) = await probed(200, key=False)
-    assert worst(found)[0] is Level.OK
+    assert worst(found)[0] is Level.NOTE
     assert "authorization" not in request.headers
+
+
+async def test_a_wrong_path_does_not_pass_for_a_server_of_models() -> None:
+    answer: list[Step] = [Status(200, {"Content-Type": "text/html"}), Send(b"<html>Welcome</html>")]
+    async with ScriptedUpstream(answer) as upstream:
+        (found,) = await check_servers(rows(base_url=upstream.origin, allow_private=True), {})
+    assert (found.level, "base_url" in found.advice) == (Level.NOTE, True)
+
+
+async def test_a_redirect_is_not_to_be_tried_again() -> None:
+    async with ScriptedUpstream([Status(301, {"Location": "https://elsewhere.example/"})]) as upstream:
+        (found,) = await check_calls(rows(base_url=upstream.base_url, allow_private=True), {})
+    assert (found.level, found.advice) == (Level.PROBLEM, "")
+    assert "set base_url to where the server is" in found.text
 
 
 async def test_nobody_there_is_a_problem() -> None:
@@ -99,12 +114,12 @@ class TestWhatIsListed:
             ]
             found = await check_servers(asked, {})
             assert len(upstream.requests) == 1
-        assert found[0].level is Level.OK
         return found
 
     async def test_a_model_that_the_server_has_not_is_told(self) -> None:
         found = await self.found(OPENAI, "gpt-5-mini", "gtp-5-mini", "llama3.2", "haiku")
-        (warning,) = found[1:]
+        ok, warning = found
+        assert ok.level is Level.OK
         assert warning.level is Level.WARNING
         assert "`row-1`" in warning.text
         assert "`gtp-5-mini`" in warning.text
@@ -113,11 +128,13 @@ class TestWhatIsListed:
         assert len(await self.found(GEMINI, "gemini-9")) == 1
         assert len(await self.found(GEMINI, "gemini-8")) == 2
 
+    @pytest.mark.parametrize("body", [{**OPENAI, "has_more": True}, {**GEMINI, "nextPageToken": "abc"}])
+    async def test_what_is_not_a_whole_list_says_nothing(self, body: object) -> None:
+        assert worst(await self.found(body, "gpt-5-mini"))[0] is Level.OK
+
     @pytest.mark.parametrize(
         "body",
         [
-            {**OPENAI, "has_more": True},
-            {**GEMINI, "nextPageToken": "abc"},
             {"data": []},
             {"data": "gpt"},
             [1],
@@ -126,10 +143,10 @@ class TestWhatIsListed:
             b'{"data": [{"id": "\xff"}]}',
             b" " * (9 << 20),
         ],
-        ids=["more", "next page", "empty", "no list", "no object", "no JSON", "deep", "no UTF-8", "too long"],
+        ids=["empty", "no list", "no object", "no JSON", "deep", "no UTF-8", "too long"],
     )
-    async def test_what_is_not_a_whole_list_says_nothing(self, body: object) -> None:
-        assert len(await self.found(body, "gpt-5-mini")) == 1
+    async def test_what_is_no_list_is_told(self, body: object) -> None:
+        assert worst(await self.found(body, "gpt-5-mini"))[0] is Level.NOTE
 
 
 async def test_a_server_is_asked_as_its_dialect_asks() -> None:
@@ -141,7 +158,7 @@ async def test_a_server_is_asked_as_its_dialect_asks() -> None:
         acme = ServerRow(dialect=Versioned, base_url=upstream.origin, auth_header="x-key", models_path="/v2/all")
         asked = rows(provider="acme", allow_private=True, api_key_env="K", headers={"X-Title": "App"})
         found = await check_servers(asked, KEY, {"acme": acme})
-        assert worst(found)[0] is Level.OK
+        assert worst(found)[0] is Level.NOTE
         (request,) = upstream.requests
     assert request.path == "/v2/all"
     assert (request.headers["acme-version"], request.headers["x-title"]) == ("7", "App")
@@ -154,7 +171,7 @@ async def test_every_server_that_is_known_can_be_asked(name: str) -> None:
     server = SERVERS[name]
     async with ScriptedUpstream([Status(200), Send(b"{}")]) as upstream:
         asked = rows(provider=name, base_url=upstream.origin, allow_private=True, api_key_env="K")
-        assert worst(await check_servers(asked, KEY))[0] is Level.OK
+        assert worst(await check_servers(asked, KEY))[0] is Level.NOTE
         (request,) = upstream.requests
     assert request.path == server.models_path
     assert request.headers[server.auth_header.lower()] == server.auth_prefix + KEY["K"]

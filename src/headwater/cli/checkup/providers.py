@@ -129,6 +129,16 @@ async def _ask(place: Destination, row: ModelRow, environ: Mapping[str, str], fo
         found.problem(f"{where} redirects ({status}), which is never followed.", "Set base_url to where it is.")
     elif status >= 500:
         found.warning(f"{where} answers {status}: it has a trouble of its own.", "Try again later.")
+    elif status == 429:
+        found.warning(
+            f"{where} answers, but wants no more calls for now ({status}).",
+            "Look at the account's credit and limits at the provider, or try again later.",
+        )
+    elif listed is None:
+        found.note(
+            f"{where} answers ({status}), but with no list of models that can be read.",
+            "Is base_url right, its path (/v1) included? Try its models with --call.",
+        )
     else:
         found.ok(f"{where} answers ({status}).")
     return listed
@@ -185,9 +195,13 @@ async def _call(row: ModelRow, provider: Provider, model: str, found: Findings) 
     except TimeoutError:
         found.problem(f"`{row.name}` did not answer within {CALL_S:g} s.", _ADVICE[ErrorCode.TIMEOUT])
     except HeadwaterError as error:
-        detail = f" ({error.detail})" if isinstance(error, ProviderError) and error.detail else ""
-        key = f"Look at what {row.api_key_env or 'the variable of its key'} holds."
-        advice = key if error.code is ErrorCode.AUTH else _ADVICE.get(error.code, "")
+        detail = f" ({' '.join(error.detail.split())})" if isinstance(error, ProviderError) and error.detail else ""
+        advice = _ADVICE.get(error.code, "")
+        if error.code is ErrorCode.AUTH:
+            advice = f"Look at what {row.api_key_env or 'the variable of its key'} holds."
+        elif error.code is ErrorCode.SERVER and not error.retryable:
+            # a redirect, or a plug-in's fault: what was found says what to do
+            advice = ""
         found.problem(f"`{row.name}` does not answer: {error.code}: {error.message}{detail}", advice)
     else:
         found.ok(f"`{row.name}` answers" + (f", its first word after {first_s:.1f} s." if first_s else "."))
