@@ -123,8 +123,8 @@ def test_what_is_lost_is_that_of_each_call_s_newest_attempt() -> None:
     # what goes on belongs to the attempt that said it, until that was paid for
     assert lost(called, ev.Chunk("12", 0), again, ev.Chunk("345", 0)) == [guess]
     assert lost(called, ev.Chunk("1234", 0), told, again, ev.Chunk("5", 0)) == [
-        ev.UsageReport(Usage(2, 0, 1, source="estimated"))
-    ]
+        ev.UsageReport(Usage(3, 0, 1, source="estimated"))
+    ], "it was asked with what it goes on from"
     # nor is another call's
     second = ev.Call(2, "answer", "openai", "gpt")
     assert lost(called, told, second, ev.Chunk("12345", 0, 2)) == [ev.UsageReport(guess.usage, 2)]

@@ -337,7 +337,24 @@ async def test_a_second_crash_goes_on_from_what_both_said() -> None:
         await life.start()
         await life.end_of(name)
         assert life.provider.calls[0].messages[-1] == Message("assistant", "abcde")
-        assert fold(life.records(name)).text == LETTERS
+        snapshot = fold(life.records(name))
+        assert snapshot.text == LETTERS
+        # the second was asked with what the first had said
+        guesses = Usage(1, 0, 1, source="estimated") + Usage(2, 0, 1, source="estimated")
+        assert snapshot.usage == guesses + Usage(2, 0, 5)
+
+
+@virtual
+async def test_who_goes_on_and_is_stopped_was_asked_with_the_beginning() -> None:
+    medium = await cut(None, 3.5, "continue", play=goes_on)
+    (name,) = medium.runs
+    async with Life(None, medium, play=goes_on) as life:
+        await life.start()
+        await pause(2.5)
+        await life.supervisor.cancel(name, LOCAL_OWNER)
+        await life.end_of(name)
+        guesses = Usage(1, 0, 1, source="estimated") + Usage(2, 0, 1, source="estimated")
+        assert fold(life.records(name)).usage == guesses
 
 
 @virtual

@@ -72,7 +72,9 @@ class Spent(NamedTuple):
     provider: str
     model: str
     reported: Usage | None
-    #: in bytes of UTF-8, that of reasoning included
+    #: text of earlier attempts that it goes on from, so that it was asked with it; in bytes of UTF-8, as all here
+    begun_bytes: int
+    #: that of reasoning included
     said_bytes: int
     reasoning_bytes: int
 
@@ -230,15 +232,18 @@ class Fold:
 
     def _spent(self, known: CallSnapshot, start: int) -> Spent:
         call = known.call
-        said = reasoning = 0
+        begun = said = reasoning = 0
         for (of_call, _, kind), pieces in self._parts.items():
-            size = sum(len(text.encode()) for seq, text in pieces if seq >= start) if of_call == call else 0
+            if of_call != call:
+                continue
+            size = sum(len(text.encode()) for seq, text in pieces if seq >= start)
+            begun += sum(len(text.encode()) for seq, text in pieces if seq < start)
             said += size
             reasoning += size if kind == "reasoning" else 0
         for (of_call, _), tool in self._tools.items():
             if of_call == call:
                 said += sum(len(text.encode()) for seq, text in tool.arguments if seq >= start)
-        return Spent(call, known.provider, known.model, self._usage.get(call), said, reasoning)
+        return Spent(call, known.provider, known.model, self._usage.get(call), begun, said, reasoning)
 
     def snapshot(self) -> Snapshot:
         """What the records so far amount to. Linear in the length of the output."""

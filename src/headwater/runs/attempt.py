@@ -10,7 +10,7 @@ import msgspec
 
 from headwater.clock import Clock
 from headwater.domain import event as ev
-from headwater.domain.message import GenerationRequest, Usage
+from headwater.domain.message import GenerationRequest, Message, Usage
 from headwater.domain.run import Limits, RunRequest
 from headwater.domain.snapshot import Fold
 from headwater.errors import ErrorCode, HeadwaterError, ProviderError
@@ -79,7 +79,14 @@ class Attempt:
     Every list goes through `meter`, too.
     """
 
-    def __init__(self, around: Surroundings, route: Route, request: GenerationRequest) -> None:
+    def __init__(
+        self,
+        around: Surroundings,
+        route: Route,
+        request: GenerationRequest,
+        asked: Sequence[Message] | None = None,
+    ) -> None:
+        """`asked` is what the model is really shown, where that is more than the request says."""
         self.route = route
         #: why it did not reach its end; None where it did
         self.code: ErrorCode | None = ErrorCode.CANCELLED
@@ -93,7 +100,9 @@ class Attempt:
         self._around = around
         self._request = msgspec.structs.replace(request, model=route.model)
         pricing = around.models.pricing(route.name)
-        self.meter = CallMeter(request.messages, pricing, around.clock, is_whole=not request.stream)
+        self.meter = CallMeter(
+            request.messages if asked is None else asked, pricing, around.clock, is_whole=not request.stream
+        )
         silence = _silence(around, route)
         self.watch = SilenceWatch(silence, around.clock, self._fell_silent) if silence != Silence() else None
         self._broken: tuple[Phase, float] | None = None

@@ -13,12 +13,13 @@ from typing import cast
 import msgspec
 
 from headwater.domain import event as ev
-from headwater.domain.message import GenerationRequest, Usage
+from headwater.domain.message import GenerationRequest, Message, Usage
 from headwater.errors import CODES, BadRequestError, ErrorCode, HeadwaterError, Truncated
 from headwater.providers.contract import Finish
 from headwater.providers.resilience import Route
 from headwater.providers.retry import Plan, Reach, Step, refuses_streaming
 from headwater.runs.attempt import Attempt, Surroundings
+from headwater.runs.continuation import continued
 from headwater.runs.resumed import provider_for
 from headwater.runs.takeover import Resumption
 from headwater.runs.takeover import opening as opening_events
@@ -52,6 +53,8 @@ class ModelCall:
         self._on_over = on_over
         self._routes: Sequence[Route] = ()
         self._plan = Plan([])
+        #: what the model is shown where its answer goes on from what was said before a crash
+        self._asked: Sequence[Message] | None = None
         #: the number of the present try
         self._tries = 1
         #: where what is to be superseded begins
@@ -141,6 +144,8 @@ class ModelCall:
         if resumption is None or resumption.mode == "fresh":
             return [ev.Call(self.number, self.role, provider, model)]
         self._tries = resumption.attempt + (resumption.mode != "reattach")
+        if resumption.mode == "continue":
+            self._asked = continued(request, resumption.partial).messages
         pricing = around.models.pricing(self._route.name)
         return opening_events(resumption, request.messages, provider, model, pricing)
 
@@ -148,7 +153,7 @@ class ModelCall:
         around, route = self._around, self._route
         is_whole = self._plan.is_last or around.resilience.is_whole_only(route, around.clock.monotonic())
         around.on_call()
-        return Attempt(around, route, msgspec.structs.replace(self._request, stream=not is_whole))
+        return Attempt(around, route, msgspec.structs.replace(self._request, stream=not is_whole), self._asked)
 
     def _check_end(self, attempt: Attempt) -> None:
         if self.finish is None:

@@ -92,7 +92,7 @@ def lost_usage(fold: Fold, request: RunRequest, pricing: Callable[[str, str], Pr
     asked = estimate.input_bytes(request.messages)
     reports: list[ev.UsageReport] = []
     for spent in fold.spent():
-        guess = estimate.usage(asked, spent.said_bytes, spent.reasoning_bytes)
+        guess = estimate.usage(asked + spent.begun_bytes, spent.said_bytes, spent.reasoning_bytes)
         if (lost := estimate.completed(spent.reported, guess)) is not None:
             used = priced(lost, pricing(spent.provider, spent.model))
             reports.append(ev.UsageReport(used, None if spent.call == 1 else spent.call))

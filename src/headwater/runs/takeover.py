@@ -273,7 +273,11 @@ def opening(
     if resumption.mode == "reattach":
         return []
     events: list[ev.Event] = []
-    guess = estimate.usage(estimate.input_bytes(messages), resumption.said_bytes, resumption.reasoning_bytes)
+    asked = estimate.input_bytes(messages)
+    if resumption.mode == "continue":
+        # it went on itself from what attempts before it had said
+        asked += max(0, estimate.utf8_bytes(resumption.partial) - resumption.said_bytes)
+    guess = estimate.usage(asked, resumption.said_bytes, resumption.reasoning_bytes)
     used = None if resumption.is_settled else estimate.completed(resumption.reported, guess)
     if used is not None:
         events.append(ev.UsageReport(priced(used, pricing)))
