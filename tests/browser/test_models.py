@@ -29,6 +29,7 @@ NAMES = ["amber", "basalt", "chalk", "dolomite", "emery", "flint", "garnet"]
 SIX = NAMES[:6]
 SAID = ["a ", "*spring* ", "泉 👩\u200d👧 ", "<b onclick=alert(1)>\n"]
 PARTS = {name: [[f"{name} says {part}: ", *SAID * 4] for part in range(3)] for name in NAMES}
+KEYLESS = {"name": "halite", "provider": "openai", "api_key_env": "NOBODY_HAS_THIS_KEY", "capabilities": ["text"]}
 PRICE = {"input": 1.25, "output": 10.0}
 
 
@@ -40,7 +41,8 @@ def text_of(name: str, parts: int) -> str:
 @pytest.fixture
 def server_config(model: ScriptedModel) -> dict[str, Any]:
     priced = model.named_rows(*NAMES[:3], price=PRICE, capabilities=["text", "tools"])
-    return {"models": [*priced, *model.named_rows(*NAMES[3:], capabilities=["text", "tools", "images"])]}
+    able = model.named_rows(*NAMES[3:], capabilities=["text", "tools", "images"])
+    return {"models": [*priced, *able, KEYLESS]}
 
 
 @pytest.fixture
@@ -306,7 +308,7 @@ def test_found_and_picked_by_the_keyboard_alone(comparing: Comparing, gates: lis
     expect(page.get_by_test_id("find-model")).to_be_focused()
     page.keyboard.type("ER")
     assert names_of(comparing) == ["amber", "emery"]
-    expect(page.get_by_test_id("found")).to_have_text("2 of 8 models")
+    expect(page.get_by_test_id("found")).to_have_text("2 of 9 models")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Space")
     page.keyboard.press("ArrowDown")
@@ -315,8 +317,8 @@ def test_found_and_picked_by_the_keyboard_alone(comparing: Comparing, gates: lis
     page.keyboard.press("ArrowUp")
     expect(page.get_by_test_id("find-model")).to_be_focused()
     page.keyboard.press("Escape")
-    assert len(names_of(comparing)) == 8
-    expect(page.get_by_test_id("found")).to_have_text("8 models · 2 of 6 picked")
+    assert len(names_of(comparing)) == 9
+    expect(page.get_by_test_id("found")).to_have_text("9 models · 2 of 6 picked")
     while focused(page) != "composer":
         page.keyboard.press("Tab")
     page.keyboard.type(QUESTION)
@@ -336,7 +338,7 @@ def test_filtered_by_what_it_can_do_and_by_provider(comparing: Comparing) -> Non
     page.get_by_role("button", name="Reasoning").press("Enter")
     expect(page.get_by_text("No model here can do all of that.")).to_be_visible()
     page.get_by_test_id("clear-filter").click()
-    assert names_of(comparing) == ["simulated", *NAMES]
+    assert names_of(comparing) == ["simulated", *NAMES, "halite"]
     page.get_by_test_id("find-model").fill("no such model")
     expect(page.get_by_text("No model here is called that.")).to_be_visible()
 
@@ -348,6 +350,17 @@ def test_no_more_than_six(comparing: Comparing) -> None:
     comparing.page.get_by_role("button", name="Do not ask amber").click()
     expect(seventh).to_be_enabled()
     expect(comparing.row("amber").get_by_test_id("pick")).not_to_be_checked()
+
+
+def test_one_without_its_key_says_so_and_is_not_asked(comparing: Comparing) -> None:
+    page = comparing.page
+    expect(comparing.row("halite")).to_contain_text("No keyNOBODY_HAS_THIS_KEY is not set")
+    expect(comparing.row("halite").get_by_test_id("pick")).to_be_disabled()
+    page.get_by_role("link", name="New chat").click()
+    option = page.get_by_test_id("model").locator("option[value=halite]")
+    expect(option).to_have_text("halite · no key")
+    expect(option).to_be_disabled()
+    expect(page.get_by_test_id("model").locator("option[value=amber]")).to_be_enabled()
 
 
 def test_what_is_known_of_each(comparing: Comparing, model: ScriptedModel, gates: list[Gate]) -> None:
@@ -362,6 +375,8 @@ def test_what_is_known_of_each(comparing: Comparing, model: ScriptedModel, gates
     comparing.pick("amber", "garnet").ask(QUESTION)
     comparing.badge("amber", "complete")
     comparing.badge("garnet", "failed")
+    # Neither of the two stands for both.
+    expect(page.get_by_test_id("runs").get_by_role("listitem")).to_contain_text("1 of 2 complete")
     page.reload()
     page.get_by_test_id("all-models").click()
     expect(comparing.row("amber")).to_contain_text(re.compile(r"Well · 100 % of 1 call.*first token \d+ ms"))

@@ -90,6 +90,20 @@ test("answers side by side are one conversation, and one that was asked for agai
   );
 });
 
+test("of answers side by side it is known how many are whole", () => {
+  const comparison = { comparison: "x", title: "Which?" };
+  const runs = [
+    summary("run_4", comparison),
+    { ...summary("run_3", comparison), state: "failed" as const },
+    { ...summary("run_2", comparison), retry_of: "run_1" },
+    // Another one is in its place, and it is not shown.
+    summary("run_1", comparison),
+  ];
+  assert.deepEqual(groupRuns(runs).map(({ compared, complete }) => [compared, complete]), [
+    [["run_2", "run_3", "run_4"], 2],
+  ]);
+});
+
 test("a run that a program started is called by its question", () => {
   assert.equal(titleOfRun(resource("run_1", "", {})), "First");
   assert.equal(titleOfRun(resource("run_1", "", { title: "A" })), "A");

@@ -62,6 +62,8 @@ export interface ConversationSummary {
   readonly runs: readonly string[];
   /** Of answers to one question side by side those that are shown, in the order in which they were asked for. */
   readonly compared: readonly string[] | null;
+  /** How many of those are whole. */
+  readonly complete: number;
 }
 
 /** What a run is called that was started elsewhere: its question is not part of a list. */
@@ -95,12 +97,14 @@ export function groupRuns(runs: readonly RunSummary[]): ConversationSummary[] {
     const compared = newest.metadata.conversation === undefined && newest.metadata.comparison !== undefined;
     // Of answers side by side one that is on its way stands for all.
     const run = (compared && group.find(({ state }) => state === "running")) || newest;
+    const shown = compared ? shownOf(group) : null;
     return {
       id,
       title: nameOf(run),
       run,
       runs: group.map((each) => each.id),
-      compared: compared ? shownOf(group) : null,
+      compared: shown,
+      complete: group.filter((each) => each.state === "completed" && shown?.includes(each.id)).length,
     };
   });
 }

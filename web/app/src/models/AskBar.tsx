@@ -52,7 +52,7 @@ export function AskBar({ picked, drop, ask, asking, stopAll }: AskBarProps) {
           {picked.map((model) => (
             <li key={model}>
               <button type="button" className="chip" aria-label={`Do not ask ${model}`} onClick={() => drop(model)}>
-                {model}
+                <span title={model}>{model}</span>
                 <Icon name="close" />
               </button>
             </li>

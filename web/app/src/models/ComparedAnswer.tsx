@@ -105,7 +105,7 @@ export const ComparedAnswer = memo(function ComparedAnswer(props: ComparedAnswer
       data-state={status.kind}
     >
       <header>
-        <h2>
+        <h2 title={name}>
           {model}
           {label !== undefined && <small>{label}</small>}
         </h2>

@@ -66,17 +66,20 @@ function Target({ conversation: { run, compared }, current, children }: TargetPr
 }
 
 function Item({ conversation, shown }: ItemProps) {
-  const { run, title, runs, compared } = conversation;
-  const kind = useKind(run, compared === null && shown.includes(run.id));
+  const { run, title, runs, compared, complete } = conversation;
+  const one = useKind(run, compared === null && shown.includes(run.id));
+  // Where answers side by side went differently, no single one of them says how.
+  const mixed = compared !== null && isEnd(one) && complete > 0 && complete < compared.length;
+  const kind = mixed ? "partial" : one;
   return (
     <li>
       <Target conversation={conversation} current={runs.some((each) => shown.includes(each))}>
         <span className="title">{title}</span>
         <span className="detail">
           <i className="dot" data-state={kind} aria-hidden="true" />
-          <span>{WORDS[kind]}</span>
+          <span>{mixed ? `${complete} of ${compared.length} complete` : WORDS[kind]}</span>
           <Ago time={run.created_at} />
-          {compared !== null && <span>{compared.length} models</span>}
+          {compared !== null && !mixed && <span>{compared.length} models</span>}
           {compared === null && runs.length > 1 && <span>{runs.length} answers</span>}
         </span>
       </Target>
