@@ -212,7 +212,7 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
         servers=plugins.all_servers,
         hosts=settings.egress.hosts,
         read_records=partial(_read_records, storage),
-        more=[] if local is None else [local.route],
+        more=[] if local is None else [local.entry],
     )
     catalog.warnings += [*plugins.faults.values(), *disabled]
     supervisor = Supervisor(

@@ -21,7 +21,7 @@ from headwater.delivery.hub import Hub
 from headwater.domain.message import GenerationRequest
 from headwater.errors import UnavailableError
 from headwater.metrics import Metrics
-from headwater.providers.catalog import Catalog, Route
+from headwater.providers.catalog import Catalog, Entry
 from headwater.providers.contract import Finish, Item, ModelInfo
 from headwater.providers.resilience import ONCE, Resilience
 from headwater.runs.supervisor import Supervisor, Tasks
@@ -119,7 +119,7 @@ async def running_api(**changes: Any) -> AsyncIterator[RunningApi]:
     await storage.open()
     workflows = {Chat.name: Chat()}
     info = ModelInfo("prompted", "prompter", "prompted-1", ("text", "tools"))
-    catalog = Catalog([Route(info, prompter)])
+    catalog = Catalog([Entry(info, prompter)])
     supervisor = Supervisor(
         storage=storage,
         models=catalog,

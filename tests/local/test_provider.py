@@ -69,7 +69,7 @@ async def model() -> AsyncIterator[LocalModel]:
     model = LocalModel(spawn=tasks.spawn, clock=SystemClock())
     model.start()
     yield model
-    await model.route.provider.close()
+    await model.entry.provider.close()
     assert await tasks.close()
 
 
@@ -93,7 +93,7 @@ async def made_until_idle(model: LocalModel) -> int:
 
 
 async def test_the_first_call_waits_for_the_model(model: LocalModel) -> None:
-    batches = [batch async for batch in model.route.provider.stream(asked(Settings(max_tokens=3)), connect_s=None)]
+    batches = [batch async for batch in model.entry.provider.stream(asked(Settings(max_tokens=3)), connect_s=None)]
     items: list[Item] = [item for batch in batches for item in batch]
     assert batches[0] == []
     assert isinstance(items[-1], Finish)
@@ -102,7 +102,7 @@ async def test_the_first_call_waits_for_the_model(model: LocalModel) -> None:
 
 
 async def test_who_leaves_frees_the_slot(model: LocalModel) -> None:
-    stream = model.route.provider.stream(asked(ENDLESS), connect_s=None)
+    stream = model.entry.provider.stream(asked(ENDLESS), connect_s=None)
     async with aclosing(stream) as batches:  # type: ignore[type-var]  # it is a generator, which the contract leaves open
         async for batch in batches:
             if any(isinstance(item, Chunk) for item in batch):
@@ -132,7 +132,7 @@ async def test_an_answer_has_an_end_though_nobody_set_one() -> None:
 async def test_more_calls_than_slots_are_all_answered(model: LocalModel) -> None:
     async def answer() -> Item:
         items: list[Item] = []
-        async for batch in model.route.provider.stream(asked(Settings(max_tokens=2)), connect_s=None):
+        async for batch in model.entry.provider.stream(asked(Settings(max_tokens=2)), connect_s=None):
             items += batch
         return items[-1]
 
@@ -142,7 +142,7 @@ async def test_more_calls_than_slots_are_all_answered(model: LocalModel) -> None
 async def test_a_prompt_that_is_too_long_is_told_as_such(model: LocalModel) -> None:
     request = GenerationRequest(MODEL, [Message("user", "word " * 3_000)])
     with pytest.raises(ProviderError) as caught:
-        async for _ in model.route.provider.stream(request, connect_s=None):
+        async for _ in model.entry.provider.stream(request, connect_s=None):
             pass
     assert caught.value.code is ErrorCode.CONTEXT_LENGTH
     assert caught.value.provider == "local"
@@ -151,13 +151,13 @@ async def test_a_prompt_that_is_too_long_is_told_as_such(model: LocalModel) -> N
 async def test_an_image_is_refused_beforehand(model: LocalModel) -> None:
     image = ImagePart(data="iVBORw0KGgo=", media_type="image/png")
     with pytest.raises(UnsupportedError):
-        model.route.provider.check(GenerationRequest(MODEL, [Message("user", [image])]))
+        model.entry.provider.check(GenerationRequest(MODEL, [Message("user", [image])]))
 
 
 async def test_a_model_that_dies_in_mid_answer_is_no_end(model: LocalModel) -> None:
     heard = 0
     with pytest.raises(ProviderError) as caught:
-        async for batch in model.route.provider.stream(asked(ENDLESS), connect_s=None):
+        async for batch in model.entry.provider.stream(asked(ENDLESS), connect_s=None):
             heard += len(batch)
             if heard == len(batch) > 0:
                 assert model.process.pid is not None
@@ -165,7 +165,7 @@ async def test_a_model_that_dies_in_mid_answer_is_no_end(model: LocalModel) -> N
     assert caught.value.retryable
     assert 0 < heard < 1_000
     # The next call waits for the one that is started in its place.
-    again = [batch async for batch in model.route.provider.stream(asked(Settings(max_tokens=2)), connect_s=None)]
+    again = [batch async for batch in model.entry.provider.stream(asked(Settings(max_tokens=2)), connect_s=None)]
     assert isinstance(again[-1][-1], Finish)
 
 
@@ -188,6 +188,6 @@ async def test_a_caller_in_a_hurry_is_refused_honestly() -> None:
     # A model whose process has not been told to start: nothing else is known to take longer than any limit.
     waits = LocalModel(spawn=Tasks().spawn, clock=SystemClock())
     with pytest.raises(ProviderError) as caught:
-        async for _ in waits.route.provider.stream(asked(Settings()), connect_s=0.01):
+        async for _ in waits.entry.provider.stream(asked(Settings()), connect_s=0.01):
             pass
     assert (caught.value.code, caught.value.provider) == (ErrorCode.OVERLOADED, "local")

@@ -1,4 +1,4 @@
-"""Which models can be called: rows to routes, keys from the environment, and words for what is wrong."""
+"""Which models can be called: rows to entries, keys from the environment, and words for what is wrong."""
 
 from pathlib import Path
 from typing import Any

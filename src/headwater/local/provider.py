@@ -14,7 +14,7 @@ from headwater.domain.message import GenerationRequest
 from headwater.errors import ErrorCode, ProviderError
 from headwater.local.packages import weights
 from headwater.local.process import Address, LocalProcess, Plan
-from headwater.providers.catalog import Route
+from headwater.providers.catalog import Entry
 from headwater.providers.contract import Item, ModelInfo
 from headwater.providers.cost import FREE
 from headwater.providers.egress import Egress
@@ -123,7 +123,7 @@ class LocalModel:
         threads = 2 if (os.cpu_count() or 1) >= 4 else 1
         self.process = LocalProcess(Plan(weights(), MODEL, threads=threads), spawn=spawn, clock=clock)
         info = ModelInfo(MODEL, NAME, MODEL, ("text", "json_schema", "prefill"))
-        self.route = Route(info, LocalProvider(self.process), pricing=FREE)
+        self.entry = Entry(info, LocalProvider(self.process), pricing=FREE)
 
     def start(self) -> None:
         """Begins to load the model; calls wait for it. Returns at once."""

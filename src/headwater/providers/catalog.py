@@ -3,7 +3,7 @@
 A model is a row of the configuration: the name that callers say, and the server behind it, which is a row of
 `servers`. Callers never name a host or a key.
 
-A route ends in a `Provider`, so whatever is later put around one (retries, a breaker, a fallback) is a provider too.
+An entry says who is called for a name. Which of them a run calls in what order, and how often, is for `runs` to say.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class CheckedProvider(Provider, Protocol):
         ...
 
 
-class Route(NamedTuple):
+class Entry(NamedTuple):
     """A model and who calls it."""
 
     info: ModelInfo
@@ -84,11 +84,11 @@ class Route(NamedTuple):
     pricing: Pricing = UNPRICED
 
 
-def _check(route: Route, request: GenerationRequest) -> None:
+def _check(entry: Entry, request: GenerationRequest) -> None:
     """What the provider says comes first: it knows more of the matter than a word in a list."""
-    route.provider.check(msgspec.structs.replace(request, model=route.info.model))
-    if route.info.provider != replay.NAME:
-        capabilities.check(request, route.info.name, route.info.capabilities)
+    entry.provider.check(msgspec.structs.replace(request, model=entry.info.model))
+    if entry.info.provider != replay.NAME:
+        capabilities.check(request, entry.info.name, entry.info.capabilities)
 
 
 class Catalog:
@@ -96,21 +96,21 @@ class Catalog:
 
     def __init__(
         self,
-        routes: Iterable[Route] = (),
+        entries: Iterable[Entry] = (),
         *,
         warnings: Sequence[str] = (),
         read_records: replay.ReadRecords | None = None,
     ) -> None:
         """Raises `ConfigError` for a name that is given twice."""
-        self._routes = {simulated.NAME: Route(simulated.MODEL, simulated.Simulated(), pricing=FREE)}
+        self._entries = {simulated.NAME: Entry(simulated.MODEL, simulated.Simulated(), pricing=FREE)}
         if read_records is not None:
-            self._routes[replay.NAME] = Route(replay.MODEL, replay.RunReplay(read_records), pricing=FREE)
+            self._entries[replay.NAME] = Entry(replay.MODEL, replay.RunReplay(read_records), pricing=FREE)
         #: what the operator should hear at the start: models that can not be called as things are
         self.warnings = list(warnings)
-        for route in routes:
-            if route.info.name in self._routes:
-                raise ConfigError(f"models: there are two models with the name `{route.info.name}`.")
-            self._routes[route.info.name] = route
+        for entry in entries:
+            if entry.info.name in self._entries:
+                raise ConfigError(f"models: there are two models with the name `{entry.info.name}`.")
+            self._entries[entry.info.name] = entry
 
     @classmethod
     def from_rows(
@@ -121,52 +121,52 @@ class Catalog:
         resolve: Resolve | None = None,
         limits: Limits | None = None,
         read_records: replay.ReadRecords | None = None,
-        more: Iterable[Route] = (),
+        more: Iterable[Entry] = (),
         servers: Mapping[str, ServerRow] = SERVERS,
         hosts: Sequence[str] = (),
     ) -> Catalog:
         """The catalog of a configuration. Keys are read from `environ`, here and nowhere else.
 
-        Models of one server and one key share its connections; `more` are routes that no row makes, `servers` what a
+        Models of one server and one key share its connections; `more` are entries that no row makes, `servers` what a
         row may name, `hosts` the only ones that are called, where any are named. Raises `ConfigError` for a row that
         can not be used; a key that is missing is a warning, and an `AUTH` error of each call.
         """
         builder = _Builder(environ, servers, resolve, limits, hosts)
-        routes = [*(builder.route(row) for row in rows), *more]
-        return cls(routes, warnings=builder.warnings, read_records=read_records)
+        entries = [*(builder.entry(row) for row in rows), *more]
+        return cls(entries, warnings=builder.warnings, read_records=read_records)
 
     def models(self) -> list[ModelInfo]:
         """Everything that can be called, `simulated` first, the rest in the order of the configuration.
 
         `replay` is left out: it is called with a run to play, and is nothing to choose for a conversation.
         """
-        return [route.info for route in self._routes.values() if route.info is not replay.MODEL]
+        return [entry.info for entry in self._entries.values() if entry.info is not replay.MODEL]
 
     def resolve(self, name: str) -> tuple[Provider, str]:
         """Who calls a model, and the name that they know it by. Raises `BadRequestError` for an unknown one."""
-        route = self._route(name)
-        return route.provider, route.info.model
+        entry = self._entry(name)
+        return entry.provider, entry.info.model
 
     def silence(self, name: str) -> Silence:
         """How long a model may be silent. Raises `BadRequestError` for an unknown one."""
-        return self._route(name).silence
+        return self._entry(name).silence
 
     def capabilities(self, name: str) -> Sequence[str]:
         """What a model can be asked for. Raises `BadRequestError` for an unknown one."""
-        return self._route(name).info.capabilities
+        return self._entry(name).info.capabilities
 
     def pricing(self, name: str) -> Pricing:
         """How a model is paid for. Raises `BadRequestError` for an unknown one."""
-        return self._route(name).pricing
+        return self._entry(name).pricing
 
     @property
     def needs_prices(self) -> bool:
         """Whether a model's price is in the list of prices, if anywhere."""
-        return any(isinstance(route.pricing, ListedPrice) for route in self._routes.values())
+        return any(isinstance(entry.pricing, ListedPrice) for entry in self._entries.values())
 
     def who_can(self, capability: str) -> list[str]:
         """A few configured models that have this among their capabilities."""
-        names = [name for name, route in self._routes.items() if capability in route.info.capabilities]
+        names = [name for name, entry in self._entries.items() if capability in entry.info.capabilities]
         return names[:_ABLE_MAX]
 
     def check(self, request: GenerationRequest) -> None:
@@ -174,13 +174,13 @@ class Catalog:
 
         Raises `RefusedError` (`BadRequestError`, `UnsupportedError`); the latter says which model can do it.
         """
-        route = self._route(request.model)
+        entry = self._entry(request.model)
         try:
-            _check(route, request)
+            _check(entry, request)
         except UnsupportedError as error:
             # What is meant for one provider others do not read, which is not to say that they can do it.
             is_extra = str(error.extra.get("pointer")).startswith("/settings/extra/")
-            able = [] if is_extra else [f"`{name}`" for name in self._able(request, route)]
+            able = [] if is_extra else [f"`{name}`" for name in self._able(request, entry)]
             if not able:
                 raise
             end = "" if error.message.endswith(".") else "."
@@ -188,37 +188,37 @@ class Catalog:
             helpful.extra = error.extra
             raise helpful from None
 
-    def _able(self, request: GenerationRequest, refused: Route) -> Iterator[str]:
-        """A few configured models that can do what this route can not, each of another kind than the one before."""
+    def _able(self, request: GenerationRequest, refused: Entry) -> Iterator[str]:
+        """A few configured models that can do what this entry can not, each of another kind than the one before."""
         asked: set[tuple[int, Sequence[str]]] = {(id(refused.provider), refused.info.capabilities)}
         found = 0
-        for route in self._routes.values():
-            kind = (id(route.provider), route.info.capabilities)
-            if route.info in (simulated.MODEL, replay.MODEL) or kind in asked:
+        for entry in self._entries.values():
+            kind = (id(entry.provider), entry.info.capabilities)
+            if entry.info in (simulated.MODEL, replay.MODEL) or kind in asked:
                 continue
             asked.add(kind)
             with contextlib.suppress(RefusedError):
-                _check(route, request)
-                yield route.info.name
+                _check(entry, request)
+                yield entry.info.name
                 found += 1
             if found == _ABLE_MAX or len(asked) > _KINDS_MAX:
                 return
 
     async def close(self) -> None:
         """Closes every connection."""
-        for provider in {id(route.provider): route.provider for route in self._routes.values()}.values():
+        for provider in {id(entry.provider): entry.provider for entry in self._entries.values()}.values():
             await provider.close()
 
-    def _route(self, name: str) -> Route:
-        route = self._routes.get(name)
-        if route is None:
+    def _entry(self, name: str) -> Entry:
+        entry = self._entries.get(name)
+        if entry is None:
             # Names are compared in part only: a caller's name may be long.
-            raise BadRequestError(f"There is no model `{name[:100]}`.{_meant(name, self._routes)}", pointer="/model")
-        return route
+            raise BadRequestError(f"There is no model `{name[:100]}`.{_meant(name, self._entries)}", pointer="/model")
+        return entry
 
 
 class _Builder:
-    """Turns rows into routes, with one provider for each server and key."""
+    """Turns rows into entries, with one provider for each server and key."""
 
     def __init__(
         self,
@@ -236,7 +236,7 @@ class _Builder:
         self._providers: dict[tuple[object, ...], HttpProvider] = {}
         self.warnings: list[str] = []
 
-    def route(self, row: ModelRow) -> Route:
+    def entry(self, row: ModelRow) -> Entry:
         _check_fields(row)
         if row.provider == replay.NAME:
             return _recording(row, self._servers)
@@ -260,7 +260,7 @@ class _Builder:
         if missing_key is not None:
             self.warnings.append(f"The model `{row.name}` can not be called: `{missing_key}` is not set.")
         info = ModelInfo(row.name, row.provider, row.model or row.name, _capabilities(row, server), missing_key)
-        return Route(info, self._providers[known], Silence(row.first_token_s, row.idle_s), _pricing(row, place))
+        return Entry(info, self._providers[known], Silence(row.first_token_s, row.idle_s), _pricing(row, place))
 
 
 class Destination(NamedTuple):
@@ -352,8 +352,8 @@ def _capabilities(row: ModelRow, server: ServerRow) -> tuple[str, ...]:
     return tuple(word for word in server.capabilities if word in {"text", *row.capabilities})
 
 
-def _recording(row: ModelRow, servers: Mapping[str, ServerRow]) -> Route:
-    """The route of a row that plays a file."""
+def _recording(row: ModelRow, servers: Mapping[str, ServerRow]) -> Entry:
+    """The entry of a row that plays a file."""
     if row.file is None:
         raise ConfigError(f"models: `{row.name}` needs a `file` to play.")
     server = _server(row, "dialect", row.dialect or "openai_chat", servers)
@@ -363,7 +363,7 @@ def _recording(row: ModelRow, servers: Mapping[str, ServerRow]) -> Route:
         raise ConfigError(f"models: `{row.name}`: {exc.message}") from None
     provider = replay.RecordingReplay(recording, server.dialect(), 1.0 if row.speed is None else row.speed)
     info = ModelInfo(row.name, replay.NAME, row.name, ("text", "reasoning", "tools"))
-    return Route(info, provider, Silence(row.first_token_s, row.idle_s), FREE)
+    return Entry(info, provider, Silence(row.first_token_s, row.idle_s), FREE)
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
