@@ -156,8 +156,18 @@ def test_every_setting_is_sent_or_refused() -> None:
 
 class TestSampling:
     def test_old_models_take_it(self) -> None:
-        body = body_of(HELLO, Settings(temperature=0.2, top_p=0.9))
+        body = body_of(HELLO, Settings(temperature=0.2, top_p=0.9), "claude-opus-4-0")
         assert (body["temperature"], body["top_p"]) == (0.2, 0.9)
+
+    def test_later_ones_take_one_of_the_two(self) -> None:
+        assert refused(Settings(temperature=0.2, top_p=0.9))[0] == "/settings/top_p"
+        cool = body_of(HELLO, Settings(temperature=0.2, top_p=1.0))
+        assert (cool["temperature"], "top_p" in cool) == (0.2, False)
+        narrow = body_of(HELLO, Settings(temperature=1.0, top_p=0.9))
+        assert (narrow["top_p"], "temperature" in narrow) == (0.9, False)
+
+    def test_it_ends_at_one(self) -> None:
+        assert refused(Settings(temperature=1.5), OLD)[0] == "/settings/temperature"
 
     def test_new_ones_do_not(self) -> None:
         pointer, words = refused(Settings(temperature=0.2), NEWEST)

@@ -39,6 +39,8 @@ class Traits(NamedTuple):
     json_schema: bool = True
     #: whether a tool, or any tool, can be made a must
     forced_tools: bool = False
+    #: whether `temperature` and `top_p` may differ at once
+    both_samplers: bool = True
 
 
 #: A name that says nothing: the server will say what its model does not take.
@@ -62,6 +64,7 @@ def traits_of(model: str) -> Traits:
         thinking_off=_thinking_off(line, version),
         effort=version >= (4, 6) or (line == "opus" and version == (4, 5)),
         sampling=version < (4, 7),
+        both_samplers=not (4, 1) <= version < (4, 7),
         prefill=version < (4, 6),
         json_schema=version >= (4, 5) or (line == "opus" and version == (4, 1)),
         forced_tools=version < ((5, 1) if line in _ALWAYS_THINKING else (5, 5)) or line == "haiku",

@@ -128,6 +128,14 @@ class _Model:
             # 1 is what either is anyway, and no model is sent what it would refuse for nothing.
             elif value != 1:
                 self._refuse(f"takes no `{name}`", f"/settings/{name}", "Claude 4.6 and older do.")
+        if self._is_claude and wanted.get("temperature", 1) > 1:
+            self._refuse("takes no `temperature` above 1", "/settings/temperature")
+        if len(wanted) == 2 and not self._traits.both_samplers:
+            wanted = {name: value for name, value in wanted.items() if value != 1}
+            if len(wanted) == 2:
+                self._refuse(
+                    "takes one of `temperature` and `top_p`, not both", "/settings/top_p", "Claude 4 takes both."
+                )
         if wanted.get("temperature", 1) != 1 and settings.reasoning_effort not in (None, "none"):
             self._refuse("takes no `temperature` while it reasons", "/settings/temperature")
         return wanted
