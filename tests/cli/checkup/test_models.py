@@ -99,5 +99,5 @@ async def test_a_plug_in_s_server_is_one_like_others() -> None:
         plugins = Plugins(servers={"acme": row})
         usable, found = check_models(rows(provider="acme"), KEY, port=PORT, plugins=plugins)
         assert worst(found) == (Level.OK, "`m` by acme, with the key of K.")
-        assert worst(await check_servers(usable, KEY, plugins.all_servers))[0] is Level.OK
+        assert worst(await check_servers(usable, KEY, plugins.all_servers))[0] is Level.NOTE
         assert upstream.requests[0].headers["authorization"] == "Bearer sk-canary-49a1"
