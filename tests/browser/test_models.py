@@ -450,6 +450,13 @@ def test_from_the_drawer_of_a_phone(new_context: NewContext) -> None:
 # ── pictures ────────────────────────────────────────────────────────────────────────────────────────
 
 
+CHIPS_APART = """
+() => [...document.querySelectorAll(".picked .chip")].map((chip) => chip.getBoundingClientRect()).every(
+  (place, at, all) => at === 0 || place.top > all[at - 1].top || place.left >= all[at - 1].right
+)
+"""
+
+
 @pytest.mark.parametrize("name", DEVICES)
 def test_every_state(new_context: NewContext, model: ScriptedModel, screenshot: Screenshot, name: str) -> None:
     """Pictures in `.cache/screenshots`, to be looked at; nothing scrolls sideways."""
@@ -468,6 +475,7 @@ def test_every_state(new_context: NewContext, model: ScriptedModel, screenshot: 
         model.answers(MEANDER, steps if at == 1 else [*steps, *ends], name=each)
     comparing.pick(*SIX)
     picture("2-picked")
+    assert page.evaluate(CHIPS_APART)
     comparing.ask(MEANDER)
     comparing.badge("chalk", "partial")
     for each in SIX:
