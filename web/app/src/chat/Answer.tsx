@@ -1,6 +1,8 @@
 import { CopyButton } from "../shell/CopyButton.tsx";
 import { Icon } from "../shell/Icon.tsx";
+import { useModels } from "../models/useModels.ts";
 import { AnswerBody } from "./AnswerBody.tsx";
+import { answeredBy } from "./answeredBy.ts";
 import { FiguresLine, timeWords } from "./FiguresLine.tsx";
 import type { LiveRun } from "./liveRun.ts";
 import type { RunView } from "./runFold.ts";
@@ -82,6 +84,8 @@ export function Answer({ view, asking, live, note }: AnswerProps) {
   const retry = retryOf(view, asking, live);
   const hasText = snapshot !== undefined && snapshot.text !== "";
   const explanation = note ?? error ?? explain(status, hasText);
+  const models = useModels().data ?? [];
+  const other = view === null || view.run === null ? null : answeredBy(view.run, view.snapshot, models);
   const retryable = status.kind === "stopped" || ("failure" in status && status.failure.retryable);
   return (
     <article
@@ -96,6 +100,11 @@ export function Answer({ view, asking, live, note }: AnswerProps) {
       <AnswerBody snapshot={snapshot} state={status.kind} explanation={explanation} id="answer-text" />
       <footer>
         <StatusBadge status={status} />
+        {other !== null && (
+          <span className="answered-by" data-testid="answered-by">
+            by {other}
+          </span>
+        )}
         {view?.figures != null && <FiguresLine figures={view.figures} ended={ended} />}
         <span className="actions">
           {ended && <Actions text={snapshot?.text ?? ""} retry={retry} retryable={retryable} />}
