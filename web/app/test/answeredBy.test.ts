@@ -14,8 +14,7 @@ const model = (name: string, known: string): ModelResource => ({
 const MODELS = [model("fast", "gpt-5-nano"), model("good", "gpt-5-mini")];
 
 function answer(known: string, text = "Well."): Snapshot {
-  const call = { call: 1, role: "answer", provider: "openai", model: known, attempt: 2, finish_reason: "stop" } as const;
-  return { ...emptySnapshot(), text, calls: [call] };
+  return { ...emptySnapshot(), text, calls: [{ call: 1, role: "answer", provider: "openai", model: known }] };
 }
 
 function by(snapshot: Snapshot, models = MODELS): string | null {
