@@ -22,7 +22,7 @@ from tests.browser.test_pictures import QUESTION as MEANDER
 from tests.browser.test_survival import CUT, DOWN, HASTE, spoil
 from tests.browser.watch import Watch
 from tests.kit.proxy import FaultProxy
-from tests.kit.script import Pause, Send, Step, chat_stream, error_answer
+from tests.kit.script import Pause, Send, Step, chat_stream
 
 QUESTION = "Where does the river begin?"
 NAMES = ["amber", "basalt", "chalk", "dolomite", "emery", "flint", "garnet"]
@@ -173,24 +173,6 @@ def test_it_is_one_conversation_that_can_be_gone_on_with(
     assert comparing.runs() == runs
     page.get_by_test_id("all-models").click()
     expect(comparing.rows.first).to_be_visible()
-
-
-def test_an_answer_of_the_model_fallen_back_on_is_told_as_that_ones(
-    new_context: NewContext, model: ScriptedModel, server: Server
-) -> None:
-    model.answers(QUESTION, error_answer(503, "overloaded"), name="amber")
-    model.answers(QUESTION, chat_stream(["In the hills."]), name="basalt")
-    chat = Chat(new_context().new_page())
-    chat.visit(server.ask(QUESTION, model="amber", fallback=["basalt"]))
-    chat.badge("complete")
-    for _ in ("live", "reloaded"):
-        chat.says("In the hills")
-        expect(chat.page.get_by_test_id("answered-by")).to_have_text("by basalt")
-        chat.page.reload()
-    chat.visit(server.ask(QUESTION, model="basalt", fallback=["amber"]))
-    chat.says("In the hills")
-    chat.badge("complete")
-    expect(chat.page.get_by_test_id("answered-by")).to_have_count(0)
 
 
 def test_the_example_needs_no_key(comparing: Comparing) -> None:
