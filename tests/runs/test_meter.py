@@ -7,7 +7,8 @@ import asyncio
 from headwater.domain import event as ev
 from headwater.domain.message import Usage
 from headwater.domain.run import RunMetrics
-from headwater.runs.meter import STALL_S, Meter
+from headwater.domain.snapshot import Fold
+from headwater.runs.meter import STALL_S, LogMeter, Meter
 from headwater.runs.readership import Readership
 from tests.kit.virtual import VirtualClock
 from tests.runs.scene import pause, virtual
@@ -53,3 +54,38 @@ async def test_a_stall_is_a_long_silence_between_outputs_of_one_call() -> None:
     meter.took([ev.Chunk("a", 0)])
     figures = meter.figures(Usage(output_tokens=100), Readership())
     assert (figures.stalls, figures.longest_gap_ms, figures.first_token_ms) == (2, 6000, 100_000)
+
+
+def read(meter: LogMeter, *events: tuple[int, ev.Event]) -> Fold:
+    fold = Fold()
+    for seq, (t, event) in enumerate(events, 1):
+        record = ev.Record(seq, t, event)
+        fold.apply(record)
+        meter.took(record)
+    return fold
+
+
+def test_what_a_log_tells_of_a_run_that_was_cut() -> None:
+    meter = LogMeter()
+    usage = ev.UsageReport(Usage(output_tokens=6))
+    fold = read(
+        meter,
+        (0, ev.Call(1, "answer", "p", "m")),
+        (500, ev.Reasoning("r", 0)),
+        (3500, ev.Chunk("a", 0)),
+        (3600, usage),
+        (9000, ev.Error("INTERRUPTED", "…", True)),
+    )
+    assert meter.figures(fold) == RunMetrics(first_token_ms=500, duration_ms=9000, chunks=2, tokens_per_s=2.0)
+    assert LogMeter().figures(Fold()) == RunMetrics(duration_ms=0)
+
+
+def test_a_run_that_went_on_has_the_figures_of_both() -> None:
+    meter = LogMeter()
+    read(meter, (500, ev.Chunk("a", 0)), (900, ev.Chunk("b", 0)))
+    rest = RunMetrics(
+        queued_ms=1, first_token_ms=7000, duration_ms=9000, chunks=3, tokens_per_s=5.0, stalls=1, longest_gap_ms=6000
+    )
+    both = RunMetrics(first_token_ms=500, duration_ms=9000, chunks=5, stalls=1, longest_gap_ms=6000)
+    assert meter.before(rest) == both
+    assert LogMeter().before(RunMetrics(first_token_ms=7000)).first_token_ms == 7000

@@ -53,6 +53,10 @@ async def test_what_was_cut_ends_as_interrupted_with_its_partial() -> None:
         # what no provider reported is estimated after a crash too
         assert row.snapshot.usage == Usage(input_tokens=1, output_tokens=1, source="estimated")
         assert row.ended_at_ms == row.created_at_ms + scene.records(name)[-1].t
+        # by which a list tells a partial answer from none
+        assert row.metrics is not None
+        assert (row.metrics.chunks, row.metrics.first_token_ms) == (2, 1000)
+        assert row.metrics.duration_ms == scene.records(name)[-1].t
         # and a second start finds nothing to do
         assert await scene.supervisor.recover() == Recovered()
 

@@ -67,7 +67,11 @@ async def test_a_rerun_is_a_new_attempt_that_supersedes() -> None:
         row = scene.row(name)
         assert (row.state, row.epoch, len(scene.provider.calls)) == (RunState.COMPLETED, 2, 1)
         assert row.snapshot == fold(records)
-        assert row.metrics is None, "nobody measured it from its beginning"
+        metrics = row.metrics
+        assert metrics is not None
+        # two pieces before the crash, six after it
+        assert (metrics.chunks, metrics.first_token_ms) == (8, records[first_chunk - 1].t)
+        assert (metrics.queued_ms, metrics.tokens_per_s) == (None, None), "the time between was nobody's"
         assert [record.t for record in records] == sorted(record.t for record in records)
 
 

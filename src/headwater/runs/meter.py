@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from headwater.clock import Clock
 from headwater.domain import event as ev
 from headwater.domain.message import Usage
 from headwater.domain.run import RunMetrics
+from headwater.domain.snapshot import Fold
 from headwater.runs.readership import Readership
 
 #: A silence of the provider that counts as a stall, in seconds.
@@ -83,4 +86,42 @@ class Meter:
             readers=readership.readers,
             reader_ms=readership.reader_ms,
             interruptions=readership.interruptions,
+        )
+
+
+class LogMeter:
+    """As much of a run's figures as its records tell, where the process that measured it is gone.
+
+    Its readers, and how long it waited for a slot, are in no record.
+    """
+
+    def __init__(self) -> None:
+        self._first_ms: int | None = None
+        self._last_ms = 0
+        self._outputs = 0
+
+    def took(self, record: ev.Record) -> None:
+        """Takes note of the next record."""
+        if type(record.event) in OUTPUT:
+            if self._first_ms is None:
+                self._first_ms = record.t
+            self._last_ms = record.t
+            self._outputs += 1
+
+    def figures(self, fold: Fold) -> RunMetrics:
+        """`fold` has the same records, and those that ended the run."""
+        first_ms, usage = self._first_ms, fold.usage
+        rate: float | None = None
+        if first_ms is not None and usage is not None and self._last_ms > first_ms:
+            rate = round(usage.output_tokens / (self._last_ms - first_ms) * 1000, 2)
+        return RunMetrics(first_token_ms=first_ms, duration_ms=fold.t, chunks=self._outputs, tokens_per_s=rate)
+
+    def before(self, rest: RunMetrics) -> RunMetrics:
+        """Those of a run that went on after a crash, whose `rest` another process has measured from the same birth.
+
+        No pace is told: the time between the two was nobody's.
+        """
+        first_ms = rest.first_token_ms if self._first_ms is None else self._first_ms
+        return msgspec.structs.replace(
+            rest, queued_ms=None, first_token_ms=first_ms, chunks=self._outputs + rest.chunks, tokens_per_s=None
         )

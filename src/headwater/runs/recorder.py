@@ -101,8 +101,8 @@ class Recorder:
         self._unsettled_bytes = 0
         self._log_bytes = 0
 
-    async def resume(self, state: LogState) -> None:
-        """Takes in what the log holds already, so that the next record follows it.
+    async def resume(self, state: LogState, each: Callable[[ev.Record], object] | None = None) -> None:
+        """Takes in what the log holds already, so that the next record follows it; `each` is shown every record.
 
         Raises what `EventLog.read` raises, and `LogCorrupt` for what is no record. Then `fold` has what
         could be read, and nothing may be added.
@@ -116,9 +116,13 @@ class Recorder:
             if not page.payloads:
                 raise LogCorrupt(f"records are missing after {self.fold.seq}")
             try:
-                self.fold.apply_all(map(ev.decode_record, page.payloads))
+                records = [ev.decode_record(payload) for payload in page.payloads]
+                self.fold.apply_all(records)
             except (msgspec.MsgspecError, ValueError) as error:
                 raise LogCorrupt(f"what follows record {self.fold.seq} is no record") from error
+            if each is not None:
+                for record in records:
+                    each(record)
         if self.closed and self.fold.final is None:
             raise LogCorrupt("the log is closed, but its last record is no final one")
 

@@ -24,6 +24,7 @@ from headwater.providers.cost import UNPRICED, Pricing
 from headwater.runs.attempt import Models
 from headwater.runs.background import models_of, trace_of
 from headwater.runs.ending import Stop, cut_events, lost_usage, stop_cancelled, stop_error, stop_timeout
+from headwater.runs.meter import LogMeter
 from headwater.runs.recorder import Recorder
 from headwater.runs.takeover import Cut, Resumption, is_over, resumption_of, why_not
 from headwater.storage.contract import LogState, Storage
@@ -91,10 +92,11 @@ class _Recovery:
             epoch = await storage.runs.claim(run.id)
             state = await storage.log.claim(run.id, epoch)
             recorder = Recorder(storage.log, run.id, epoch, lambda: since_ms)
+            meter = LogMeter()
             try:
-                await recorder.resume(state)
+                await recorder.resume(state, meter.took)
             except LogCorrupt:
-                return await _end_corrupt(storage, run, epoch, state, recorder.fold, since_ms)
+                return await _end_corrupt(storage, run, epoch, state, recorder.fold, meter, since_ms)
             outcome = "repaired"
             if not recorder.closed:
                 since_ms = max(since_ms, recorder.fold.t)
@@ -106,7 +108,7 @@ class _Recovery:
                 lost = lost_usage(recorder.fold, run.request, lambda *model: self._pricing(run, *model))
                 recorder.add(cut_events(recorder.fold, stop, lost), final=True)
                 await recorder.settled()
-            await _finish_row(storage, run, recorder.fold)
+            await _finish_row(storage, run, recorder.fold, meter)
             if run.request.on_crash == "reattach":
                 self.left_going.append(run)
             return outcome
@@ -136,13 +138,15 @@ class _Recovery:
         return None
 
 
-async def _finish_row(storage: Storage, run: Run, fold: Fold) -> None:
+async def _finish_row(storage: Storage, run: Run, fold: Fold, meter: LogMeter) -> None:
     assert fold.final is not None
     state = STATE_BY_FINAL_TYPE[fold.final.type]
-    await storage.runs.finish(run.id, state, fold.snapshot(), run.created_at_ms + fold.t, None)
+    await storage.runs.finish(run.id, state, fold.snapshot(), run.created_at_ms + fold.t, meter.figures(fold))
 
 
-async def _end_corrupt(storage: Storage, run: Run, epoch: int, state: LogState, fold: Fold, since_ms: int) -> str:
+async def _end_corrupt(
+    storage: Storage, run: Run, epoch: int, state: LogState, fold: Fold, meter: LogMeter, since_ms: int
+) -> str:
     """Ends a run whose log can not be read to its tail; the row keeps what could be read."""
     _log.error("log corrupt", run=run.id, readable=fold.seq, tail=state.tail)
     if not state.closed:
@@ -150,7 +154,9 @@ async def _end_corrupt(storage: Storage, run: Run, epoch: int, state: LogState, 
         final = stop_error(ErrorCode.STORAGE, message).event(len(fold.text.encode()))
         payload = ev.encode_record(state.tail + 1, since_ms, final)
         await storage.log.append(run.id, state.tail, [payload], epoch, True)
-    await storage.runs.finish(run.id, RunState.FAILED, fold.snapshot(), run.created_at_ms + since_ms, None)
+    await storage.runs.finish(
+        run.id, RunState.FAILED, fold.snapshot(), run.created_at_ms + since_ms, meter.figures(fold)
+    )
     return "corrupt"
 
 

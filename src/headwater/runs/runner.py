@@ -45,7 +45,7 @@ from headwater.runs.ending import (
     stop_timeout,
     whole_events,
 )
-from headwater.runs.meter import Meter
+from headwater.runs.meter import LogMeter, Meter
 from headwater.runs.readership import Readership
 from headwater.runs.recorder import Recorder
 from headwater.runs.silence import Phase
@@ -108,6 +108,8 @@ class Runner:
         self._born = born
         self._resumption = resumption
         self._meter = Meter(clock, born)
+        #: of what a process before this one has put out
+        self._earlier = LogMeter()
         self._recorder = Recorder(storage.log, run.id, run.epoch, self._meter.elapsed_ms)
         around = Surroundings(
             run=run.id,
@@ -175,7 +177,7 @@ class Runner:
             self.ended.set()
 
     async def _until_the_end(self, position: int) -> None:
-        await self._recorder.resume(self._log_state)
+        await self._recorder.resume(self._log_state, self._earlier.took)
         limits = self.run.request.limits
         self._arm("total", limits.total_s, since=self._born)
         if position:
@@ -336,11 +338,11 @@ class Runner:
         # The final record's own time: who reads it before the row is written sees the same end.
         ended_at_ms = self.run.created_at_ms + fold.t
         while True:
-            # of a run that was cut only a part could be measured
-            measured = self._resumption is None
-            figures = self._meter.figures(fold.usage, self._readership()) if measured else None
+            metrics = self._meter.figures(fold.usage, self._readership())
+            if self._resumption is not None:
+                metrics = self._earlier.before(metrics)
             try:
-                await self._storage.runs.finish(self.run.id, state, fold.snapshot(), ended_at_ms, figures)
+                await self._storage.runs.finish(self.run.id, state, fold.snapshot(), ended_at_ms, metrics)
                 return
             except StorageFull:
                 await asyncio.sleep(FULL_RETRY_S)
