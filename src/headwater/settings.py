@@ -76,7 +76,7 @@ class ResilienceSettings(_Section):
     backoff_s: float = Field(default=0.5, ge=0, le=60)
     backoff_max_s: float = Field(default=8.0, ge=0, le=300)
     #: further tries for each success at a provider, and how many there are at the beginning and at most
-    budget_ratio: float = Field(default=0.1, ge=0, le=10)
+    budget_ratio: float = Field(default=0.1, ge=0, le=1)
     budget_reserve: float = Field(default=10.0, ge=0, le=10_000)
     #: a model rests after so many failures (0: never) that are so large a share of what ended in so long a time
     breaker_failures: int = Field(default=5, ge=0, le=100)

@@ -79,6 +79,15 @@ class TestCheck:
         with pytest.raises(BadRequestError):
             catalog.check(asked("nobody"))
 
+    def test_extra_for_nobody_is_refused_and_for_another_passed_over(self) -> None:
+        catalog = Catalog.from_rows([row("d", provider="deepseek")], {})
+        catalog.check(asked("d", extra={"openai": {"service_tier": "flex"}, "google": {}}))
+        with pytest.raises(BadRequestError, match=r"`opnai`.*`openai`") as caught:
+            catalog.check(asked("d", extra={"opnai": {"service_tier": "flex"}}))
+        assert caught.value.extra == {"pointer": "/settings/extra"}
+        own = Catalog.from_rows([], {}, servers={**SERVERS, "mine": SERVERS["openai"]})
+        own.check(asked("simulated", extra={"mine": {"x": 1}}))
+
     def test_it_is_said_which_model_can(self) -> None:
         rows = [row("d", provider="deepseek"), row("o", provider="openai"), row("p", provider="openai"), row("g")]
         catalog = Catalog.from_rows(rows, {})

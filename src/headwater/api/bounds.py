@@ -5,6 +5,7 @@ What a model or a workflow can do with a request within these bounds is theirs t
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -136,3 +137,12 @@ def _image_faults(image: ImagePart, pointer: str) -> Iterator[Fault]:
         yield f"{pointer}/media_type", "An image given as `data` needs its `media_type`."
     elif image.url is not None and not image.url.lower().startswith(("https://", "data:image/")):
         yield f"{pointer}/url", "An image's `url` begins with https:// or data:image/."
+    elif image.data is not None and not _is_base64(image.data):
+        yield f"{pointer}/data", "An image's `data` is base64 (RFC 4648, section 4), with its padding."
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(binascii.a2b_base64(text, strict_mode=True))
+    except ValueError:
+        return False

@@ -26,6 +26,7 @@ from headwater.providers.background import http_provider
 from headwater.providers.contract import ModelInfo, Provider, Silence
 from headwater.providers.cost import FREE, UNPRICED, Price, Pricing, Rates
 from headwater.providers.egress import Egress, Resolve
+from headwater.providers.gemini_request import GOOGLE
 from headwater.providers.http import Auth, HttpProvider
 from headwater.providers.pace import Speed
 from headwater.providers.prices import ListedPrice
@@ -100,8 +101,9 @@ class Catalog:
         *,
         warnings: Sequence[str] = (),
         read_records: replay.ReadRecords | None = None,
+        servers: Iterable[str] = SERVERS,
     ) -> None:
-        """Raises `ConfigError` for a name that is given twice."""
+        """`servers` are names that `settings.extra` may have. Raises `ConfigError` for a model's name given twice."""
         self._entries = {simulated.NAME: Entry(simulated.MODEL, simulated.Simulated(), pricing=FREE)}
         if read_records is not None:
             self._entries[replay.NAME] = Entry(replay.MODEL, replay.RunReplay(read_records), pricing=FREE)
@@ -111,6 +113,8 @@ class Catalog:
             if entry.info.name in self._entries:
                 raise ConfigError(f"models: there are two models with the name `{entry.info.name}`.")
             self._entries[entry.info.name] = entry
+        called = {entry.provider.name for entry in self._entries.values()}
+        self._extra_names = called | {*servers, GOOGLE, simulated.NAME, replay.NAME}
 
     @classmethod
     def from_rows(
@@ -133,7 +137,7 @@ class Catalog:
         """
         builder = _Builder(environ, servers, resolve, limits, hosts)
         entries = [*(builder.entry(row) for row in rows), *more]
-        return cls(entries, warnings=builder.warnings, read_records=read_records)
+        return cls(entries, warnings=builder.warnings, read_records=read_records, servers=servers)
 
     def models(self) -> list[ModelInfo]:
         """Everything that can be called, `simulated` first, the rest in the order of the configuration.
@@ -175,6 +179,11 @@ class Catalog:
         Raises `RefusedError` (`BadRequestError`, `UnsupportedError`); the latter says which model can do it.
         """
         entry = self._entry(request.model)
+        for name in request.settings.extra:
+            if name not in self._extra_names:
+                # What is meant for another provider is passed over, for the model may be fallen back from; this is not.
+                meant = _meant(name, self._extra_names)
+                raise BadRequestError(f"No provider is called `{name[:100]}`.{meant}", pointer="/settings/extra")
         try:
             _check(entry, request)
         except UnsupportedError as error:
