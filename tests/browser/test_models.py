@@ -19,8 +19,8 @@ from tests.browser.server import Server
 from tests.browser.test_accessibility import ERROR, THEMES, focused, violations
 from tests.browser.test_pictures import DEVICES, RICH, thinking, words
 from tests.browser.test_pictures import QUESTION as MEANDER
-from tests.browser.test_survival import CUT, DOWN, HASTE, spoil
-from tests.browser.watch import Watch
+from tests.browser.test_survival import CUT, HASTE, spoil
+from tests.browser.watch import DOWN, Watch
 from tests.kit.proxy import FaultProxy
 from tests.kit.script import Pause, Send, Step, chat_stream
 

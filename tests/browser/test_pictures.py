@@ -16,8 +16,8 @@ from tests.browser.chat import PATIENCE_MS, Chat
 from tests.browser.conftest import DESKTOP, PHONE, NewContext, Screenshot
 from tests.browser.model import Gate, ScriptedModel
 from tests.browser.server import Server
-from tests.browser.test_survival import DOWN, OFFLINE
-from tests.browser.watch import Watch
+from tests.browser.test_survival import OFFLINE
+from tests.browser.watch import DOWN, Watch
 from tests.kit.script import DONE, Pause, Send, Step, chat_chunk, chat_stream
 
 DEVICES: dict[str, dict[str, Any]] = {

@@ -19,17 +19,11 @@ from tests.browser.conftest import NewContext
 from tests.browser.model import Gate, ScriptedModel, told_in_parts
 from tests.browser.server import Server
 from tests.browser.states import States
-from tests.browser.watch import Watch
+from tests.browser.watch import DOWN, Watch
 from tests.kit.proxy import Fault, FaultProxy
 from tests.kit.script import Pause
 
-#: What the browser says on its console of a call that came to nothing.
-DOWN = (
-    "ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING"
-    "|ERR_CONTENT_LENGTH_MISMATCH|ERR_SOCKET_NOT_CONNECTED"
-)
-#: A cut strikes whatever is on the wire: a font too, which is then shown in the system's own letters.
-CUT = DOWN + "|ERR_INVALID_HTTP_RESPONSE|Failed to decode downloaded font|OTS parsing error"
+CUT = DOWN + "|ERR_INVALID_HTTP_RESPONSE"
 OFFLINE = "ERR_INTERNET_DISCONNECTED"
 QUESTION = "Where does the river begin?"
 

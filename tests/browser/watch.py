@@ -14,6 +14,12 @@ addEventListener("securitypolicyviolation", (event) => {
   console.error(`policy violated: ${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile ?? ""}`);
 }, true);
 """
+#: What the browser says on its console of a call that came to nothing. That strikes whatever is on the wire: also a
+#: font, which is then shown in the system's own letters.
+DOWN: Final = (
+    "ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING"
+    "|ERR_CONTENT_LENGTH_MISMATCH|ERR_SOCKET_NOT_CONNECTED|Failed to decode downloaded font|OTS parsing error"
+)
 _LOUD: Final = frozenset({"error", "warning", "assert"})
 #: Addresses that lead to no host.
 _NO_HOST: Final = frozenset({"data", "blob", "about"})

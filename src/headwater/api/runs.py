@@ -162,8 +162,11 @@ async def show(call: Call) -> Asgi:
 async def cancel(call: Call) -> Asgi:
     """202: the cancel is noted and the final record follows. 200: there was nothing left to cancel."""
     found = await find_run(call)
-    run, snapshot = await _current(call, await call.services.supervisor.cancel(found.id, call.owner))
-    return json_answer(run_resource(run, snapshot), 200 if is_ended(run.state) else 202, [_run_header(run)])
+    noted = await call.services.supervisor.cancel(found.id, call.owner)
+    run, snapshot = await _current(call, noted)
+    # The final record may be there already: that of this very cancel, or of an end that was faster.
+    was_over = is_ended(noted.state) or run.state in (RunState.COMPLETED, RunState.FAILED)
+    return json_answer(run_resource(run, snapshot), 200 if was_over else 202, [_run_header(run)])
 
 
 async def delete(call: Call) -> Asgi:

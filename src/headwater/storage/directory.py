@@ -69,17 +69,15 @@ class DataDirectory:
             return ""
 
     def note_boot(self, boot: str | None) -> None:
-        """Durable on return."""
+        """Durable on return. What a crash leaves half written is no boot, so that nothing is believed by it."""
         path = self.path / BOOT_NAME
         if boot is None:
             path.unlink(missing_ok=True)
         else:
-            made = path.with_suffix(".new")
-            with made.open("w", encoding="ascii") as file:
+            with path.open("w", encoding="ascii") as file:
                 file.write(boot)
                 file.flush()
                 os.fsync(file.fileno())
-            made.replace(path)
         self.sync()
 
     def make_reserve(self) -> bool:
