@@ -26,7 +26,7 @@ enum { OPEN = 1, WRITE, TRUNCATE, ALLOCATE, SYNC, UNLINK, RENAME, SEND };
 enum { FDS_MAX = 65536, SENT_MAX = 16384 };
 enum { CREATED = 1, DIRECTORY = 2 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static unsigned char watched[FDS_MAX];
 static int trace = -1;
 static int sockets;
