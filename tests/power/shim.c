@@ -4,7 +4,8 @@
  * HEADWATER_TRACE_SOCKETS set, what is written to sockets too. Each record goes to the file
  * HEADWATER_TRACE names: four u32 (kind, descriptor, flags, length of the data), one u64 (offset or size),
  * then the data. One lock is held over the real call and its record, so that the order recorded is the
- * order in which it happened. Failed calls are not recorded.
+ * order in which it happened. Signals wait while it is held: a handler writes to a socket too (Python's wakes its
+ * event loop so), and would wait for the lock that its own thread holds. Failed calls are not recorded.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -26,7 +28,7 @@ enum { OPEN = 1, WRITE, TRUNCATE, ALLOCATE, SYNC, UNLINK, RENAME, SEND };
 enum { FDS_MAX = 65536, SENT_MAX = 16384 };
 enum { CREATED = 1, DIRECTORY = 2 };
 
-static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned char watched[FDS_MAX];
 static int trace = -1;
 static int sockets;
@@ -49,6 +51,19 @@ __attribute__((constructor)) static void begin(void) {
     memcpy(root, below, root_length + 1);
     sockets = getenv("HEADWATER_TRACE_SOCKETS") != NULL;
     trace = real(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+}
+
+static sigset_t hold(void) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_mutex_lock(&lock);
+    return before;
+}
+
+static void release(sigset_t before) {
+    pthread_mutex_unlock(&lock);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static void record(uint32_t kind, int fd, uint32_t flags, uint64_t offset, const void *data, size_t length) {
@@ -102,10 +117,10 @@ static int opened(int fd, const char *path, int existed) {
             if (fd >= 0 && fd < FDS_MAX) watched[fd] = 0;                        \
             return fd;                                                           \
         }                                                                        \
-        pthread_mutex_lock(&lock);                                               \
+        sigset_t before = hold();                                                \
         int existed = access(path, F_OK) == 0;                                   \
         int fd = opened(real(path, flags, mode), path, existed);                 \
-        pthread_mutex_unlock(&lock);                                             \
+        release(before);                                                         \
         return fd;                                                               \
     }
 OPENS(open)
@@ -118,10 +133,10 @@ OPENS(open64)
         va_start(rest, flags);                                                   \
         mode_t mode = (flags & (O_CREAT | O_TMPFILE)) ? va_arg(rest, mode_t) : 0; \
         va_end(rest);                                                            \
-        pthread_mutex_lock(&lock);                                               \
+        sigset_t before = hold();                                                \
         int existed = access(path, F_OK) == 0;                                   \
         int fd = opened(real(at, path, flags, mode), path, existed);             \
-        pthread_mutex_unlock(&lock);                                             \
+        release(before);                                                         \
         return fd;                                                               \
     }
 OPENS_AT(openat)
@@ -131,10 +146,10 @@ OPENS_AT(openat64)
     ssize_t name(int fd, const void *data, size_t length, offset_type offset) {       \
         REAL(ssize_t, #name, int, const void *, size_t, offset_type);                 \
         if (!is_watched(fd)) return real(fd, data, length, offset);                   \
-        pthread_mutex_lock(&lock);                                                    \
+        sigset_t before = hold();                                                     \
         ssize_t done = real(fd, data, length, offset);                                \
         if (done > 0) record(WRITE, fd, 0, (uint64_t)offset, data, (size_t)done);     \
-        pthread_mutex_unlock(&lock);                                                  \
+        release(before);                                                              \
         return done;                                                                  \
     }
 PWRITES(pwrite, off_t)
@@ -148,13 +163,13 @@ ssize_t write(int fd, const void *data, size_t length) {
     REAL(ssize_t, "write", int, const void *, size_t);
     int socket = is_socket(fd);
     if (!socket && !is_watched(fd)) return real(fd, data, length);
-    pthread_mutex_lock(&lock);
+    sigset_t before = hold();
     off_t offset = socket ? 0 : lseek(fd, 0, SEEK_CUR);
     /* What is sent is recorded before it leaves: nobody may have it earlier than the record says. */
     if (socket) sent(fd, data, (ssize_t)length);
     ssize_t done = real(fd, data, length);
     if (!socket && done > 0) record(WRITE, fd, 0, (uint64_t)offset, data, (size_t)done);
-    pthread_mutex_unlock(&lock);
+    release(before);
     return done;
 }
 
@@ -174,10 +189,10 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
     if (is_watched(fd)) abort(); /* nothing that is watched writes so; it would go unrecorded */
     if (!is_socket(fd)) return real(fd, parts, count);
     char data[SENT_MAX];
-    pthread_mutex_lock(&lock);
+    sigset_t before = hold();
     sent(fd, data, (ssize_t)joined(data, parts, (size_t)count));
     ssize_t done = real(fd, parts, count);
-    pthread_mutex_unlock(&lock);
+    release(before);
     return done;
 }
 
@@ -185,20 +200,20 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
     REAL(ssize_t, "sendmsg", int, const struct msghdr *, int);
     if (!is_socket(fd)) return real(fd, message, flags);
     char data[SENT_MAX];
-    pthread_mutex_lock(&lock);
+    sigset_t before = hold();
     sent(fd, data, (ssize_t)joined(data, message->msg_iov, message->msg_iovlen));
     ssize_t done = real(fd, message, flags);
-    pthread_mutex_unlock(&lock);
+    release(before);
     return done;
 }
 
 ssize_t send(int fd, const void *data, size_t length, int flags) {
     REAL(ssize_t, "send", int, const void *, size_t, int);
     if (!is_socket(fd)) return real(fd, data, length, flags);
-    pthread_mutex_lock(&lock);
+    sigset_t before = hold();
     sent(fd, data, (ssize_t)length);
     ssize_t done = real(fd, data, length, flags);
-    pthread_mutex_unlock(&lock);
+    release(before);
     return done;
 }
 
@@ -206,10 +221,10 @@ ssize_t send(int fd, const void *data, size_t length, int flags) {
     int name(int fd, size_type size) {                               \
         REAL(int, #name, int, size_type);                            \
         if (!is_watched(fd)) return real(fd, size);                  \
-        pthread_mutex_lock(&lock);                                   \
+        sigset_t before = hold();                                    \
         int failed = real(fd, size);                                 \
         if (!failed) record(TRUNCATE, fd, 0, (uint64_t)size, "", 0); \
-        pthread_mutex_unlock(&lock);                                 \
+        release(before);                                             \
         return failed;                                               \
     }
 TRUNCATES(ftruncate, off_t)
@@ -219,10 +234,10 @@ TRUNCATES(ftruncate64, off64_t)
     int name(int fd, size_type offset, size_type size) {                          \
         REAL(int, #name, int, size_type, size_type);                              \
         if (!is_watched(fd)) return real(fd, offset, size);                       \
-        pthread_mutex_lock(&lock);                                                \
+        sigset_t before = hold();                                                 \
         int failed = real(fd, offset, size);                                      \
         if (!failed) record(ALLOCATE, fd, 0, (uint64_t)(offset + size), "", 0);   \
-        pthread_mutex_unlock(&lock);                                              \
+        release(before);                                                          \
         return failed;                                                            \
     }
 ALLOCATES(posix_fallocate, off_t)
@@ -236,10 +251,10 @@ ALLOCATES(posix_fallocate64, off64_t)
             errno = EIO;                                   \
             return -1;                                     \
         }                                                  \
-        pthread_mutex_lock(&lock);                         \
+        sigset_t before = hold();                          \
         int failed = real(fd);                             \
         if (!failed) record(SYNC, fd, 0, 0, "", 0);        \
-        pthread_mutex_unlock(&lock);                       \
+        release(before);                                   \
         return failed;                                     \
     }
 SYNCS(fsync)
@@ -248,10 +263,10 @@ SYNCS(fdatasync)
 int unlink(const char *path) {
     REAL(int, "unlink", const char *);
     if (!is_below(path)) return real(path);
-    pthread_mutex_lock(&lock);
+    sigset_t before = hold();
     int failed = real(path);
     if (!failed) record(UNLINK, -1, 0, 0, path, strlen(path));
-    pthread_mutex_unlock(&lock);
+    release(before);
     return failed;
 }
 
