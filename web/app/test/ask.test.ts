@@ -8,8 +8,8 @@ test("each model is asked the same, and all are known to belong together", () =>
   assert.match(one?.metadata?.comparison ?? "", /^[0-9a-f]{32}$/);
   const metadata = { comparison: one?.metadata?.comparison ?? "", title: "Why?" };
   const messages = [{ role: "user" as const, content: "Why?\nTell me." }];
-  assert.deepEqual(one, { model: "a", messages, metadata });
-  assert.deepEqual(two, { model: "b", messages, metadata: { ...metadata, label: "slow" }, settings });
+  assert.deepEqual(one, { model: "a", messages, metadata: { ...metadata, place: "0" } });
+  assert.deepEqual(two, { model: "b", messages, metadata: { ...metadata, place: "1", label: "slow" }, settings });
   assert.notEqual(requestsOf("Why?", [{ model: "a" }])[0]?.metadata?.comparison, metadata.comparison);
 });
 

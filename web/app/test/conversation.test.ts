@@ -90,6 +90,17 @@ test("answers side by side are one conversation, and one that was asked for agai
   );
 });
 
+test("answers side by side are in the order of the question, in whatever order the server began them", () => {
+  const at = (place: number) => ({ comparison: "x", title: "Which?", place: String(place) });
+  const runs = [
+    { ...summary("run_4", at(1)), retry_of: "run_1" },
+    summary("run_3", at(0)),
+    summary("run_2", at(2)),
+    summary("run_1", at(1)),
+  ];
+  assert.deepEqual(groupRuns(runs)[0]?.compared, ["run_3", "run_4", "run_2"]);
+});
+
 test("of answers side by side it is known how many are whole", () => {
   const comparison = { comparison: "x", title: "Which?" };
   const runs = [

@@ -71,9 +71,11 @@ function nameOf(run: RunSummary): string {
   return run.metadata.title ?? `${run.model}, asked by a program`;
 }
 
-/** A run that was asked for again is shown in the place of the old one. */
+const placeOf = (run: RunSummary): number => Number(run.metadata.place ?? 0);
+
+/** In the order in which they were asked for; a run that was asked for again is in the place of the old one. */
 function shownOf(runs: readonly RunSummary[]): string[] {
-  const oldest = [...runs].reverse();
+  const oldest = [...runs].reverse().sort((one, other) => placeOf(one) - placeOf(other));
   const newest = new Map<string, string>();
   for (const { id, retry_of: old } of oldest) {
     const place = old === null ? undefined : [...newest].find(([, shown]) => shown === old)?.[0];

@@ -13,13 +13,21 @@ export interface Candidate {
   readonly settings?: RunRequest["settings"];
 }
 
-/** The runs of one comparison, in the order of the candidates. */
+/**
+ * The runs of one comparison, in the order of the candidates. Each says its place: they are asked for side by side,
+ * and the server may have begun them in another order.
+ */
 export function requestsOf(question: string, candidates: readonly Candidate[]): RunRequest[] {
   const comparison = newIdempotencyKey();
-  return candidates.map(({ model, label, settings }) => ({
+  return candidates.map(({ model, label, settings }, place) => ({
     model,
     messages: [{ role: "user", content: question }],
-    metadata: { comparison, title: titleOf(question), ...(label === undefined ? {} : { label }) },
+    metadata: {
+      comparison,
+      place: String(place),
+      title: titleOf(question),
+      ...(label === undefined ? {} : { label }),
+    },
     ...(settings === undefined ? {} : { settings }),
   }));
 }
