@@ -75,7 +75,8 @@ export class RunFold {
     if (run.tail > REPLAY_RECORDS_MAX && this.#snapshot.seq === 0) this.#skip(run.snapshot);
     // What has put something out is past its queue and its connecting, whose records may not be read.
     if (run.snapshot.text + run.snapshot.reasoning !== "") this.#phase = { state: "streaming" };
-    if (run.state === "queued") this.#phase = { state: "queued", position: null };
+    // A run without records has only just been made: whether it has to wait its first record tells.
+    if (run.state === "queued" && run.tail > 0) this.#phase = { state: "queued", position: null };
   }
 
   /** What is taken back can not be told from the rest of a snapshot: a newer one is without it. */
