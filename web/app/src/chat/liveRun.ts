@@ -1,20 +1,21 @@
 /** One run as the page follows it: read from the server, folded, and told to whoever listens once a frame. */
 
 import { ClientError, type Headwater, NotFound, PastUnknown, type RunResource } from "@headwater/client";
-import { FrameGate } from "../browser/frame.ts";
+import { Audience } from "../browser/audience.ts";
 import { RunFold, type RunView } from "./runFold.ts";
 
 const RELOAD_MS = 3000;
-const LEAVE_MS = 1000;
 
 export class LiveRun {
   readonly id: string;
   readonly #client: Headwater;
-  readonly #listeners = new Set<() => void>();
-  readonly #gate = new FrameGate(() => this.#publish());
   readonly #fold: RunFold;
-  #reading: AbortController | null = null;
-  #leaving: ReturnType<typeof setTimeout> | null = null;
+  readonly #audience = new Audience(
+    (signal) => this.#live(signal),
+    () => {
+      this.#view = this.#fold.look();
+    },
+  );
   #view: RunView;
 
   /** `run` is what is known of it already, from the answer that started it. */
@@ -27,22 +28,10 @@ export class LiveRun {
 
   readonly view = (): RunView => this.#view;
 
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.#listeners.add(listener);
-    if (this.#leaving !== null) clearTimeout(this.#leaving);
-    this.#leaving = null;
-    if (this.#reading === null) {
-      this.#reading = new AbortController();
-      void this.#live(this.#reading.signal);
-    }
-    return () => {
-      this.#listeners.delete(listener);
-      if (!this.watched) this.#leaving = setTimeout(() => this.#rest(), LEAVE_MS);
-    };
-  };
+  readonly subscribe = this.#audience.subscribe;
 
   get watched(): boolean {
-    return this.#listeners.size > 0;
+    return this.#audience.watching;
   }
 
   /** Asks the server to stop the run. What has come is kept, and the end comes as a record like any other. */
@@ -50,20 +39,13 @@ export class LiveRun {
     await this.#client.cancel(this.id);
   }
 
-  close(): void {
-    this.#reading?.abort();
-    this.#gate.close();
-  }
-
   /** A browser has few connections to a server: a run that nobody looks at is read on when somebody does. */
-  #rest(): void {
-    this.#leaving = null;
-    if (this.#fold.over) return;
-    this.#reading?.abort();
-    this.#reading = null;
+  close(): void {
+    this.#audience.leave();
   }
 
   async #live(signal: AbortSignal): Promise<void> {
+    if (this.#fold.over) return;
     try {
       if (this.#fold.run === null) this.#fold.know(await this.#load(signal));
       if (!this.#fold.over) await this.#follow(signal);
@@ -72,18 +54,17 @@ export class LiveRun {
       if (error instanceof NotFound) this.#fold.gone();
       else this.#fold.fail(error instanceof Error ? error.message : String(error));
     }
-    this.#gate.flush();
   }
 
   #load(signal: AbortSignal): Promise<RunResource> {
-    return loadRun(this.#client, this.#fold, () => this.#gate.request(), signal);
+    return loadRun(this.#client, this.#fold, () => this.#audience.tell(), signal);
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
-    this.#gate.request();
+    this.#audience.tell();
     while (await this.#read(signal)) {
       this.#fold.restart(await this.#load(signal));
-      this.#gate.request();
+      this.#audience.tell();
       if (this.#fold.over) return;
     }
   }
@@ -94,7 +75,7 @@ export class LiveRun {
       after: this.#fold.cursor,
       onStatus: (status) => {
         this.#fold.connection(status);
-        this.#gate.request();
+        this.#audience.tell();
       },
       signal,
     });
@@ -106,14 +87,9 @@ export class LiveRun {
         if (error instanceof PastUnknown) return true;
         throw error;
       }
-      this.#gate.request();
+      this.#audience.tell();
     }
     return false;
-  }
-
-  #publish(): void {
-    this.#view = this.#fold.look();
-    for (const listener of this.#listeners) listener();
   }
 }
 

@@ -9,11 +9,9 @@ import {
   type RunResource,
 } from "@headwater/client";
 import { followMany, type RunItem } from "@headwater/client/many";
-import { FrameGate } from "../browser/frame.ts";
+import { Audience } from "../browser/audience.ts";
 import { loadRun } from "../chat/liveRun.ts";
 import { RunFold, type RunView } from "../chat/runFold.ts";
-
-const LEAVE_MS = 1000;
 
 const words = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -21,12 +19,12 @@ export class RunGroup {
   readonly ids: readonly string[];
   readonly #client: Headwater;
   readonly #folds: ReadonlyMap<string, RunFold>;
-  readonly #listeners = new Set<() => void>();
-  readonly #gate = new FrameGate(() => this.#publish());
+  readonly #audience = new Audience(
+    (signal) => this.#live(signal),
+    () => this.#look(),
+  );
   readonly #changed = new Set<string>();
   #views: ReadonlyMap<string, RunView>;
-  #reading: AbortController | null = null;
-  #leaving: ReturnType<typeof setTimeout> | null = null;
 
   /** A fold may know its run already, from the answer that started it or from another group. */
   constructor(client: Headwater, folds: readonly RunFold[]) {
@@ -39,19 +37,7 @@ export class RunGroup {
   /** What is shown of each run, in the order of the group. */
   readonly views = (): ReadonlyMap<string, RunView> => this.#views;
 
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.#listeners.add(listener);
-    if (this.#leaving !== null) clearTimeout(this.#leaving);
-    this.#leaving = null;
-    if (this.#reading === null) {
-      this.#reading = new AbortController();
-      void this.#live(this.#reading.signal);
-    }
-    return () => {
-      this.#listeners.delete(listener);
-      if (this.#listeners.size === 0) this.#leaving = setTimeout(() => this.close(), LEAVE_MS);
-    };
-  };
+  readonly subscribe = this.#audience.subscribe;
 
   /** The same with one run in the place of another. The connection is this group's until that of the new one. */
   replaced(old: string, run: RunResource): RunGroup {
@@ -62,16 +48,14 @@ export class RunGroup {
 
   /** Lets go of the connection. Who listens again goes on where it was. */
   close(): void {
-    this.#leaving = null;
-    this.#reading?.abort();
-    this.#reading = null;
-    this.#gate.close();
+    this.#audience.leave();
   }
 
   async #live(signal: AbortSignal): Promise<void> {
     const folds = [...this.#folds.values()];
     try {
-      await Promise.all(folds.filter((fold) => fold.run === null).map((fold) => this.#load(fold, signal)));
+      const unknown = folds.filter((fold) => fold.run === null && !fold.over);
+      await Promise.all(unknown.map((fold) => this.#load(fold, signal)));
       while (await this.#read(signal)) {
         // One whose past had to be asked for again is part of the next connection.
       }
@@ -79,7 +63,6 @@ export class RunGroup {
       if (signal.aborted) return;
       for (const fold of folds.filter((each) => !each.over)) this.#note(fold, () => fold.fail(words(error)));
     }
-    if (!signal.aborted) this.#gate.flush();
   }
 
   async #load(fold: RunFold, signal: AbortSignal): Promise<void> {
@@ -126,17 +109,16 @@ export class RunGroup {
   #note(fold: RunFold, change: () => void): void {
     change();
     this.#changed.add(fold.id);
-    this.#gate.request();
+    this.#audience.tell();
   }
 
-  #publish(): void {
+  #look(): void {
     const look = ([id, fold]: [string, RunFold]): [string, RunView] => {
       const known = this.#changed.has(id) ? undefined : this.#views.get(id);
       return [id, known ?? fold.look()];
     };
     this.#views = new Map(Array.from(this.#folds, look));
     this.#changed.clear();
-    for (const listener of this.#listeners) listener();
   }
 }
 
