@@ -5,6 +5,7 @@ import { hasOutput, isEnd, type StatusKind } from "./status.ts";
 import { TextView } from "./TextView.tsx";
 import { ToolCalls } from "./ToolCalls.tsx";
 import { view } from "./view.ts";
+import { Words } from "./Words.tsx";
 
 interface AnswerBodyProps {
   readonly snapshot: Snapshot | undefined;
@@ -45,7 +46,7 @@ export function AnswerBody({ snapshot, state, explanation, id }: AnswerBodyProps
       {snapshot !== undefined && <ToolCalls calls={snapshot.tool_calls} />}
       {explanation !== null && (
         <p className="explanation" data-state={state}>
-          {explanation}
+          <Words text={explanation} />
         </p>
       )}
     </>

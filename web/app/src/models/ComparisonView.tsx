@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { RunView } from "../chat/runFold.ts";
+import { Words } from "../chat/Words.tsx";
 import { Icon } from "../shell/Icon.tsx";
 import { ComparedAnswer } from "./ComparedAnswer.tsx";
 import { progressWords, questionOf } from "./comparison.ts";
@@ -43,7 +44,7 @@ export function ComparisonView({ views, refusals, stops, retry }: ComparisonProp
 export function Refusals({ refusals }: { refusals: readonly Refusal[] }) {
   return refusals.map(({ model, reason }, at) => (
     <p key={at} className="explanation" data-state="failed" role="alert" data-testid="refused">
-      <strong>{model}</strong> was not asked. {reason}
+      <strong>{model}</strong> was not asked. <Words text={reason} />
     </p>
   ));
 }

@@ -1,5 +1,6 @@
 import type { ModelHealth, ModelResource } from "@headwater/client";
 import { useId } from "react";
+import { Ago } from "../shell/Ago.tsx";
 import { capabilityWords, priceWords, statusWords, tellingCapabilities } from "./catalog.ts";
 
 function Price({ model }: { model: ModelResource }) {
@@ -16,13 +17,18 @@ function Price({ model }: { model: ModelResource }) {
 
 function HealthLine({ model, health }: Pick<ModelRowProps, "model" | "health">) {
   const { level, words, figures } = statusWords(model, health);
-  const code = health?.last_error?.code;
+  const error = health?.last_error ?? null;
   return (
-    <span className="health" data-level={level} title={code === undefined ? undefined : `Last error: ${code}`}>
+    <span className="health" data-level={level}>
       <i className="dot" data-level={level} aria-hidden="true" />
       <span>
         {words}
         {figures !== null && <small>{figures}</small>}
+        {error !== null && (
+          <small data-testid="last-error">
+            Last error <code>{error.code}</code>, <Ago time={error.at} />
+          </small>
+        )}
       </span>
     </span>
   );

@@ -10,9 +10,10 @@ import { EVERYTHING } from "./catalog.ts";
 import { isOver, questionOf } from "./comparison.ts";
 import { ComparisonView, Refusals } from "./ComparisonView.tsx";
 import { ModelList } from "./ModelList.tsx";
+import { UnderWay } from "./UnderWay.tsx";
 import { useComparison } from "./useComparison.ts";
 import { useHealth, useModels } from "./useModels.ts";
-import { useStops } from "./useStops.ts";
+import { type Stops, useStops } from "./useStops.ts";
 
 const route = getRouteApi("/models");
 const RUN = /^run_[0-9a-f]{32}$/;
@@ -45,6 +46,11 @@ function Models({ picked, toggle, example }: Pick<Parameters<typeof ModelList>[0
   return <ModelList {...{ models: models.data, health, filter, change, picked, toggle, example }} />;
 }
 
+/** Why one of the runs could not be stopped. */
+function errorOf(runs: readonly string[], stops: Stops): string | null {
+  return runs.map((run) => stops.error(run)).find((error) => error !== null) ?? null;
+}
+
 /** All models, and one question to several of them. Its address holds the runs: a reload shows the same answers. */
 export function ModelsPage() {
   const ids = runsOf(route.useSearch().runs);
@@ -53,13 +59,15 @@ export function ModelsPage() {
   const queries = useQueryClient();
   const [chosen, choose] = useState<readonly string[] | null>(null);
   const { views } = comparison;
+  const onList = ids.length === 0;
   // Who comes by the address of a comparison asks its models again.
-  const picked = chosen ?? [...new Set(Array.from(views.values(), (view) => view.run?.model ?? []).flat())];
+  const asked = onList ? [] : Array.from(views.values(), (view) => view.run?.model ?? []).flat();
+  const picked = chosen ?? [...new Set(asked)];
   const live = Array.from(views).flatMap(([id, view]) => (isOver(view) ? [] : [id]));
   const stopAll = live.length === 0 ? null : () => stops.stop(live);
   useKeys(stopAll, place);
   useEffect(() => void queries.invalidateQueries({ queryKey: RUNS_KEY }), [queries, live.length, ids.length]);
-  const question = ids.length === 0 ? null : questionOf(views);
+  const question = onList ? null : questionOf(views);
   useEffect(() => {
     document.title = `${question ?? "Models"} · Headwater`;
   }, [question]);
@@ -72,8 +80,8 @@ export function ModelsPage() {
   return (
     <main className="chat models">
       <h1 className="for-readers">{question ?? "Models"}</h1>
-      <div className="scroller" key={ids.length === 0 ? "list" : "answers"}>
-        {ids.length === 0 ? (
+      <div className="scroller" key={onList ? "list" : "answers"}>
+        {onList ? (
           <div className="models-column">
             <Refusals refusals={comparison.refusals} />
             <Models picked={picked} toggle={toggle} example={() => ask(EXAMPLE.question, EXAMPLE.candidates)} />
@@ -83,12 +91,13 @@ export function ModelsPage() {
         )}
       </div>
       <div className="dock">
+        {onList && stopAll !== null && <UnderWay views={views} stop={stopAll} error={errorOf(live, stops)} />}
         <AskBar
           picked={picked}
           drop={toggle}
           ask={(text) => ask(text, picked.map((model) => ({ model })))}
           asking={comparison.asking}
-          stopAll={stopAll}
+          stopAll={onList ? null : stopAll}
         />
         <div className="under">
           <p>

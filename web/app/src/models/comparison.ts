@@ -20,5 +20,6 @@ export function questionOf(views: ReadonlyMap<string, RunView>): string | null {
 export function progressWords(views: ReadonlyMap<string, RunView>): string {
   const live = [...views.values()].filter((view) => !isOver(view)).length;
   if (live === 0) return views.size === 1 ? "The answer has ended" : `All ${views.size} answers have ended`;
+  if (views.size === 1) return "The answer is on its way";
   return live === views.size ? `${live} answers are on their way` : `${live} of ${views.size} answers are on their way`;
 }

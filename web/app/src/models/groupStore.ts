@@ -1,5 +1,6 @@
 import type { Headwater, RunResource } from "@headwater/client";
 import { RunFold } from "../chat/runFold.ts";
+import { isOver } from "./comparison.ts";
 import { RunGroup } from "./runGroup.ts";
 
 // Enough to go back and forth between comparisons without reading them again.
@@ -22,6 +23,12 @@ export class GroupStore {
   /** Runs that were just started here: what their start answered is known already. */
   adopt(runs: readonly RunResource[]): RunGroup {
     return this.keep(new RunGroup(this.#client, runs.map((run) => new RunFold(run.id, run))));
+  }
+
+  /** The newest that still has answers on their way, as far as this page knows. */
+  underWay(): RunGroup | null {
+    const newestFirst = [...this.#groups.values()].reverse();
+    return newestFirst.find((group) => ![...group.views().values()].every(isOver)) ?? null;
   }
 
   keep(group: RunGroup): RunGroup {

@@ -14,7 +14,7 @@ export interface Refusal {
 }
 
 export interface Comparison {
-  /** The runs of the page's address, in its order. */
+  /** The runs of the page's address, in its order; without any those that are still under way. */
   readonly group: RunGroup | null;
   readonly views: ReadonlyMap<string, RunView>;
   /** A question is on its way to the server. */
@@ -41,7 +41,7 @@ export function useComparison(ids: readonly string[]): Comparison {
   }, []);
   const [asking, setAsking] = useState(false);
   const [refusals, setRefusals] = useState<readonly Refusal[]>([]);
-  const group = ids.length === 0 ? null : groups.get(ids);
+  const group = ids.length === 0 ? groups.underWay() : groups.get(ids);
   const views = useSyncExternalStore(group?.subscribe ?? NEVER, group?.views ?? (() => NOTHING));
 
   const show = useCallback(
