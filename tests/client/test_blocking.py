@@ -7,10 +7,20 @@ import signal
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from headwater.client import BlockingClient, FollowStatus, Message, NotFound, RunRequest, RunState, Timing
+from headwater.client import (
+    BlockingClient,
+    FileCursorStore,
+    FollowStatus,
+    Message,
+    NotFound,
+    RunRequest,
+    RunState,
+    Timing,
+)
 from headwater.client.blocking import Portal
 from tests.kit.run_log import (
     RUN,
@@ -70,6 +80,14 @@ def test_starts_and_follows() -> None:
         assert records.run is None
         assert list(records) == LOG
         assert records.run == RUN
+
+
+def test_resumes_from_a_saved_cursor(tmp_path: Path) -> None:
+    store = FileCursorStore(tmp_path)
+    with client_of(resumed) as client:
+        store.save(RUN, 1)
+        assert list(client.resume(RUN, store)) == LOG[1:]
+        assert store.load(RUN) == len(LOG)
 
 
 def test_the_calls_are_the_async_clients() -> None:

@@ -1,3 +1,5 @@
+"""Which form a stream's first data settles. What each form makes of a whole stream is in spec/cases/forms.json."""
+
 from __future__ import annotations
 
 import pytest
@@ -15,10 +17,16 @@ def test_the_standard_envelope_is_recognised_and_read() -> None:
     form = settle(frame)
     assert form.name == "envelope"
     assert form.read(frame) == [RECORD]
+    assert form.end() == []
 
 
-@pytest.mark.parametrize("data", [b"[DONE]", b"Hello", b"", b"12", b"[1]", b'{"token":"Hello","done":false}', b"\xff"])
-def test_a_form_that_is_not_known_is_refused(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"[DONE]", b"Hello", b"", b"12", b"[1]", b'"text"', b"{", b'{"a":1} more', b"\xff"])
+def test_what_is_no_json_object_is_raw_text(data: bytes) -> None:
+    assert settle(Frame(data)).name == "raw text"
+
+
+@pytest.mark.parametrize("data", [b"{}", b'{"hologram":3}', b'{"type":7}', b'{"type":"hologram"}', b'{"choices":{}}'])
+def test_an_object_of_no_known_form_is_refused(data: bytes) -> None:
     with pytest.raises(ParseError):
         settle(Frame(data))
 

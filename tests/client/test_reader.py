@@ -10,7 +10,16 @@ from typing import Any
 import httpx2
 import pytest
 
-from headwater.client import Cancelled, ClientError, NetworkError, ParseError, RunFailed, SSEStreamReader, TimedOut
+from headwater.client import (
+    Cancelled,
+    ClientError,
+    NDJSONStreamReader,
+    NetworkError,
+    ParseError,
+    RunFailed,
+    SSEStreamReader,
+    TimedOut,
+)
 from headwater.domain import event as ev
 from headwater.wire.sse import encode_event
 from tests.kit.run_log import OPENING, SSE_HEAD, ManualLoop, log_of, open_with, run_manually, sse, whole
@@ -194,6 +203,25 @@ async def test_types_and_fields_of_a_later_version_are_passed_over() -> None:
     async with reader_of([Status(200, SSE_HEAD), Send(blocks + sse(LOG[2:]))]) as reader:
         events = [record.event async for record in reader.read_events()]
     assert events[:2] == [ev.Unknown("hologram", {"depth": 3}), ev.Chunk("x", 0)]
+
+
+async def test_lines_are_read_like_events() -> None:
+    head = {**SSE_HEAD, "Content-Type": "application/x-ndjson"}
+    lines = b"\n".join([ev.encode_record(*record) for record in LOG]) + b"\n"
+    async with ScriptedUpstream([Status(200, head), Send(b"\n" + lines, 1)]) as upstream, httpx2.AsyncClient() as http:
+        async with http.stream("GET", upstream.origin) as response:
+            reader = NDJSONStreamReader(response)
+            assert [record async for record in reader.read_events()] == LOG
+            assert reader.bytes_received == len(lines) + 1
+            assert reader.retry_ms is None
+
+
+@pytest.mark.parametrize(("end", "whole_"), [([], True), ([EndWithoutTerminator()], False)])
+async def test_whether_the_body_came_whole_is_known(end: list[Step], whole_: bool) -> None:
+    async with reader_of([*open_with(*LOG[:2]), *end]) as reader:
+        with pytest.raises(NetworkError):
+            await reader.read_to_completion()
+        assert reader.whole == whole_
 
 
 def test_silence_is_told_from_life_by_any_byte() -> None:

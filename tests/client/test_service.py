@@ -30,10 +30,11 @@ LOST: list[Step] = [EndWithoutTerminator()]
 
 @asynccontextmanager
 async def service(
-    *scripts: Script, policy: RetryPolicy | None = None
+    *scripts: Script, policy: RetryPolicy | None = None, fallback: bool = True
 ) -> AsyncIterator[tuple[HeadwaterClient, ScriptedUpstream]]:
+    timing = Timing(sleep=Naps())
     async with ScriptedUpstream(*scripts) as upstream:
-        async with HeadwaterClient(upstream.origin, call_retry=policy, timing=Timing(sleep=Naps())) as client:
+        async with HeadwaterClient(upstream.origin, call_retry=policy, timing=timing, fallback=fallback) as client:
             yield client, upstream
 
 
@@ -178,7 +179,7 @@ async def test_start_and_follow_starts_one_run_however_often_its_answer_is_lost(
 
 async def test_a_start_that_names_no_run_is_tried_again() -> None:
     nameless: list[Step] = [Status(201, {"Content-Type": SSE_HEAD["Content-Type"]}), Send(b": ok\n\n")]
-    async with service(nameless, whole(LOG)) as (client, upstream):
+    async with service(nameless, whole(LOG), fallback=False) as (client, upstream):
         assert [record async for record in client.start_and_follow(REQUEST)] == LOG
         assert [received.method for received in upstream.requests] == ["POST", "POST"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,14 +15,18 @@ from headwater.client import (
     ClientError,
     CursorAhead,
     CursorTrimmed,
+    FileCursorStore,
     FollowStatus,
     HeadwaterClient,
     MaxRetriesExceeded,
+    Message,
     NetworkError,
     NotFound,
     ParseError,
     RetryPolicy,
+    RunRequest,
     ServerError,
+    Subscription,
     TimedOut,
     Timing,
 )
@@ -34,6 +39,7 @@ from tests.kit.run_log import (
     ManualLoop,
     Naps,
     after,
+    json_answer,
     log_of,
     open_with,
     problem,
@@ -63,7 +69,10 @@ async def client_of(
     upstream: ScriptedUpstream, naps: Naps, *, policy: RetryPolicy | None = None, random: float = 1.0
 ) -> AsyncIterator[HeadwaterClient]:
     timing = Timing(sleep=naps)
-    async with HeadwaterClient(upstream.origin, follow_retry=policy, timing=timing, random=lambda: random) as client:
+    # What is left for a way without streaming is told in spec/cases/pages.json.
+    async with HeadwaterClient(
+        upstream.origin, follow_retry=policy, timing=timing, fallback=False, random=lambda: random
+    ) as client:
         yield client
 
 
@@ -358,6 +367,80 @@ async def test_on_status_tells_the_story() -> None:
     ]
     assert seen[2].delay_s == 1
     assert isinstance(seen[2].error, NetworkError)
+
+
+async def test_the_fallback_is_told_with_its_reason() -> None:
+    seen: list[FollowStatus] = []
+    sign_in = [Status(200, {"Content-Type": "text/html"}, b"<h1>Sign in</h1>", framing="length")]
+    async with ScriptedUpstream(sign_in, page_of(LOG)) as upstream, HeadwaterClient(upstream.origin) as client:
+        assert [record async for record in client.follow(RUN, on_status=seen.append)] == LOG
+    assert [(status.state, status.via) for status in seen] == [
+        ("connecting", "sse"),
+        ("streaming", "sse"),
+        ("fallback", "long-poll"),
+        ("connecting", "long-poll"),
+        ("streaming", "long-poll"),
+        ("ended", "long-poll"),
+    ]
+    assert isinstance(seen[2].error, ParseError)
+
+
+async def test_progress_is_the_runs_own() -> None:
+    half = ev.Status("streaming", "Half of it", 0.5)
+    log = [ev.Record(1, 0, half), *[record._replace(seq=record.seq + 1) for record in LOG]]
+    told: list[ev.Status] = []
+    async with ScriptedUpstream(whole(log)) as upstream, client_of(upstream, Naps()) as client:
+        assert [record async for record in client.follow(RUN, on_progress=told.append)] == log
+    assert told == [half, LOG[0].event]
+
+
+async def test_another_process_goes_on_behind_what_was_dealt_with(tmp_path: Path) -> None:
+    def rest(received: Received) -> Iterable[Step]:
+        return whole(LOG, after(received))
+
+    store = FileCursorStore(tmp_path)
+    async with ScriptedUpstream(rest) as upstream:
+        async with client_of(upstream, Naps()) as client:
+            subscription = await client.resume(RUN, store)
+            assert [await anext(subscription) for _ in range(3)] == LOG[:3]
+            await subscription.aclose()
+        async with client_of(upstream, Naps()) as client:
+            # The third may not have been dealt with: nobody asked for the one after it.
+            assert [record async for record in await client.resume(RUN, store)] == LOG[2:]
+            assert store.load(RUN) == len(LOG)
+
+
+async def test_a_started_run_is_noted_too(tmp_path: Path) -> None:
+    store = FileCursorStore(tmp_path)
+    request = RunRequest(model="simulated", messages=[Message("user", "Hi")])
+    async with ScriptedUpstream(whole(LOG)) as upstream, client_of(upstream, Naps()) as client:
+        assert [record async for record in client.start_and_follow(request, store=store)] == LOG
+    assert store.load(RUN) == len(LOG)
+
+
+def test_a_long_poll_without_news_is_progress_and_goes_on() -> None:
+    async def scenario(loop: ManualLoop) -> None:
+        news = asyncio.Event()
+        quiet, rest = Pause(news), page_of(LOG)
+        async with ScriptedUpstream([quiet, *page_of([], closed=False)], rest) as upstream:
+            async with HeadwaterClient(upstream.origin, follow_retry=RetryPolicy(tries_max=0)) as client:
+                reading = asyncio.ensure_future(collected(client.follow(RUN, via="long-poll")))
+                await upstream.request(1)
+                loop.skip(15)
+                news.set()
+                assert await reading == LOG
+
+    run_manually(scenario)
+
+
+async def collected(subscription: Subscription) -> list[ev.Record]:
+    return [record async for record in subscription]
+
+
+def page_of(records: Sequence[ev.Record], *, closed: bool = True) -> list[Step]:
+    joined = b",".join([ev.encode_record(*record) for record in records])
+    state = b"true" if closed else b"false"
+    return json_answer(b'{"records":[%b],"tail":%d,"closed":%b,"last":0}' % (joined, len(LOG), state))
 
 
 async def test_leaving_closes_the_connection() -> None:

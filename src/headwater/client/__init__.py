@@ -6,6 +6,7 @@ single response that is at hand already. What they raise is in `headwater.client
 
 from headwater.client.backoff import RetryPolicy
 from headwater.client.blocking import BlockingClient, BlockingSubscription
+from headwater.client.cursors import CursorStore, FileCursorStore
 from headwater.client.errors import (
     Cancelled,
     ClientError,
@@ -20,7 +21,7 @@ from headwater.client.errors import (
     ServerError,
     TimedOut,
 )
-from headwater.client.reader import Callbacks, SSEStreamReader
+from headwater.client.reader import Callbacks, NDJSONStreamReader, SSEStreamReader, StreamReader
 from headwater.client.resources import Model, RunPage, RunResource
 from headwater.client.service import HeadwaterClient, new_idempotency_key
 from headwater.client.subscription import FollowStatus, Subscription, Timing
@@ -36,13 +37,16 @@ __all__ = [
     "ClientError",
     "Conflict",
     "CursorAhead",
+    "CursorStore",
     "CursorTrimmed",
+    "FileCursorStore",
     "FollowStatus",
     "HeadwaterClient",
     "Limits",
     "MaxRetriesExceeded",
     "Message",
     "Model",
+    "NDJSONStreamReader",
     "NetworkError",
     "NotFound",
     "ParseError",
@@ -56,6 +60,7 @@ __all__ = [
     "SSEStreamReader",
     "ServerError",
     "Settings",
+    "StreamReader",
     "Subscription",
     "TimedOut",
     "Timing",

@@ -16,9 +16,11 @@ from weakref import WeakSet
 import httpx2
 
 from headwater.client.backoff import RetryPolicy
+from headwater.client.cursors import CursorStore
 from headwater.client.resources import Model, RunPage, RunResource
 from headwater.client.service import DEFAULT_URL, HeadwaterClient
-from headwater.client.subscription import StatusCallback, Subscription, Timing
+from headwater.client.source import Via
+from headwater.client.subscription import ProgressCallback, StatusCallback, Subscription, Timing
 from headwater.domain.event import Record
 from headwater.domain.run import RunRequest, RunState
 
@@ -109,9 +111,9 @@ class Portal:
 class BlockingSubscription(Iterator[Record]):
     """`Subscription` as an ordinary iterator, and a context manager."""
 
-    def __init__(self, portal: Portal, make: Callable[[], Subscription]) -> None:
+    def __init__(self, portal: Portal, make: Callable[[], Coroutine[Any, Any, Subscription]]) -> None:
         async def made() -> Subscription:
-            subscription = make()
+            subscription = await make()
             portal.subscriptions.add(subscription)
             return subscription
 
@@ -159,6 +161,7 @@ class BlockingClient:
         call_retry: RetryPolicy | None = None,
         follow_retry: RetryPolicy | None = None,
         timing: Timing | None = None,
+        fallback: bool = True,
     ) -> None:
         self._client = HeadwaterClient(
             base_url,
@@ -167,6 +170,7 @@ class BlockingClient:
             call_retry=call_retry,
             follow_retry=follow_retry,
             timing=timing,
+            fallback=fallback,
         )
         self._portal = Portal()
 
@@ -215,18 +219,59 @@ class BlockingClient:
     def models(self) -> tuple[Model, ...]:
         return self._portal.call(self._client.models())
 
-    def follow(self, run: str, after: int = 0, on_status: StatusCallback | None = None) -> BlockingSubscription:
-        """`on_status` is called in the bridge's thread."""
-        return BlockingSubscription(self._portal, lambda: self._client.follow(run, after, on_status))
+    def follow(
+        self,
+        run: str,
+        after: int = 0,
+        on_status: StatusCallback | None = None,
+        *,
+        on_progress: ProgressCallback | None = None,
+        via: Via = "sse",
+    ) -> BlockingSubscription:
+        """`on_status` and `on_progress` are called in the bridge's thread."""
+
+        async def make() -> Subscription:
+            return self._client.follow(run, after, on_status, on_progress=on_progress, via=via)
+
+        return BlockingSubscription(self._portal, make)
+
+    def resume(
+        self,
+        run: str,
+        store: CursorStore,
+        on_status: StatusCallback | None = None,
+        *,
+        on_progress: ProgressCallback | None = None,
+        via: Via = "sse",
+    ) -> BlockingSubscription:
+        """`on_status` and `on_progress` are called in the bridge's thread."""
+        return BlockingSubscription(
+            self._portal, lambda: self._client.resume(run, store, on_status, on_progress=on_progress, via=via)
+        )
 
     def start_and_follow(
-        self, request: RunRequest, *, idempotency_key: str | None = None, on_status: StatusCallback | None = None
+        self,
+        request: RunRequest,
+        *,
+        idempotency_key: str | None = None,
+        on_status: StatusCallback | None = None,
+        on_progress: ProgressCallback | None = None,
+        via: Via = "sse",
+        store: CursorStore | None = None,
     ) -> BlockingSubscription:
-        """`on_status` is called in the bridge's thread."""
-        return BlockingSubscription(
-            self._portal,
-            lambda: self._client.start_and_follow(request, idempotency_key=idempotency_key, on_status=on_status),
-        )
+        """`on_status` and `on_progress` are called in the bridge's thread."""
+
+        async def make() -> Subscription:
+            return self._client.start_and_follow(
+                request,
+                idempotency_key=idempotency_key,
+                on_status=on_status,
+                on_progress=on_progress,
+                via=via,
+                store=store,
+            )
+
+        return BlockingSubscription(self._portal, make)
 
 
 async def _next(records: AsyncIterator[Record]) -> Record | None:

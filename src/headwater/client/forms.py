@@ -1,15 +1,18 @@
 """The forms in which servers put their events into a stream's data, and how a stream's form is settled.
 
 The first data of a stream decides, and the decision is kept: an answer that happens to look like another form in its
-middle is not taken for it.
+middle is not taken for it. Only JSON objects are JSON; anything else is raw text. The forms beside the envelope are in
+`headwater.client.older_forms`.
 """
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from headwater.client import older_forms
 from headwater.client.errors import ParseError
 from headwater.domain.event import Record, decode_record
 from headwater.wire.sse import Frame
@@ -25,13 +28,9 @@ class Form(Protocol):
         """The records of one frame. Raises `ParseError`."""
         ...
 
-
-class FormKind(Protocol):
-    """A kind of form: whether a stream's first frame is of it, and a fresh form to read that stream with."""
-
-    def fits(self, first: Frame) -> bool: ...
-
-    def __call__(self) -> Form: ...
+    def end(self) -> list[Record]:
+        """What the clean end of the body says: nothing, where the form has an end of its own that did not come."""
+        ...
 
 
 class Envelope:
@@ -46,29 +45,34 @@ class Envelope:
             # Without the bytes: they are somebody's prompt or answer.
             raise ParseError(f"The server sent an event that is not a record: {_without_value(error)}") from None
 
+    def end(self) -> list[Record]:
+        return []
 
-class _EnvelopeKind:
-    def fits(self, first: Frame) -> bool:
-        # Every form that is JSON at all is an object; its members say which.
-        try:
-            value = msgspec.json.decode(first.data)
-        except msgspec.MsgspecError:
-            return False
-        return isinstance(value, dict) and {"seq", "t", "type", "data"} <= value.keys()
 
-    def __call__(self) -> Form:
-        return Envelope()
+class FormKind(NamedTuple):
+    """A kind of form: whether a stream's first data, a JSON object, is of it, and a fresh form to read it with."""
+
+    fits: Callable[[dict[str, Any]], bool]
+    make: Callable[[], Form]
 
 
 #: In the order in which they are tried.
-FORMS: Final[tuple[FormKind, ...]] = (_EnvelopeKind(),)
+FORMS: Final[tuple[FormKind, ...]] = (
+    FormKind(lambda first: {"seq", "t", "type", "data"} <= first.keys(), Envelope),
+    FormKind(older_forms.is_openai_chunk, older_forms.OpenAIChunks),
+    FormKind(older_forms.is_token, older_forms.Tokens),
+    FormKind(older_forms.is_typed, older_forms.Typed),
+)
 
 
 def settle(first: Frame) -> Form:
-    """The form of the stream whose first frame this is. Raises `ParseError` if it is none that is known."""
+    """The form of the stream whose first frame this is. Raises `ParseError` for an object that is of none."""
+    value = older_forms.json_object(first.data)
+    if value is None:
+        return older_forms.RawText()
     for kind in FORMS:
-        if kind.fits(first):
-            return kind()
+        if kind.fits(value):
+            return kind.make()
     raise ParseError("The server speaks a form of stream that this client does not know")
 
 

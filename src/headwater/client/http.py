@@ -72,12 +72,13 @@ class Http:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        accept: str = MEDIA_TYPE,
     ) -> httpx2.Response:
         """An answer whose body is still to be read; its owner closes it. Its headers must come within `silence_s`.
 
         Raises what `call` does.
         """
-        request = self._request(method, path, query, body, {"Accept": MEDIA_TYPE, **(headers or {})}, _STREAM_TIMEOUT)
+        request = self._request(method, path, query, body, {"Accept": accept, **(headers or {})}, _STREAM_TIMEOUT)
         try:
             async with asyncio.timeout(silence_s):
                 return await self._send(request)

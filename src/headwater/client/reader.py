@@ -1,4 +1,4 @@
-"""Reads one connection's event stream. It does not reconnect: see `headwater.client.subscription` for that."""
+"""Reads one connection's stream. It does not reconnect: see `headwater.client.subscription` for that."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from headwater.client.errors import ClientError, NetworkError, ParseError, RunFa
 from headwater.client.forms import Form, settle
 from headwater.domain.event import Cancelled, Complete, Error, Record, is_final
 from headwater.errors import WireError
+from headwater.wire.ndjson import NDJSONDecoder
 from headwater.wire.sse import MEDIA_TYPE, SSEDecoder
 
 #: An event above this is refused. A record has at most 256 KiB; other people's servers send larger ones.
 EVENT_BYTES_MAX: Final = 4 * 1024 * 1024
+NDJSON_MEDIA_TYPE: Final = "application/x-ndjson"
 
 DataCallback = Callable[[Record], Awaitable[None] | None]
 ErrorCallback = Callable[[ClientError], Awaitable[None] | None]
@@ -32,12 +34,8 @@ class Callbacks(TypedDict, total=False):
     complete: CompleteCallback
 
 
-class SSEStreamReader:
-    """The events of one streaming response: an `httpx2.Response` whose body has not been read.
-
-        async with http.stream("GET", url) as response:
-            async for record in SSEStreamReader(response).read_events():
-                …
+class StreamReader:
+    """The events of one streaming response, in the framing of its kind: see `SSEStreamReader`, `NDJSONStreamReader`.
 
     Listeners (`on`) are called in order, and exactly one of `error` and `complete` is called, last. The stream is read
     once, by `read_events` or by `read_to_completion`, and the response is closed when that ends, however it ends.
@@ -49,13 +47,15 @@ class SSEStreamReader:
     def __init__(
         self,
         response: httpx2.Response,
+        decoder: SSEDecoder | NDJSONDecoder,
+        media_type: str,
         *,
         silence_s: float | None = None,
-        event_bytes_max: int = EVENT_BYTES_MAX,
     ) -> None:
         self._response = response
         self._silence_s = silence_s
-        self._decoder = SSEDecoder(line_bytes_max=event_bytes_max, event_bytes_max=event_bytes_max)
+        self._decoder = decoder
+        self._media_type = media_type
         self._listeners: dict[str, list[Callable[[Any], Awaitable[None] | None]]] = {}
         self._started = False
         self._cancelled = False
@@ -67,18 +67,15 @@ class SSEStreamReader:
         self.bytes_received = 0
         #: records, heartbeats not included
         self.events_received = 0
+        #: whether the body came to the end that HTTP says it has
+        self.whole = False
         #: settled by the stream's first data
         self.form: Form | None = None
 
     @property
     def retry_ms(self) -> int | None:
-        """The reconnection time that the server asked for."""
-        return self._decoder.retry_ms
-
-    @property
-    def last_event_id(self) -> str:
-        """What a reconnection sends as `Last-Event-ID`; "" for none."""
-        return self._decoder.last_event_id
+        """The reconnection time that the server asked for, in a framing that can say one."""
+        return None
 
     @property
     def last_byte_at(self) -> float | None:
@@ -186,6 +183,9 @@ class SSEStreamReader:
                 if self._decoder.fault is not None:
                     break
             self._decoder.end()
+            self.whole = True
+            for record in self.form.end() if self.form is not None else ():
+                yield record
         except WireError as error:
             raise ParseError(error.message) from error
         finally:
@@ -194,8 +194,8 @@ class SSEStreamReader:
 
     def _check_head(self) -> None:
         headers = self._response.headers
-        if headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
-            raise ParseError("The server's answer is not an event stream")
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != self._media_type:
+            raise ParseError("The server's answer is not the stream that was asked for")
         # Never asked for, and a few bytes could unpack to any number of them.
         if headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise ParseError("The server's answer is compressed, which was not asked for")
@@ -230,3 +230,49 @@ class SSEStreamReader:
             await self._tell("error", RunFailed(last.event))
         else:
             await self._tell("complete", last.event)
+
+
+class SSEStreamReader(StreamReader):
+    """An event stream (`text/event-stream`): an `httpx2.Response` whose body has not been read.
+
+        async with http.stream("GET", url) as response:
+            async for record in SSEStreamReader(response).read_events():
+                …
+
+    `event_bytes_max` bounds one event's data; a larger one is a `ParseError`.
+    """
+
+    def __init__(
+        self,
+        response: httpx2.Response,
+        *,
+        silence_s: float | None = None,
+        event_bytes_max: int = EVENT_BYTES_MAX,
+    ) -> None:
+        self._sse = SSEDecoder(line_bytes_max=event_bytes_max, event_bytes_max=event_bytes_max)
+        super().__init__(response, self._sse, MEDIA_TYPE, silence_s=silence_s)
+
+    @property
+    def retry_ms(self) -> int | None:
+        """The reconnection time that the server asked for."""
+        return self._sse.retry_ms
+
+    @property
+    def last_event_id(self) -> str:
+        """What a reconnection sends as `Last-Event-ID`; "" for none."""
+        return self._sse.last_event_id
+
+
+class NDJSONStreamReader(StreamReader):
+    """A record a line (`application/x-ndjson`); otherwise as `SSEStreamReader`."""
+
+    def __init__(
+        self,
+        response: httpx2.Response,
+        *,
+        silence_s: float | None = None,
+        event_bytes_max: int = EVENT_BYTES_MAX,
+    ) -> None:
+        super().__init__(
+            response, NDJSONDecoder(value_bytes_max=event_bytes_max), NDJSON_MEDIA_TYPE, silence_s=silence_s
+        )

@@ -41,6 +41,18 @@ class RunPage(msgspec.Struct, frozen=True):
     next: str | None = None
 
 
+class RecordPage(msgspec.Struct, frozen=True):
+    """Records of one run, in order and each as its JSON.
+
+    `last` is the cursor to go on from, `tail` the log's newest seq. `closed`: nothing comes after `tail` any more.
+    """
+
+    records: tuple[msgspec.Raw, ...]
+    tail: int
+    closed: bool
+    last: int
+
+
 class Price(msgspec.Struct, frozen=True):
     """US dollars for a million tokens; `cached_input` is as `input` where it is None."""
 

@@ -1,0 +1,92 @@
+"""Where a subscription's records come from: the requests for one run, in each of the ways that the server offers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final, Literal, Protocol
+from urllib.parse import quote
+
+import httpx2
+
+from headwater.client.errors import TimedOut
+from headwater.client.http import Http
+from headwater.client.reader import NDJSON_MEDIA_TYPE, NDJSONStreamReader, SSEStreamReader, StreamReader
+from headwater.client.resources import RecordPage, RunResource, decode
+from headwater.wire.sse import MEDIA_TYPE
+
+#: How records are read: as an event stream, as a record a line, or page by page, each of which waits for news.
+Via = Literal["sse", "ndjson", "long-poll"]
+
+RUNS: Final = "/api/v1/runs"
+#: Of a page, so that its size is bounded whatever the records are.
+PAGE_RECORDS_MAX: Final = 100
+#: A server lets nobody wait for longer.
+_WAIT_MS_MAX: Final = 60_000
+_MEDIA_TYPES: Final[dict[Via, str]] = {"sse": MEDIA_TYPE, "ndjson": NDJSON_MEDIA_TYPE}
+_READERS: Final[dict[Via, type[SSEStreamReader | NDJSONStreamReader]]] = {
+    "sse": SSEStreamReader,
+    "ndjson": NDJSONStreamReader,
+}
+
+
+class Source(Protocol):
+    """The requests that a subscription makes. Each raises `ClientError`s."""
+
+    async def start(self) -> str:
+        """The id of the run that this source starts: one run, however often it is asked."""
+        ...
+
+    async def open(self, run: str | None, after: int, via: Via) -> httpx2.Response:
+        """A stream of the records after a cursor, its body unread. None for `run` starts the run as well (SSE only)."""
+        ...
+
+    async def page(self, run: str, after: int, wait_ms: int) -> RecordPage:
+        """The records after a cursor; where there are none, what comes within `wait_ms`."""
+        ...
+
+
+class HttpSource:
+    """Over HTTP. `body` and `headers` are those of the request that starts the run; None where there is one already."""
+
+    def __init__(
+        self, http: Http, silence_s: float, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self._http = http
+        self._silence_s = silence_s
+        self._body = body
+        self._headers = headers
+
+    async def start(self) -> str:
+        return decode(await self._http.call("POST", RUNS, body=self._body, headers=self._headers), RunResource).id
+
+    async def open(self, run: str | None, after: int, via: Via) -> httpx2.Response:
+        if run is None:
+            assert via == "sse", "a start answers with an event stream or with the run"
+            return await self._http.open(
+                "POST", RUNS, silence_s=self._silence_s, body=self._body, headers=self._headers
+            )
+        return await self._http.open(
+            "GET",
+            run_path(run) + "/events",
+            silence_s=self._silence_s,
+            query={"after": str(after)},
+            accept=_MEDIA_TYPES[via],
+        )
+
+    async def page(self, run: str, after: int, wait_ms: int) -> RecordPage:
+        query = {"after": str(after), "limit": str(PAGE_RECORDS_MAX), "wait_ms": str(min(wait_ms, _WAIT_MS_MAX))}
+        try:
+            async with asyncio.timeout(self._silence_s):
+                return decode(await self._http.call("GET", run_path(run) + "/events", query=query), RecordPage)
+        except TimeoutError:
+            raise TimedOut(f"The server did not answer within {self._silence_s:g} s") from None
+
+
+def reader_of(via: Via, response: httpx2.Response, silence_s: float) -> StreamReader:
+    """The reader of a stream that was opened so."""
+    return _READERS[via](response, silence_s=silence_s)
+
+
+def run_path(run: str) -> str:
+    return f"{RUNS}/{quote(run, safe='')}"
