@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptySnapshot, type ModelResource, type RunResource, type Snapshot } from "@headwater/client";
+import type { ModelResource, RunResource, Snapshot } from "@headwater/client";
+import { emptySnapshot } from "@headwater/client/fold";
 import { answeredBy } from "../src/chat/answeredBy.ts";
 
 const model = (name: string, known: string): ModelResource => ({

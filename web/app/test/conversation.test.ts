@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptySnapshot, type RunResource, type RunSummary } from "@headwater/client";
+import type { RunResource, RunSummary } from "@headwater/client";
+import { emptySnapshot } from "@headwater/client/fold";
 import { groupRuns, nextRequest, titleOf, titleOfRun, turnsOf } from "../src/chat/conversation.ts";
 
 const summary = (id: string, metadata: Record<string, string> = {}): RunSummary => ({

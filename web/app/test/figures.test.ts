@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptySnapshot, fold, type ProtocolRecord, type RunResource } from "@headwater/client";
+import type { ProtocolRecord, RunResource } from "@headwater/client";
+import { emptySnapshot, fold } from "@headwater/client/fold";
 import { figuresOf, Meter, utf8Bytes } from "../src/chat/figures.ts";
 
 const chunk = (seq: number, t: number, content: string): ProtocolRecord => ({

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptySnapshot, Headwater, type ProtocolRecord, type RunResource } from "@headwater/client";
+import { Headwater, type ProtocolRecord, type RunResource } from "@headwater/client";
+import { emptySnapshot } from "@headwater/client/fold";
 import { LiveRun } from "../src/chat/liveRun.ts";
 import type { RunView } from "../src/chat/runFold.ts";
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptySnapshot, type RunResource } from "@headwater/client";
+import type { RunResource } from "@headwater/client";
+import { emptySnapshot } from "@headwater/client/fold";
 import { RunFold } from "../src/chat/runFold.ts";
 
 const queued = (tail: number): RunResource => ({

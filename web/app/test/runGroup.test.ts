@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptySnapshot, Headwater, type RunResource } from "@headwater/client";
+import { Headwater, type RunResource } from "@headwater/client";
+import { emptySnapshot } from "@headwater/client/fold";
 import { RunFold } from "../src/chat/runFold.ts";
 import { isOver } from "../src/models/comparison.ts";
 import { GroupStore } from "../src/models/groupStore.ts";

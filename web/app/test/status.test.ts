@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { emptySnapshot } from "@headwater/client";
+import { emptySnapshot } from "@headwater/client/fold";
 import {
   type End,
   endOf,

@@ -178,3 +178,12 @@ export function refusal(status: number, body: string, retryAfter: string | null)
   const seconds = retryAfter !== null && /^\d{1,9}$/.test(retryAfter) ? Number(retryAfter) : null;
   return new Kind(status, problem, seconds === null ? null : seconds * 1000);
 }
+
+/**
+ * A record takes back a part of what is only known as a whole: it was in a snapshot, or in a joined piece.
+ *
+ * Read the run again, from a snapshot of now: what was taken back is not in it any more.
+ */
+export class PastUnknown extends Error {
+  override readonly name = "PastUnknown";
+}

@@ -6,6 +6,7 @@
  * length of the text.
  */
 
+import { PastUnknown } from "./errors.ts";
 import type {
   AttemptData,
   CallSnapshot,
@@ -75,15 +76,6 @@ const KINDS = { chunk: "text", reasoning: "reasoning", refusal: "refusal" } as c
 
 /** Beside the snapshots and not in them: they stay the protocol's plain data. */
 const histories = new WeakMap<Snapshot, History>();
-
-/**
- * A record takes back a part of what is only known as a whole: it was in a snapshot, or in a joined piece.
- *
- * Read the run again, from a snapshot of now: what was taken back is not in it any more.
- */
-export class PastUnknown extends Error {
-  override readonly name = "PastUnknown";
-}
 
 /** A run before its first record. */
 export function emptySnapshot(): Snapshot {

@@ -83,7 +83,7 @@ export class Http {
 }
 
 /** A limit in time beside the caller's own signal; `clear` lets an answer that has begun go on without the limit. */
-class Deadline {
+export class Deadline {
   readonly signal: AbortSignal;
   readonly #caller: AbortSignal | undefined;
   readonly #timer: ReturnType<typeof setTimeout>;

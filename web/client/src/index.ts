@@ -1,7 +1,6 @@
 /** The TypeScript client: start runs, and read them exactly once over connections that break. No dependencies. */
 
 export type { RetryPolicy } from "./backoff.ts";
-export { CursorStore, type CursorStoreOptions, type KeyValueStorage, type SavedCursor } from "./cursor-store.ts";
 export {
   Cancelled,
   ClientError,
@@ -13,12 +12,13 @@ export {
   NetworkError,
   NotFound,
   ParseError,
+  PastUnknown,
   RunFailed,
   ServerError,
   TimedOut,
 } from "./errors.ts";
+export type { Call } from "./http.ts";
 export type { LinkStatus, Timing } from "./follower.ts";
-export { emptySnapshot, fold, PastUnknown } from "./fold.ts";
 export type * from "./protocol.ts";
 export { type ReadOptions, readFrames } from "./reader.ts";
 export { decodeRecord, isFinal } from "./record.ts";

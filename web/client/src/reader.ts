@@ -18,6 +18,7 @@ export interface ReadOptions {
 export class StreamReader {
   /** When anything last came, a heartbeat too, in ms since 1970; a clock that goes on while the machine sleeps. */
   lastByteAt = Date.now();
+  bytesReceived = 0;
   readonly #response: Response;
   readonly #options: ReadOptions;
   readonly #decoder = new SseDecoder();
@@ -51,6 +52,7 @@ export class StreamReader {
           break;
         }
         this.lastByteAt = Date.now();
+        this.bytesReceived += value.byteLength;
         yield this.#decoder.feed(value);
         if (this.#decoder.fault !== null) {
           break;

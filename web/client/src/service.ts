@@ -72,6 +72,7 @@ export interface HeadwaterParts {
   readonly http: Http;
   readonly timing: Timing;
   readonly random: () => number;
+  readonly callRetry: RetryPolicy;
   readonly followRetry: RetryPolicy;
   readonly wakes: Wakes;
 }
@@ -91,7 +92,6 @@ export type StartAndFollowOptions = StartOptions & Pick<FollowOptions, "onStatus
 export class Headwater {
   /** What other ways of reading are made of, in entries of their own. */
   readonly parts: HeadwaterParts;
-  readonly #callRetry: RetryPolicy;
 
   constructor(options: HeadwaterOptions = {}) {
     const ownServer = "location" in globalThis ? "" : "http://127.0.0.1:8000";
@@ -100,10 +100,10 @@ export class Headwater {
       http: new Http(options.baseUrl ?? ownServer, options.headers ?? {}, send),
       timing: { heartbeatMs: 15_000, sleep, ...options.timing },
       random: options.random ?? Math.random,
+      callRetry: { ...CALL_RETRY, ...options.callRetry },
       followRetry: { ...CALL_RETRY, triesMax: Number.POSITIVE_INFINITY, ...options.followRetry },
       wakes: options.wakes ?? browserWakes,
     };
-    this.#callRetry = { ...CALL_RETRY, ...options.callRetry };
   }
 
   /** Starts a run. A lost answer is asked for again with the same key. Throws `Conflict` for a key used otherwise. */
@@ -177,11 +177,16 @@ export class Headwater {
    * The subscription's `run` is the id as soon as the server has said it.
    */
   startAndFollow(request: RunRequest, options: StartAndFollowOptions = {}): Subscription {
-    const start = { ...post(RUNS, options), body: JSON.stringify(request) };
+    return this.openAndFollow({ ...post(RUNS, options), body: JSON.stringify(request) }, options);
+  }
+
+  /**
+   * The same with a call of another route. It is asked again where its answer was lost, and its answer is a stream that
+   * names its run.
+   */
+  openAndFollow(call: Call, options: Pick<FollowOptions, "onStatus" | "signal"> = {}): Subscription {
     const open: Opener = (run, cursor, signal) =>
-      run === null
-        ? this.parts.http.open(start, this.#silenceMs, signal)
-        : this.#openRun(run, cursor, false, signal);
+      run === null ? this.parts.http.open(call, this.#silenceMs, signal) : this.#openRun(run, cursor, false, signal);
     return this.#subscription(null, 0, false, open, options);
   }
 
@@ -206,7 +211,7 @@ export class Headwater {
       run,
       after,
       fromSnapshot,
-      opening: new Backoff(this.#callRetry, this.parts.random),
+      opening: new Backoff(this.parts.callRetry, this.parts.random),
       following: new Backoff(this.parts.followRetry, this.parts.random),
       timing: this.parts.timing,
       wakes: this.parts.wakes,
@@ -228,7 +233,7 @@ export class Headwater {
     signal?: AbortSignal,
     failed: () => void = () => {},
   ): Promise<Answer> {
-    const backoff = new Backoff(this.#callRetry, this.parts.random);
+    const backoff = new Backoff(this.parts.callRetry, this.parts.random);
     const waiting = signal ?? new AbortController().signal;
     for (;;) {
       if (waiting.aborted) {

@@ -6,14 +6,13 @@ import { test } from "node:test";
 import {
   ClientError,
   decodeRecord,
-  emptySnapshot,
   type Frame,
-  fold,
   Headwater,
   ParseError,
   type ProtocolRecord,
   SseDecoder,
 } from "../src/index.ts";
+import { emptySnapshot, fold } from "../src/fold.ts";
 import { type CaseAnswer, FOLD, FOLLOW, type FollowCase, FRAMES, type FramesCase } from "./cases.ts";
 import { type Answer, type Asked, ScriptedServer } from "./scripted-server.ts";
 

@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { CursorStore, emptySnapshot, fold, type KeyValueStorage, type Snapshot } from "../src/index.ts";
+import type { Snapshot } from "../src/index.ts";
+import { CursorStore, type KeyValueStorage } from "../src/cursor-store.ts";
+import { emptySnapshot, fold } from "../src/fold.ts";
 
 class Memory implements KeyValueStorage {
   readonly items = new Map<string, string>();

@@ -12,15 +12,8 @@
 
 import { createInterface } from "node:readline";
 
-import {
-  ClientError,
-  emptySnapshot,
-  fold,
-  Headwater,
-  type LinkStatus,
-  type RunRequest,
-  type Subscription,
-} from "../src/index.ts";
+import { ClientError, Headwater, type LinkStatus, type RunRequest, type Subscription } from "../src/index.ts";
+import { emptySnapshot, fold } from "../src/fold.ts";
 import { followMany } from "../src/many.ts";
 
 interface Command {

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { emptySnapshot, fold, PastUnknown, type ProtocolRecord, type Snapshot } from "../src/index.ts";
+import { PastUnknown, type ProtocolRecord, type Snapshot } from "../src/index.ts";
+import { emptySnapshot, fold } from "../src/fold.ts";
 import { FOLD } from "./cases.ts";
 
 function chunk(seq: number, content: string, index = 0): ProtocolRecord {

@@ -1,13 +1,7 @@
 /** What is known of one run and how it is shown: a resource, its records, and what the connection does. No I/O. */
 
-import {
-  emptySnapshot,
-  fold,
-  type LinkStatus,
-  type ProtocolRecord,
-  type RunResource,
-  type Snapshot,
-} from "@headwater/client";
+import type { LinkStatus, ProtocolRecord, RunResource, Snapshot } from "@headwater/client";
+import { emptySnapshot, fold } from "@headwater/client/fold";
 import { type Figures, figuresOf, Meter } from "./figures.ts";
 import {
   type End,
