@@ -6,7 +6,9 @@ from functools import partial
 
 from starlette.routing import Router
 
+from headwater.api.ai_sdk import AI_SDK_CHAT, AI_SDK_STOP, AI_SDK_STREAM
 from headwater.api.answer import Asgi, Receive, Scope, Send
+from headwater.api.durable_streams import RUN_STREAM, STREAM
 from headwater.api.events import EVENTS
 from headwater.api.faces import nothing_at
 from headwater.api.guard import Guard
@@ -17,13 +19,18 @@ from headwater.api.openai_models import OPENAI_MODEL, OPENAI_MODELS
 from headwater.api.operations import operations
 from headwater.api.pages import Pages
 from headwater.api.providers import PROVIDERS
+from headwater.api.responses import RESPONSE, RESPONSE_CANCEL, RESPONSE_INPUT, RESPONSES
 from headwater.api.route import Resource
 from headwater.api.runs import CANCEL, RETRY, RUN, RUNS
 from headwater.api.services import Services
+from headwater.api.websocket import WEBSOCKET
 
 _API: list[Resource] = [
-    *[RUNS, RUN, EVENTS, MULTIPLEX, CANCEL, RETRY, MODELS, PROVIDERS],
+    *[RUNS, RUN, EVENTS, MULTIPLEX, WEBSOCKET, CANCEL, RETRY, MODELS, PROVIDERS],
     *[CHAT_COMPLETIONS, OPENAI_MODELS, OPENAI_MODEL],
+    *[RUN_STREAM, STREAM],
+    *[RESPONSES, RESPONSE, RESPONSE_CANCEL, RESPONSE_INPUT],
+    *[AI_SDK_CHAT, AI_SDK_STREAM, AI_SDK_STOP],
 ]
 
 #: Every resource of the server; the OpenAPI document and the tests of the routes are made from it.

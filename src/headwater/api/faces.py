@@ -1,13 +1,15 @@
 """Which API a path belongs to, and in whose shape it therefore says no.
 
-`/api/v1` is Headwater's own; `/v1` is what other APIs' clients call, who read no problem+json.
+`/api/v1` is Headwater's own; `/v1` and `/api/chat` are what other APIs' clients call, who read no problem+json.
 """
 
 from __future__ import annotations
 
 from typing import Final, Protocol
 
+from headwater.api.ai_sdk_error import ai_sdk_error
 from headwater.api.answer import Answer, Headers
+from headwater.api.durable_streams_error import stream_problem
 from headwater.api.openai_error import openai_error
 from headwater.api.problem import problem_of
 from headwater.errors import HeadwaterError, NotFoundError
@@ -20,7 +22,10 @@ class Refuse(Protocol):
 
 
 #: What is there of other APIs.
-_THEIRS: Final = ("POST /v1/chat/completions", "GET /v1/models", "GET /v1/models/{model}")
+_THEIRS: Final = (
+    *("POST /v1/chat/completions", "POST /v1/responses", "GET /v1/responses/{response}"),
+    *("GET /v1/models", "GET /v1/models/{model}"),
+)
 
 
 def nothing_at(path: str) -> Answer:
@@ -33,4 +38,8 @@ def nothing_at(path: str) -> Answer:
 
 def refuse_for(path: str) -> Refuse:
     """The shape of a refusal below this path."""
-    return openai_error if path.startswith("/v1/") else problem_of
+    if path.startswith("/v1/stream/"):
+        return stream_problem
+    if path.startswith("/v1/"):
+        return openai_error
+    return ai_sdk_error if path == "/api/chat" or path.startswith("/api/chat/") else problem_of

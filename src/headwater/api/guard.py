@@ -3,7 +3,8 @@
 A server on loopback is reachable by every page that its user has open. Three things keep those out
 (SECURITY 8–11): the Host must be a name of this server (DNS rebinding ends there), a request that a
 browser made must come from this server's own pages or from an origin that the operator listed, and a
-change must be JSON, which no page can send elsewhere without asking first.
+change must be JSON, which no page can send elsewhere without asking first. A stream takes every type, so there it is
+the first two that keep them out: every browser tells the Origin of a POST.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ TARGET_BYTES_MAX = 8 * 1024
 
 #: What is here is somebody's. The rest are the pages, and what operators and tools read.
 _RESOURCE_PATHS = ("/api/", "/v1/")
+#: What is put in here is of any type.
+_STREAM_PATHS = "/v1/stream/"
 _SDK_HEADERS = (
     b"arch",
     b"helper-method",
@@ -43,13 +46,21 @@ _SDK_HEADERS = (
     b"timeout",
 )
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_ALLOWED_METHODS = b"GET, HEAD, POST, DELETE"
-#: The last ones are what OpenAI's SDK sends from a browser.
+_ALLOWED_METHODS = b"GET, HEAD, POST, PUT, DELETE"
+_STREAM_HEADERS = (
+    b"if-none-match, producer-epoch, producer-id, producer-seq, stream-closed, stream-expires-at, stream-fork-offset, "
+    b"stream-fork-sub-offset, stream-forked-from, stream-seq, stream-ttl, "
+)
+#: The last ones are what the SDKs of Vercel and OpenAI send from a browser.
 _ALLOWED_HEADERS = (
     b"accept, authorization, content-type, headwater-fallback, headwater-on-disconnect, idempotency-key, "
-    b"last-event-id, " + b", ".join(b"x-stainless-" + name for name in _SDK_HEADERS)
+    b"last-event-id, user-agent, " + _STREAM_HEADERS + b", ".join(b"x-stainless-" + name for name in _SDK_HEADERS)
 )
-_EXPOSED_HEADERS = b"headwater-protocol, idempotency-replayed, location, retry-after, x-run-id"
+_EXPOSED_HEADERS = (
+    b"etag, headwater-protocol, idempotency-replayed, location, producer-epoch, producer-expected-seq, "
+    b"producer-received-seq, producer-seq, retry-after, stream-closed, stream-cursor, stream-expires-at, "
+    b"stream-next-offset, stream-sse-data-encoding, stream-ttl, stream-up-to-date, x-run-id"
+)
 _PREFLIGHT_AGE_S = b"600"
 
 
@@ -98,7 +109,7 @@ class Guard:
         if origin is None:
             _check_site(scope["path"], headers)
         if scope["method"] not in _SAFE_METHODS:
-            _check_media_type(headers)
+            _check_media_type(headers, any_type=scope["path"].startswith(_STREAM_PATHS))
         return origin
 
     def _check_host(self, values: list[str]) -> str:
@@ -160,8 +171,12 @@ def _lower(headers: list[tuple[bytes, bytes]], name: bytes) -> list[str]:
     return [value.lower() for value in _values(headers, name)]
 
 
-def _check_media_type(headers: list[tuple[bytes, bytes]]) -> None:
-    """A body must be JSON; a change without a body needs no type, but may not claim another."""
+def _check_media_type(headers: list[tuple[bytes, bytes]], *, any_type: bool) -> None:
+    """A body must be JSON, or of any type; a change without a body needs no type, but may not claim another."""
+    if any(value.lower() != "identity" for value in _values(headers, b"content-encoding")):
+        raise MediaTypeError("The body must not be compressed.")
+    if any_type:
+        return
     types = _values(headers, b"content-type")
     has_body = any(value != "0" for value in _values(headers, b"content-length")) or bool(
         _values(headers, b"transfer-encoding")
@@ -170,8 +185,6 @@ def _check_media_type(headers: list[tuple[bytes, bytes]]) -> None:
         return
     if len(types) != 1 or types[0].partition(";")[0].strip().lower() != "application/json":
         raise MediaTypeError("The Content-Type of a change must be application/json.")
-    if any(value.lower() != "identity" for value in _values(headers, b"content-encoding")):
-        raise MediaTypeError("The body must not be compressed.")
 
 
 def _cors(origin: str | None, listed: bool) -> Headers:

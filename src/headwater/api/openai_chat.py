@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 
 from headwater.api import parameters
-from headwater.api.answer import GUARD_HEADERS, SAFETY_HEADERS, Asgi, Headers, Receive, Scope, Send
+from headwater.api.answer import Asgi, Headers
 from headwater.api.bounds import CANCEL_AFTER_S, check_bounds
 from headwater.api.openai_error import ModelNotFoundError
 from headwater.api.openai_request import ChatCompletionRequest, run_request
 from headwater.api.route import Call, Operation, Reply, Resource
 from headwater.api.runs import check_model, idempotency_key
+from headwater.api.stream import face_stream
 from headwater.delivery.formats.openai_chat import OpenAIChatStream, identity
 from headwater.delivery.formats.openai_completion import OpenAIChatCompletion
-from headwater.delivery.held import Face
-from headwater.domain.run import CancelAfter, OnDisconnect, Run
+from headwater.domain.run import CancelAfter, OnDisconnect
 from headwater.errors import BadRequestError
 
 PATH = "/v1/chat/completions"
@@ -65,16 +65,8 @@ async def complete(call: Call) -> Asgi:
     headers: Headers = [] if created else [(b"idempotency-replayed", b"true")]
     named = identity(run.id, run.created_at_ms, body.model)
     if body.stream:
-        return _face(call, run, OpenAIChatStream(named, include_usage=body.include_usage), headers)
-    return _face(call, run, OpenAIChatCompletion(named), headers)
-
-
-def _face(call: Call, run: Run, face: Face, headers: Headers) -> Asgi:
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        extra = [*SAFETY_HEADERS, *headers, *scope.get(GUARD_HEADERS, ())]
-        await call.services.hub.serve_face(scope, receive, send, run.id, face, extra_headers=extra)
-
-    return answer
+        return face_stream(call, run, OpenAIChatStream(named, include_usage=body.include_usage), headers)
+    return face_stream(call, run, OpenAIChatCompletion(named), headers)
 
 
 CHAT_COMPLETIONS = Resource(
@@ -95,11 +87,7 @@ CHAT_COMPLETIONS = Resource(
                 {"type": "string"},
                 "Models that may answer in place of the one that is asked, in order, with commas between them",
             ),
-            parameters.header(
-                "Idempotency-Key",
-                {"type": "string", "minLength": 1, "maxLength": 255},
-                "Makes a repeat return the same run's answer",
-            ),
+            parameters.IDEMPOTENT_ANSWER,
         ),
         takes=ChatCompletionRequest,
     ),

@@ -15,7 +15,10 @@ from headwater.api.route import Operation, Parameter, Reply, Resource
 _REF = "#/components/schemas/{name}"
 _PATH_PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
     "run": ({"type": "string", "pattern": "^run_[0-9a-f]{32}$"}, "The run's id"),
+    "response": ({"type": "string", "pattern": "^resp_[0-9a-f]{32}$"}, "The response's id: that of its run, renamed"),
     "model": ({"type": "string"}, "The model's name; it may hold slashes"),
+    "stream": ({"type": "string"}, "The stream's name; it may hold slashes"),
+    "chat": ({"type": "string"}, "The chat's id, which the page gave it"),
 }
 
 
@@ -50,7 +53,7 @@ def _types(resources: Sequence[Resource]) -> dict[Any, None]:
     for resource in resources:
         for operation in resource.operations.values():
             for kind in (operation.takes, *(reply.json for reply in operation.replies)):
-                if kind is not None:
+                if kind not in (None, bytes):
                     types[kind] = None
     return types
 
@@ -86,7 +89,9 @@ def _operation(resource: Resource, operation: Operation, by_type: dict[str, Any]
     parameters += [_parameter(each, "header") for each in operation.headers]
     if parameters:
         described["parameters"] = parameters
-    if operation.takes is not None:
+    if operation.takes is bytes:
+        described["requestBody"] = {"content": {"*/*": {"schema": {}}}}
+    elif operation.takes is not None:
         schema = by_type[_key(operation.takes)]
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     return described

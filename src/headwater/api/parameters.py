@@ -81,3 +81,11 @@ def format_time(ms: int) -> str:
 def header(name: str, schema: dict[str, object], about: str) -> Parameter[str]:
     keep: Callable[[str], str] = str
     return Parameter(name, keep, schema, about)
+
+
+#: Of faces whose answer is the run's own output.
+IDEMPOTENT_ANSWER: Final = header(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255},
+    "Makes a repeat return the same run's answer",
+)

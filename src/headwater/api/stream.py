@@ -7,6 +7,7 @@ from collections.abc import Collection
 from headwater.api.answer import GUARD_HEADERS, SAFETY_HEADERS, Asgi, Headers, Receive, Scope, Send
 from headwater.api.route import Call
 from headwater.delivery.cursor import Cursor
+from headwater.delivery.held import Face
 from headwater.domain.run import Run
 
 
@@ -37,5 +38,15 @@ def event_stream(
             status=status,
             extra_headers=extra,
         )
+
+    return stream
+
+
+def face_stream(call: Call, run: Run, face: Face, headers: Headers = ()) -> Asgi:
+    """The run in the format of another API, from its first record to its last. Refuses before its first byte only."""
+
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        extra = [*SAFETY_HEADERS, *headers, *scope.get(GUARD_HEADERS, ())]
+        await call.services.hub.serve_face(scope, receive, send, run.id, face, extra_headers=extra)
 
     return stream
