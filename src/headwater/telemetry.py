@@ -78,7 +78,7 @@ class CallRepeated(NamedTuple):
     #: the name, as callers say it, of the model that failed
     model: str
     code: str
-    #: "retry", "whole" or "fall_back"
+    #: "retry", "whole" or "fall_back"; "reattach" where the same try goes on over another connection
     step: str
     wait_s: float
 

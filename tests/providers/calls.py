@@ -3,7 +3,7 @@
 import asyncio
 import os
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from headwater.domain.event import Chunk
 from headwater.domain.message import GenerationRequest, Message
 from headwater.errors import ProviderError
+from headwater.providers.answer import Answer
 from headwater.providers.contract import Dialect, Item
 from headwater.providers.egress import Egress
 from headwater.providers.http import Auth, HttpProvider
@@ -62,9 +63,9 @@ async def failing(provider: HttpProvider) -> tuple[list[Item], ProviderError]:
     return got, caught.value
 
 
-def open_stream(provider: HttpProvider) -> AsyncGenerator[list[Item], None]:
+def open_stream(provider: HttpProvider) -> Answer:
     stream = provider.stream(ASKED, connect_s=10)
-    assert isinstance(stream, AsyncGenerator)
+    assert isinstance(stream, Answer)
     return stream
 
 

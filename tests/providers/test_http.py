@@ -338,6 +338,12 @@ class TestRefusals:
             got, error = await failing(provider)
             assert (flat([got]), error.code) == ([], ErrorCode.TRUNCATED)
 
+    async def test_a_whole_answer_without_an_end_still_says_what_it_used(self) -> None:
+        body = json.dumps({**json.loads(COMPLETION), "choices": [{"message": {"content": "Hello"}}]}).encode()
+        async with calling([Status(200, {"Content-Type": "application/json"}, body, "length")]) as (_, provider):
+            got, error = await failing(provider)
+            assert (got, error.code) == ([UsageReport(Usage(9, 4, 30, 20))], ErrorCode.TRUNCATED)
+
     async def test_a_whole_answer_that_is_cut_off_is_none(self) -> None:
         head = Status(200, {"Content-Type": "application/json"}, framing="length", length=len(COMPLETION))
         async with calling([head, Send(COMPLETION[:-5]), Reset()]) as (_, provider):

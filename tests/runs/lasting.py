@@ -27,6 +27,8 @@ class LastingProvider:
         self.stopped: list[str] = []
         #: what the next requests for an answer that was begun meet
         self.failures: list[ProviderError] = []
+        #: after which event a connection is lost, once, and how; None for one that says nothing any more
+        self.cuts: dict[int, ProviderError | None] = {}
         self.forgotten = False
         self._script = [*script, Finish("stop", "stop")]
         self._every_s = every_s
@@ -63,6 +65,12 @@ class LastingProvider:
             if number % self._mark == 0 and not isinstance(item, Finish):
                 items.append(ev.ProviderData(self.name, msgspec.to_builtins(Checkpoint(answer, number))))
             yield items
+            if number in self.cuts:
+                failure = self.cuts.pop(number)
+                if failure is None:
+                    await asyncio.Event().wait()
+                else:
+                    raise failure
 
     async def stop(self, checkpoint: Checkpoint) -> None:
         self.stopped.append(checkpoint.response_id)

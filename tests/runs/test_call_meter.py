@@ -73,11 +73,34 @@ async def test_an_error_in_place_of_an_answer_is_not_paid_and_one_in_its_middle_
     assert meter.missing(ErrorCode.OVERLOADED) == Usage(3, 0, 1, cost_usd=13.0, source="estimated")
 
 
+@pytest.mark.parametrize(
+    ("code", "may_be_paid"),
+    [
+        (ErrorCode.CANCELLED, True),
+        (ErrorCode.TIMEOUT, True),
+        (ErrorCode.NETWORK, True),
+        (ErrorCode.TRUNCATED, True),
+        (ErrorCode.RATE_LIMIT, False),
+        (ErrorCode.SERVER, False),
+    ],
+)
 @virtual
-async def test_who_was_stopped_in_the_middle_of_an_answer_in_one_piece_has_worked() -> None:
-    for code, missing in [(ErrorCode.CANCELLED, Usage(3, source="estimated")), (ErrorCode.NETWORK, None)]:
-        meter = CallMeter(ASKED, UNPRICED, VirtualClock(asyncio.get_running_loop()), is_whole=True)
-        assert meter.missing(code) == missing
+async def test_who_has_the_whole_request_may_have_worked(code: ErrorCode, may_be_paid: bool) -> None:
+    assert meter_of(DEAR).missing(code) is None
+    missing = meter_of(DEAR).missing(code, is_unanswered=True)
+    assert missing == (Usage(3, cost_usd=3.0, source="estimated") if may_be_paid else None)
+
+
+@virtual
+async def test_an_answer_that_goes_on_after_a_crash_has_used_its_beginning_too() -> None:
+    meter = meter_of(DEAR)
+    meter.goes_on(None, 40, 8)
+    meter.took([ev.Chunk("Yes.", 0)])
+    assert meter.missing() == Usage(3, 0, 11, 2, cost_usd=113.0, source="estimated")
+    meter = meter_of(DEAR)
+    meter.goes_on(Usage(5, 0, 2), 40, 8)
+    meter.took([Finish("stop")])
+    assert meter.missing() is None
 
 
 @virtual

@@ -66,6 +66,10 @@ def lasting(*, every_s: float = 1.0, mark: int = 2) -> LastingProvider:
     return LastingProvider(ANSWER, every_s=every_s, mark=mark)
 
 
+def busy() -> ProviderError:
+    return ProviderError(ErrorCode.OVERLOADED, status_code=503)
+
+
 def test_it_is_what_it_stands_for() -> None:
     assert isinstance(lasting(), BackgroundProvider)
 
@@ -173,7 +177,7 @@ async def test_what_was_said_before_the_crash_is_paid_for_where_no_provider_says
     medium = await cut(provider, 3.5)
     (name,) = medium.runs
     provider.forgotten = how == "forgotten"
-    provider.failures = [ProviderError(ErrorCode.OVERLOADED)] * (3 if how == "unreachable" else 1)
+    provider.failures = [busy() for _ in range(4 if how == "unreachable" else 1)]
     async with Life(provider, medium) as life:
         await life.start()
         if how == "cancelled":
@@ -190,14 +194,16 @@ async def test_who_can_not_be_reached_is_asked_again() -> None:
     provider = lasting()
     medium = await cut(provider, 3.5)
     (name,) = medium.runs
-    provider.failures = [ProviderError(ErrorCode.NETWORK), ProviderError(ErrorCode.OVERLOADED)]
+    provider.failures = [ProviderError(ErrorCode.NETWORK), busy()]
     async with Life(provider, medium) as life:
         await life.start()
         records = await life.end_of(name)
         complete = life.final(name)
         assert isinstance(complete, ev.Complete)
         assert complete.final_response == LETTERS
-        assert [r.event.number for r in records if isinstance(r.event, ev.Attempt)] == [2, 3]
+        assert not any(isinstance(r.event, ev.Attempt) for r in records), "it is one answer, and one attempt"
+        states = [r.event.state for r in records if isinstance(r.event, ev.Status)]
+        assert states == ["connecting", "streaming", "connecting", "reattaching", "reattaching", "streaming"]
         assert len(provider.asked_again) == 3
         assert len(provider.begun) == 1
 

@@ -92,3 +92,16 @@ def test_another_answer_is_an_error(said: Any, again: Any) -> None:
         Overlap([said]).take([again])
     assert caught.value.code is ErrorCode.INTERRUPTED
     assert not caught.value.retryable
+
+
+def test_what_we_made_of_a_price_is_not_compared() -> None:
+    overlap = Overlap([ev.Chunk("a", 0), ev.UsageReport(Usage(1, 0, 2, cost_usd=0.5))])
+    assert overlap.take([ev.Chunk("a", 0), ev.UsageReport(Usage(1, 0, 2)), Finish("stop")]) == [Finish("stop")]
+    overlap = Overlap([ev.UsageReport(Usage(1, 0, 2))])
+    with pytest.raises(ProviderError):
+        overlap.take([ev.UsageReport(Usage(1, 0, 3))])
+
+
+def test_what_is_on_its_way_to_the_log_is_compared_as_it_will_be_there() -> None:
+    said: list[ev.Event] = [ev.Chunk("a\ud83c", 0), ev.ToolCall("t", "f", "\udf0a", True)]
+    assert Overlap(said).take([*said, Finish("stop")]) == [Finish("stop")]

@@ -11,7 +11,8 @@ from headwater.domain.message import GenerationRequest, Message
 from headwater.domain.run import OnCrash
 from headwater.errors import ErrorCode, ProviderError
 from headwater.providers.contract import Checkpoint, Finish, Item
-from headwater.runs.resumed import provider_for
+from headwater.runs.closing import close_stream
+from headwater.runs.resumed import Lasting, provider_for
 from headwater.runs.takeover import Resumption
 from tests.runs.lasting import LastingProvider
 from tests.runs.scene import ScriptedProvider, virtual, words
@@ -78,10 +79,32 @@ async def test_each_try_of_what_is_asked_for_again_passes_over_the_same() -> Non
     made = provider_for(
         provider, "reattach", Resumption("reattach", "m", checkpoint=Checkpoint("resp_1", 0), said=said)
     )
-    for _ in range(2):
+    for new in ([ev.Chunk("c", 0)], []):
         got = [items async for items in made.stream(ASKED, connect_s=None)]
-        assert got == [[], [], [], [ev.Chunk("c", 0)], [Finish("stop", "stop")]]
+        assert got == [[], [], [], new, [Finish("stop", "stop")]]
+    assert [place.sequence_number for place in provider.asked_again] == [0, 0]
     await made.close()
+
+
+@virtual
+async def test_a_stream_that_was_cut_is_gone_on_with_from_the_newest_place() -> None:
+    provider = LastingProvider(ANSWER, mark=2)
+    made = provider_for(provider, "reattach", None)
+    assert isinstance(made, Lasting)
+    assert not made.is_begun
+    got: list[Item] = []
+    for wanted in (2, 1, 1):
+        stream = made.stream(ASKED, connect_s=None)
+        while len(got) < wanted or not made.has_progressed:
+            got += [item for item in await anext(aiter(stream)) if not isinstance(item, ev.ProviderData)]
+        await close_stream(stream)
+        if not made.is_begun:
+            break
+    assert got[:2] == [ev.Chunk("a", 0), ev.Chunk("b", 0)]
+    assert list(provider.begun) == ["resp_1"]
+    assert [place.sequence_number for place in provider.asked_again][:1] == [2]
+    made.forget()
+    assert not made.is_begun
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, ErrorCode.INTERRUPTED), (400, ErrorCode.BAD_REQUEST)])

@@ -168,6 +168,23 @@ def test_an_attempt_that_had_failed_before_the_crash_used_no_more_than_was_told(
     assert len(opening(going_on, request("1234").messages, "p", "m")) == 2
 
 
+def test_a_pause_that_the_provider_wanted_is_known_until_the_next_attempt() -> None:
+    waits = ev.Status("retrying", "Too busy.", wait_ms=9000)
+    policies: tuple[OnCrash, ...] = ("rerun", "continue")
+    for policy in policies:
+        # the record's own time is 2 ms
+        assert resumption_of(cut(policy, CALL, waits)).due_ms == 9002
+        assert resumption_of(cut(policy, CALL, ev.Status("falling_back"))).due_ms == 2
+        again = ev.Attempt(1, 2, "NETWORK", "scripted", "upstream-m")
+        assert resumption_of(cut(policy, CALL, waits, again)).due_ms == 0
+    assert resumption_of(cut("reattach", CALL, CHECKPOINT, waits)).due_ms == 0
+
+
+def test_a_lost_connection_settles_nothing() -> None:
+    going_on = resumption_of(cut("reattach", CALL, CHECKPOINT, ev.Chunk("a", 0), ev.Status("reattaching", wait_ms=5)))
+    assert (going_on.is_settled, going_on.said) == (False, (ev.Chunk("a", 0),))
+
+
 def test_what_goes_on_supersedes_nothing() -> None:
     going_on = resumption_of(cut("continue", CALL, ev.Chunk("ab", 0), ev.Chunk("cd", 2)))
     assert (going_on.partial, going_on.part, going_on.model) == ("abcd", 2, "m")

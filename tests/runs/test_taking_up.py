@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import AsyncGenerator
 
 import pytest
 
 from headwater.domain import event as ev
-from headwater.domain.message import Usage
+from headwater.domain.message import GenerationRequest, Usage
 from headwater.domain.run import LOCAL_OWNER, RunState
 from headwater.domain.snapshot import fold
+from headwater.errors import ErrorCode, ProviderError
+from headwater.providers.contract import Item
 from headwater.runs.recovery import Recovered
 from headwater.runs.takeover import TAKEOVERS_MAX
 from headwater.storage.memory_medium import MemoryMedium
@@ -111,6 +114,38 @@ async def test_a_run_that_brings_the_server_down_is_not_taken_up_for_ever() -> N
         assert await taken_up(scene) == Recovered(interrupted=1)
         assert scene.error(name).code == "INTERRUPTED"
         assert scene.provider.calls == []
+
+
+@virtual
+async def test_a_pause_that_the_provider_wanted_is_kept_over_the_crash() -> None:
+    called: list[GenerationRequest] = []
+
+    def busy(request: GenerationRequest) -> AsyncGenerator[list[Item], None]:
+        called.append(request)
+        raise ProviderError(ErrorCode.RATE_LIMIT, retry_after_ms=20_000)
+
+    async with Scene(busy) as scene:
+        name = (await scene.submit(on_crash="rerun")).id
+        await pause(4.0)
+        medium = scene.storage.medium
+        scene.storage.crash()
+    assert len(called) == 1
+    async with Scene(busy, medium=medium) as scene:
+        await taken_up(scene)
+        await pause(3.0)
+        scene.storage.crash()
+    assert len(called) == 1, "it was killed in the wait once more"
+    async with Scene(SAID, medium=medium) as scene:
+        scene.clock.jump(5.0)  # while nobody served
+        await taken_up(scene)
+        records = await scene.end_of(name)
+        waits = [r.event.wait_ms for r in records if isinstance(r.event, ev.Status) and r.event.state == "retrying"]
+        asked, *left = [wait for wait in waits if wait is not None]
+        assert 20_000 <= asked < 20_500
+        assert left == [pytest.approx(asked - 4_000, abs=20), pytest.approx(asked - 12_000, abs=20)]
+        (attempt,) = [r for r in records if isinstance(r.event, ev.Attempt)]
+        assert attempt.t >= 20_000
+        assert isinstance(scene.final(name), ev.Complete)
 
 
 @virtual

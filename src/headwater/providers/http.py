@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from email.utils import formatdate
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ import aiohttp
 from headwater import __version__
 from headwater.domain.message import GenerationRequest
 from headwater.errors import ConfigError, ErrorCode, ProviderError, Truncated
+from headwater.providers.answer import Answer
 from headwater.providers.answer_reader import DETAIL_CHARS_MAX, AnswerReader, Limits, unreadable
 from headwater.providers.body import thin
 from headwater.providers.contract import Decoder, Dialect, HttpRequest, Item
@@ -88,16 +89,27 @@ class HttpProvider:
         """As `Provider.stream`. An answer that ends before it is whole is `Truncated`, whatever ended it."""
         return self._answer(lambda: self._dialect.request(request), request, connect_s)
 
-    async def _answer(
+    def _answer(
         self,
         wanted: Callable[[], HttpRequest],
         request: GenerationRequest,
         connect_s: float | None,
         decoder: Decoder | None = None,
-    ) -> AsyncIterator[list[Item]]:
-        """What is answered to `wanted`, as the answer to a request; what can not be asked for is raised here."""
+    ) -> Answer:
+        """What is answered to `wanted`, as the answer to a request; what can not be asked for is raised by it."""
+        return Answer(lambda answer: self._items(answer, wanted, request, connect_s, decoder))
+
+    async def _items(
+        self,
+        answer: Answer,
+        wanted: Callable[[], HttpRequest],
+        request: GenerationRequest,
+        connect_s: float | None,
+        decoder: Decoder | None,
+    ) -> AsyncGenerator[list[Item], None]:
         try:
-            response = await self._send(wanted(), connect_s)
+            response = await self._send(wanted(), connect_s, answer.was_sent)
+            answer.was_answered()
             try:
                 if not 200 <= response.status < 300:
                     raise await self._refusal(response)
@@ -150,7 +162,9 @@ class HttpProvider:
 
     # Sending.
 
-    async def _send(self, wanted: HttpRequest, connect_s: float | None) -> aiohttp.ClientResponse:
+    async def _send(
+        self, wanted: HttpRequest, connect_s: float | None, was_sent: Callable[[], object] = lambda: None
+    ) -> aiohttp.ClientResponse:
         if self._closed:
             raise ProviderError(ErrorCode.DRAINING)
         if self._auth.env is not None and self._auth.key is None:
@@ -167,7 +181,7 @@ class HttpProvider:
             return await self._pool().request(
                 wanted.method,
                 self._base_url + wanted.path,
-                data=_pieces(wanted.body) if len(wanted.body) > _PIECE_BYTES else wanted.body,
+                data=_pieces(wanted.body, was_sent) if wanted.body else None,
                 headers=headers,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=None, connect=connect_s, ceil_threshold=3_600),
@@ -324,9 +338,11 @@ class _Response(aiohttp.ClientResponse):
         closed.add_done_callback(_ask_why)
 
 
-async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+async def _pieces(body: bytes, was_sent: Callable[[], object]) -> AsyncIterator[bytes]:
+    """The body for aiohttp, which asks on when a piece is written, and so tells that the last one was."""
     for start in range(0, len(body), _PIECE_BYTES):
         yield body[start : start + _PIECE_BYTES]
+    was_sent()
 
 
 async def close_response(response: aiohttp.ClientResponse) -> None:

@@ -286,7 +286,10 @@ class OpenAIChatDecoder:
                 items.append(Annotation(self._provider, {name: self._value(value)}))
 
     def _take_usage(self, chunk: _Chunk, items: list[Item]) -> None:
-        """Some report on every chunk: until the answer is finished only the newest is kept, then each is told."""
+        """Some report on every chunk: until the answer is finished only the newest is kept, then each is told.
+
+        What came in one piece is told of at once: it costs the same without a finish reason.
+        """
         reported = chunk.usage
         if not isinstance(reported, dict) and isinstance(chunk.x_groq, dict):
             reported = chunk.x_groq.get("usage")
@@ -295,7 +298,7 @@ class OpenAIChatDecoder:
         if (usage := read_usage(reported, CHAT)) is None:
             return
         self._usage = usage
-        if self._finish is not None or not chunk.choices:
+        if self._finish is not None or not chunk.choices or chunk.choices[0].message is not None:
             self._tell_usage(items)
 
     def _tell_usage(self, items: list[Item]) -> None:

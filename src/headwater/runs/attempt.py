@@ -14,6 +14,7 @@ from headwater.domain.message import GenerationRequest, Message, Usage
 from headwater.domain.run import Limits, RunRequest
 from headwater.domain.snapshot import Fold
 from headwater.errors import ErrorCode, HeadwaterError, ProviderError
+from headwater.providers.answer import is_unanswered
 from headwater.providers.breaker import Permit
 from headwater.providers.contract import Item, Provider, Silence
 from headwater.providers.cost import Pricing
@@ -21,6 +22,8 @@ from headwater.providers.resilience import Resilience, Route
 from headwater.runs.call_meter import CallMeter
 from headwater.runs.closing import close_stream
 from headwater.runs.meter import OUTPUT
+from headwater.runs.reattachment import Reattachment
+from headwater.runs.resumed import Lasting
 from headwater.runs.silence import Phase, SilenceWatch
 from headwater.runs.takeover import is_checkpoint
 from headwater.telemetry import Observer, ProviderCalled
@@ -76,7 +79,8 @@ class Surroundings(NamedTuple):
 class Attempt:
     """One try: `open`, then `took` for the lists until it has put something out, then `close`.
 
-    Every list goes through `meter`, too.
+    Every list goes through `meter`, too. Where the connection was lost and `rest_in_s` says so, it is opened once more
+    after `let_go`, and goes on with the rest of the same answer.
     """
 
     def __init__(
@@ -100,9 +104,7 @@ class Attempt:
         self._around = around
         self._request = msgspec.structs.replace(request, model=route.model)
         pricing = around.models.pricing(route.name)
-        self.meter = CallMeter(
-            request.messages if asked is None else asked, pricing, around.clock, is_whole=not request.stream
-        )
+        self.meter = CallMeter(request.messages if asked is None else asked, pricing, around.clock)
         silence = _silence(around, route)
         self.watch = SilenceWatch(silence, around.clock, self._fell_silent) if silence != Silence() else None
         self._broken: tuple[Phase, float] | None = None
@@ -112,18 +114,22 @@ class Attempt:
         self._permit: Permit | None = None
         self._stream: AsyncIterator[list[Item]] | None = None
         self._began = around.clock.monotonic()
+        self._reattachment = Reattachment(around.resilience.policy.retry)
 
     def open(self) -> AsyncIterator[list[Item]]:
         """The provider's stream. Raises `ProviderError` CIRCUIT_OPEN where the model is resting."""
         around = self._around
-        self._began = around.clock.monotonic()
-        self._permit = around.resilience.admit(self.route, self._began)
+        if self._permit is None:
+            self._began = around.clock.monotonic()
+            self._permit = around.resilience.admit(self.route, self._began)
         caller = self.route.caller or self.route.provider
         self._stream = caller.stream(self._request, connect_s=around.request.limits.connect_s)
         return self._stream
 
     def took(self, items: Sequence[Item]) -> bool:
         """Takes note of what arrived first; returns whether something was put out in it, and no more need be told."""
+        if self.put_out_from is not None:
+            return True
         if not any(type(item) in PUT_OUT and not is_checkpoint(item) for item in items):
             return False
         self.put_out_from = self._around.fold().seq + 1
@@ -182,8 +188,28 @@ class Attempt:
             case _:
                 return False
 
-    async def close(self) -> None:
-        """Closes the upstream socket and tells of the try; `code` says how it went."""
+    def rest_in_s(self, failure: HeadwaterError | None) -> float | None:
+        """How long until the rest of the answer is to be asked for, which goes on without its connection; else None."""
+        caller, around = self.route.caller, self._around
+        if failure is None or self._permit is None or not isinstance(caller, Lasting) or not caller.is_begun:
+            return None
+        rest_in_s = self._reattachment.wait_s(
+            failure,
+            has_progressed=caller.has_progressed,
+            left_s=around.deadline - around.clock.monotonic(),
+            draw=around.clock.random.random(),
+        )
+        if rest_in_s is not None:
+            # it goes on, so that this is nothing that it ended with
+            self.code, self._detail, self._phase, self._broken = ErrorCode.CANCELLED, "", None, None
+        return rest_in_s
+
+    def cause(self, failure: HeadwaterError) -> HeadwaterError:
+        """Why the try failed, where its last failure was that the rest of an answer could not be had."""
+        return self._reattachment.cause(failure)
+
+    async def let_go(self) -> None:
+        """Closes the upstream socket."""
         if self.watch is not None:
             self.watch.over()
         # where the provider swallowed the interruption and ended in another way
@@ -193,11 +219,17 @@ class Attempt:
                 await close_stream(self._stream)
         finally:
             # also where the run can not wait until it has closed
+            if self._stuck is not None:
+                self._stuck.cancel()
+
+    async def close(self) -> None:
+        """Closes the upstream socket and tells of the try; `code` says how it went."""
+        try:
+            await self.let_go()
+        finally:
             self._tell()
 
     def _tell(self) -> None:
-        if self._stuck is not None:
-            self._stuck.cancel()
         if self._permit is None:
             return
         around, now = self._around, self._around.clock.monotonic()
@@ -205,7 +237,7 @@ class Attempt:
         # A caller's impatience says nothing about the model, and must not take it from others.
         code = ErrorCode.CANCELLED if self._was_hurried else self.code
         around.resilience.ended(self.route, permit, code, now)
-        self.untold = self.meter.missing(self.code)
+        self.untold = self.meter.missing(self.code, is_unanswered=is_unanswered(self._stream))
         around.observer.provider_called(self._told(now - self._began))
 
     def _told(self, seconds: float) -> ProviderCalled:

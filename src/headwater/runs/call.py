@@ -20,7 +20,7 @@ from headwater.providers.resilience import Route
 from headwater.providers.retry import Plan, Reach, Step, refuses_streaming
 from headwater.runs.attempt import Attempt, Surroundings
 from headwater.runs.continuation import continued
-from headwater.runs.resumed import provider_for
+from headwater.runs.resumed import Lasting, provider_for
 from headwater.runs.takeover import Resumption
 from headwater.runs.takeover import opening as opening_events
 from headwater.telemetry import CallRepeated
@@ -55,6 +55,10 @@ class ModelCall:
         self._plan = Plan([])
         #: what the model is shown where its answer goes on from what was said before a crash
         self._asked: Sequence[Message] | None = None
+        #: of an answer whose rest is asked for after a crash: what its beginning has used
+        self._rest: tuple[Usage | None, int, int] | None = None
+        #: what is left of a wait that a crash had cut, in seconds
+        self._due_in_s = 0.0
         #: the number of the present try
         self._tries = 1
         #: where what is to be superseded begins
@@ -69,15 +73,20 @@ class ModelCall:
     async def events(self) -> AsyncGenerator[list[ev.Event], None]:
         """Lists of what happened together. Raises the failure of the last try, and whatever a provider raises."""
         try:
-            opening = self._begin()
+            opening: list[ev.Event] = [ev.Status("connecting"), *self._begin()]
+            if self._due_in_s > 0:
+                yield [ev.Status("retrying", "The provider is given its time.", wait_ms=round(self._due_in_s * 1000))]
+                await asyncio.sleep(self._due_in_s)
+            attempt, wait_s = self._attempt(), 0.0
             number, is_first = self.number, self.number == 1
             while True:
-                attempt = self._attempt()
-                yield [ev.Status("connecting"), *opening]
                 watch, measure = attempt.watch, attempt.meter.took
                 begins = is_settling = True
                 failure: HeadwaterError | None = None
                 try:
+                    yield opening
+                    if wait_s:
+                        await asyncio.sleep(wait_s)
                     stream = attempt.open()
                     if watch is not None:
                         watch.waits()
@@ -100,10 +109,9 @@ class ModelCall:
                             watch.waits()
                     self._check_end(attempt)
                 except asyncio.CancelledError:
-                    silence = attempt.silence()
-                    if silence is None:
+                    failure = attempt.silence()
+                    if failure is None:
                         raise
-                    failure = silence
                     attempt.failed(failure)
                 except HeadwaterError as error:
                     failure = error
@@ -112,17 +120,23 @@ class ModelCall:
                     attempt.code = ErrorCode.SERVER
                     raise
                 finally:
-                    # closes the upstream socket, whichever way this try ends
-                    await attempt.close()
+                    # closes the upstream socket, whichever way this ends
+                    rest_in_s = attempt.rest_in_s(failure)
+                    await (attempt.close() if rest_in_s is None else attempt.let_go())
                     self.untold = attempt.untold
                 if failure is None:
                     if self.untold is not None:
                         yield [*self.tell()]
                     return
+                if rest_in_s is not None:
+                    opening, wait_s = [self._reattaching(attempt, failure, rest_in_s)], rest_in_s
+                    continue
+                failure = attempt.cause(failure)
                 step = self._next(attempt, failure)
                 yield [*self.tell(), self._status(step, failure)]
                 await asyncio.sleep(step.wait_s)
-                opening = [self._again(failure.code)]
+                opening = [ev.Status("connecting"), self._again(failure.code)]
+                attempt, wait_s = self._attempt(), 0.0
         finally:
             self._on_over()
 
@@ -135,17 +149,24 @@ class ModelCall:
         self.number, resumption = self._on_begin(self)
         around, request = self._around, self._request
         self._routes = _routes(request, around, resumption)
-        self._plan = Plan(
-            [around.resilience.leg(route, around.clock.monotonic()) for route in self._routes],
-            # the rest of an answer can not stand for all of it
-            after_output=around.request.after_output == "new_attempt" and not _is_rest(resumption),
-        )
+        now = around.clock.monotonic()
+        legs = [around.resilience.leg(route, now) for route in self._routes]
+        if resumption is not None and resumption.mode == "reattach":
+            # what is asked for again is its rest: made again, it would be another answer
+            legs = [leg._replace(policy=leg.policy._replace(tries_max=1)) for leg in legs]
+        # the rest of an answer can not stand for all of it
+        may_supersede = around.request.after_output == "new_attempt" and not _is_rest(resumption)
+        self._plan = Plan(legs, after_output=may_supersede)
         provider, model = self._route.provider.name, self._route.model
         if resumption is None or resumption.mode == "fresh":
             return [ev.Call(self.number, self.role, provider, model)]
+        born = around.deadline - around.request.limits.total_s
+        self._due_in_s = resumption.due_ms / 1000 - (now - born)
         self._tries = resumption.attempt + (resumption.mode != "reattach")
         if resumption.mode == "continue":
             self._asked = continued(request, resumption.partial).messages
+        if resumption.mode == "reattach":
+            self._rest = (resumption.reported, resumption.said_bytes, resumption.reasoning_bytes)
         pricing = around.models.pricing(self._route.name)
         return opening_events(resumption, request.messages, provider, model, pricing)
 
@@ -153,7 +174,10 @@ class ModelCall:
         around, route = self._around, self._route
         is_whole = self._plan.is_last or around.resilience.is_whole_only(route, around.clock.monotonic())
         around.on_call()
-        return Attempt(around, route, msgspec.structs.replace(self._request, stream=not is_whole), self._asked)
+        attempt = Attempt(around, route, msgspec.structs.replace(self._request, stream=not is_whole), self._asked)
+        if self._rest is not None:
+            attempt.meter.goes_on(*self._rest)
+        return attempt
 
     def _check_end(self, attempt: Attempt) -> None:
         if self.finish is None:
@@ -180,6 +204,8 @@ class ModelCall:
         self._refuser = attempt.route if step.kind == "whole" and refuses_streaming(failure) else None
         if attempt.put_out_from is not None:
             self._superseded_from = attempt.put_out_from
+        if isinstance(attempt.route.caller, Lasting):
+            attempt.route.caller.forget()
         around.observer.call_repeated(
             CallRepeated(around.run, attempt.route.name, failure.code, step.kind, step.wait_s)
         )
@@ -195,6 +221,14 @@ class ModelCall:
                 return ev.Status("falling_back", f"{why}: asking for the whole answer at once.")
             case "fall_back":
                 return ev.Status("falling_back", f"{why}: going on with the model `{self._route.name}`.")
+
+    def _reattaching(self, attempt: Attempt, failure: HeadwaterError, wait_s: float) -> ev.Status:
+        """The try goes on: the provider works, and is paid, whether it is heard or not."""
+        self.finish = None
+        name = attempt.route.name
+        self._around.observer.call_repeated(CallRepeated(self._around.run, name, failure.code, "reattach", wait_s))
+        why = CODES[failure.code].title
+        return ev.Status("reattaching", f"{why}: asking for the rest of the answer.", wait_ms=round(wait_s * 1000))
 
     def _again(self, reason: ErrorCode) -> ev.Attempt:
         self._tries += 1

@@ -15,17 +15,14 @@ from headwater.providers import estimate
 from headwater.providers.contract import Item
 from headwater.providers.cost import Pricing, priced
 
-#: Ends that are ours.
-_STOPPED: Final = frozenset({ErrorCode.CANCELLED, ErrorCode.TIMEOUT})
+#: Ends that are not the provider's word: it has worked until then, and perhaps after.
+_UNHEARD: Final = frozenset({ErrorCode.CANCELLED, ErrorCode.TIMEOUT, ErrorCode.NETWORK, ErrorCode.TRUNCATED})
 
 
 class CallMeter:
-    """`took` for each list that the provider puts out, then `missing` once at the end, however it came.
+    """`took` for each list that the provider puts out, then `missing` once at the end, however it came."""
 
-    `is_whole` is a try whose answer was asked for in one piece: nothing is heard of it until it is done.
-    """
-
-    def __init__(self, messages: Sequence[Message], pricing: Pricing, clock: Clock, *, is_whole: bool = False) -> None:
+    def __init__(self, messages: Sequence[Message], pricing: Pricing, clock: Clock) -> None:
         #: what is known so far, with its cost
         self.usage: Usage | None = None
         self._messages = messages
@@ -34,11 +31,15 @@ class CallMeter:
         self._began = clock.monotonic()
         #: the provider has taken the request: from here on it may be paid for
         self._is_answered = False
-        self._is_whole = is_whole
         self._first_at: float | None = None
         self._last_at = 0.0
         self._said_bytes = 0
         self._reasoning_bytes = 0
+
+    def goes_on(self, reported: Usage | None, said_bytes: int, reasoning_bytes: int) -> None:
+        """The answer was begun before a crash: what was reported of it then, and what it had put out."""
+        self.usage, self._is_answered = reported, True
+        self._said_bytes, self._reasoning_bytes = said_bytes, reasoning_bytes
 
     def took(self, items: list[Item]) -> None:
         """Takes note of what arrived together. Reports of usage in the list get their cost."""
@@ -72,14 +73,14 @@ class CallMeter:
                 items[at] = msgspec.structs.replace(item, usage=self.usage)
         return said
 
-    def missing(self, code: ErrorCode | None = None) -> Usage | None:
+    def missing(self, code: ErrorCode | None = None, *, is_unanswered: bool = False) -> Usage | None:
         """What is still to be told of the usage of a call that ended so; None where the provider has told it all.
 
-        Nobody is paid for an error in place of an answer. But who was stopped, or was too slow for us, has worked.
+        Nobody is paid for an error in place of an answer. But who was stopped, was too slow for us, or could not be
+        heard any more may have worked: from the moment on when the whole request was sent (`is_unanswered`).
         """
-        is_failure = code is not None and code not in _STOPPED and not self._said_bytes
-        worked_unheard = self._is_whole and code is ErrorCode.CANCELLED
-        if is_failure or not (self._is_answered or worked_unheard):
+        is_failure = code is not None and code not in _UNHEARD and not self._said_bytes
+        if is_failure or not (self._is_answered or is_unanswered):
             return None
         guess = estimate.usage(estimate.input_bytes(self._messages), self._said_bytes, self._reasoning_bytes)
         untold = estimate.completed(self.usage, guess)

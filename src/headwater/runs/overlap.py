@@ -18,10 +18,10 @@ from headwater.providers.contract import Finish, Item
 
 
 class Overlap:
-    """`said` is what the log has after the checkpoint, in order, as its records are read."""
+    """`said` is what the log has after the checkpoint, in order, or what was put out that is on its way there."""
 
     def __init__(self, said: Iterable[ev.Event]) -> None:
-        self._said = deque(said)
+        self._said = deque(map(_with_whole_characters, said))
 
     @property
     def is_passed(self) -> bool:
@@ -87,8 +87,20 @@ class Overlap:
                 return
 
 
+def _with_whole_characters(event: ev.Event) -> ev.Event:
+    match event:
+        case ev.Chunk() | ev.Reasoning() | ev.Refusal() if not event.content.isascii():
+            return msgspec.structs.replace(event, content=replace_surrogates(event.content))
+        case ev.ToolCall() if not event.arguments.isascii():
+            return msgspec.structs.replace(event, arguments=replace_surrogates(event.arguments))
+        case _:
+            return event
+
+
 def _form(item: Item) -> object:
-    """As the log would have it: lists for tuples, whole characters."""
+    """As the log would have it: lists for tuples, whole characters. What we make of its price is not the provider's."""
+    if isinstance(item, ev.UsageReport):
+        item = ev.UsageReport(msgspec.structs.replace(item.usage, cost_usd=None))
     return type(item), scrub_surrogates(msgspec.to_builtins(item))
 
 

@@ -60,8 +60,8 @@ class SilenceWatch:
         self._since = None
 
     def over(self) -> None:
-        """The call has ended."""
-        self._since = None
+        """The call has ended, or its connection has; `waits` goes on with what is left of it on another one."""
+        self._since, self._waited_s = None, 0.0
         self._disarm()
 
     def _look(self) -> None:

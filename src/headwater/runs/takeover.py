@@ -51,6 +51,8 @@ class Resumption(NamedTuple):
     reasoning_bytes: int = 0
     #: it had come to its end before the crash, and what it used was told
     is_settled: bool = False
+    #: `rerun`, `continue`: not before so many ms after the run's creation, for the provider had asked for a pause
+    due_ms: int = 0
     #: `reattach`: the newest place from which the provider can be asked on, and what the log has after it
     checkpoint: Checkpoint | None = None
     said: tuple[ev.Event, ...] = ()
@@ -81,6 +83,8 @@ class CallTrace:
         self.reasoning_bytes = 0
         self.reported: Usage | None = None
         self.is_settled = False
+        #: until when the next attempt was to wait, in ms since the run's creation; 0 for no wait
+        self.due_ms = 0
         self.checkpoint: Checkpoint | None = None
         self.said: list[ev.Event] = []
         #: where earlier attempts may still go on, by the provider's name for their answers
@@ -121,6 +125,7 @@ class CallTrace:
                 self._is_complete = True
             case ev.Status(state="retrying" | "falling_back"):
                 self.is_settled = True
+                self.due_ms = record.t + (event.wait_ms or 0)
             case ev.UsageReport():
                 self.reported = event.usage
                 self._say(event)
@@ -141,6 +146,7 @@ class CallTrace:
         self.bytes = self.reasoning_bytes = 0
         self.reported = self.checkpoint = None
         self.is_settled = False
+        self.due_ms = 0
         self.said.clear()
 
     def _say(self, event: ev.Event) -> None:
@@ -258,6 +264,7 @@ def resumption_of(cut: Cut) -> Resumption:
         said_bytes=trace.bytes,
         reasoning_bytes=trace.reasoning_bytes,
         is_settled=trace.is_settled,
+        due_ms=0 if policy == "reattach" else trace.due_ms,
         checkpoint=trace.checkpoint,
         said=tuple(trace.said),
     )
