@@ -147,7 +147,14 @@ async def test_a_model_may_answer_in_place_of_the_one_that_is_asked(api: Running
     assert response.json()["choices"][0]["message"]["content"].startswith("This is a simulated answer.")
     run = (await api.client.get(f"/api/v1/runs/{response.headers['x-run-id']}")).json()
     assert run["snapshot"]["calls"][0]["model"] == "simulated"
-    assert "after_output" not in run["request"]
+
+
+@pytest.mark.parametrize(("stream", "after_output"), [(True, None), (False, "new_attempt")])
+async def test_only_what_nobody_has_seen_is_taken_back(api: RunningApi, stream: bool, after_output: str | None) -> None:
+    api.prompter.say(Chunk("Hi", 0), Finish("stop"))
+    response = await api.client.post(PATH, json={**HELLO, "stream": stream})
+    run = (await api.client.get(f"/api/v1/runs/{response.headers['x-run-id']}")).json()
+    assert run["request"].get("after_output") == after_output
 
 
 async def test_a_fallback_that_is_not_there_is_refused_by_the_header_s_name(api: RunningApi) -> None:

@@ -50,6 +50,41 @@ def test_text_is_put_together() -> None:
     }
 
 
+def test_what_was_taken_back_is_not_in_it() -> None:
+    found = completion(
+        ev.Reasoning("Well", 0),
+        ev.Chunk(
+            "Half of", 1, None, {"content": [{"token": "Half", "logprob": 0.0, "bytes": None, "top_logprobs": []}]}
+        ),
+        ev.ToolCall("a", "add", "{}", done=True),
+        ev.Attempt(1, 2, "TRUNCATED", "p", "m", supersedes_from=2),
+        ev.Chunk("All of it", 0),
+        complete(),
+    )
+    (choice,) = found["choices"]
+    assert choice["message"] == {
+        "role": "assistant",
+        "content": "All of it",
+        "refusal": None,
+        "reasoning_content": "Well",
+    }
+    assert choice["logprobs"] is None
+
+
+def test_what_was_not_taken_back_stays_in_it() -> None:
+    found = completion(
+        ev.Chunk("One", 0),
+        ev.Chunk(" other", 0, call=2),
+        ev.Attempt(1, 2, "TRUNCATED", "p", "m"),
+        ev.Attempt(2, 2, "TRUNCATED", "p", "m", supersedes_from=2),
+        ev.Chunk(", two", 0),
+        complete(),
+    )
+    assert found["choices"][0]["message"]["content"] == "One, two"
+    found = completion(ev.Chunk("a", 0), ev.Attempt(2, 2, "TRUNCATED", "p", "m", supersedes_from=1), complete())
+    assert found["choices"][0]["message"]["content"] == "a"
+
+
 def test_tool_calls_are_put_together() -> None:
     found = completion(
         ev.ToolCall("a", "add", '{"x":', index=0),

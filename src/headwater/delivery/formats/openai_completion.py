@@ -1,10 +1,12 @@
 """Chat Completions, whole: https://platform.openai.com/docs/api-reference/chat/object.
 
-The same records as a stream gets, folded as they come; the final record becomes the one object.
+The same records as a stream gets, kept until the final record becomes the one object. An attempt that supersedes takes
+back what came before it, as in any other reading: nothing of that has been shown.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -21,18 +23,11 @@ from headwater.delivery.held import Refusal
 from headwater.domain import event as ev
 
 _encode = msgspec.json.Encoder().encode
-
-
-class _Tool:
-    __slots__ = ("arguments", "name")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.arguments: list[str] = []
+_Said = ev.Chunk | ev.Reasoning | ev.Refusal | ev.ToolCall | ev.Annotation
 
 
 class OpenAIChatCompletion:
-    """The encoding of one whole answer. It shows nothing before the run's end, and folds each record once."""
+    """The encoding of one whole answer. It shows nothing before the run's end, and takes each record once."""
 
     transport = "openai_completion"
     media_type = b"application/json"
@@ -40,37 +35,22 @@ class OpenAIChatCompletion:
     heartbeat = b""
     head_within_s: float | None = None
 
-    __slots__ = (
-        "_annotations",
-        "_content",
-        "_failure",
-        "_identity",
-        "_logprobs",
-        "_reasoning",
-        "_refusal",
-        "_seq",
-        "_tools",
-        "ended",
-    )
+    __slots__ = ("_failure", "_identity", "_said", "_seq", "ended")
 
     def __init__(self, identity: Identity) -> None:
         self.ended = False
         self._identity = identity
         self._failure: Refusal | None = None
         self._seq = 0
-        self._content: list[str] = []
-        self._reasoning: list[str] = []
-        self._refusal: list[str] = []
-        self._logprobs: list[Any] = []
-        self._annotations: list[Any] = []
-        self._tools: dict[str, _Tool] = {}
+        #: what the answer consists of, with its place
+        self._said: list[tuple[int, _Said]] = []
 
     def record(self, seq: int, payload: bytes) -> bytes:
         """Nothing, but for the final record: the completion, or the error in its place."""
         event = ev.decode_record(payload).event
         if seq > self._seq:
             self._seq = seq
-            self._fold(event)
+            self._take(seq, event)
         match event:
             case ev.Complete():
                 self.ended = True
@@ -96,45 +76,22 @@ class OpenAIChatCompletion:
         self._failure = refusal
         return refusal.body
 
-    def _fold(self, event: ev.Event) -> None:
+    def _take(self, seq: int, event: ev.Event) -> None:
         match event:
-            case ev.Chunk():
-                self._content.append(event.content)
-                if isinstance(event.logprobs, dict):
-                    self._logprobs += event.logprobs.get("content") or []
-            case ev.Reasoning():
-                self._reasoning.append(event.content)
-            case ev.Refusal():
-                self._refusal.append(event.content)
-            case ev.ToolCall():
-                self._tools.setdefault(event.id, _Tool(event.name)).arguments.append(event.arguments)
-            case ev.Annotation() if is_citation(event.value):
-                self._annotations.append(event.value)
-
-    def _message(self) -> dict[str, Any]:
-        message: dict[str, Any] = {
-            "role": "assistant",
-            "content": "".join(self._content) or None,
-            "refusal": "".join(self._refusal) or None,
-        }
-        if not (message["content"] or message["refusal"] or self._tools):
-            message["content"] = ""
-        if self._reasoning:
-            message["reasoning_content"] = "".join(self._reasoning)
-        if self._annotations:
-            message["annotations"] = self._annotations
-        if self._tools:
-            message["tool_calls"] = [
-                {"id": id, "type": "function", "function": {"name": tool.name, "arguments": "".join(tool.arguments)}}
-                for id, tool in self._tools.items()
-            ]
-        return message
+            case ev.Chunk() | ev.Reasoning() | ev.Refusal() | ev.ToolCall() | ev.Annotation():
+                self._said.append((seq, event))
+            case ev.Attempt(supersedes_from=int(start)):
+                self._said = [
+                    (place, said) for place, said in self._said if place < start or (said.call or 1) != event.call
+                ]
 
     def _completion(self, event: ev.Complete) -> dict[str, Any]:
+        said = [each for _, each in self._said]
+        logprobs = _logprobs(said)
         choice = {
             "index": 0,
-            "message": self._message(),
-            "logprobs": {"content": self._logprobs, "refusal": None} if self._logprobs else None,
+            "message": _message(said),
+            "logprobs": {"content": logprobs, "refusal": None} if logprobs else None,
             "finish_reason": FINISH_REASONS.get(event.finish_reason, event.finish_reason),
         }
         return {
@@ -145,3 +102,45 @@ class OpenAIChatCompletion:
             "choices": [choice],
             "usage": usage_object(event.usage),
         }
+
+
+def _message(said: Sequence[_Said]) -> dict[str, Any]:
+    tools = _tool_calls(said)
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": _joined(ev.Chunk, said) or None,
+        "refusal": _joined(ev.Refusal, said) or None,
+    }
+    if not (message["content"] or message["refusal"] or tools):
+        message["content"] = ""
+    if reasoning := _joined(ev.Reasoning, said):
+        message["reasoning_content"] = reasoning
+    if annotations := [each.value for each in said if isinstance(each, ev.Annotation) and is_citation(each.value)]:
+        message["annotations"] = annotations
+    if tools:
+        message["tool_calls"] = tools
+    return message
+
+
+def _joined(kind: type[ev.Chunk | ev.Reasoning | ev.Refusal], said: Sequence[_Said]) -> str:
+    return "".join(each.content for each in said if isinstance(each, kind))
+
+
+def _tool_calls(said: Sequence[_Said]) -> list[dict[str, Any]]:
+    pieces: dict[str, list[ev.ToolCall]] = {}
+    for each in said:
+        if isinstance(each, ev.ToolCall):
+            pieces.setdefault(each.id, []).append(each)
+    return [
+        {
+            "id": id,
+            "type": "function",
+            "function": {"name": first.name, "arguments": "".join(piece.arguments for piece in (first, *rest))},
+        }
+        for id, (first, *rest) in pieces.items()
+    ]
+
+
+def _logprobs(said: Sequence[_Said]) -> list[Any]:
+    given = [each.logprobs for each in said if isinstance(each, ev.Chunk) and isinstance(each.logprobs, dict)]
+    return [token for each in given for token in each.get("content") or []]
