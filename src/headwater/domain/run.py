@@ -105,6 +105,21 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     total_s: float = 300.0
 
 
+class FaceTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the face of another API was asked that the run itself has no use for, kept so that it can be said again."""
+
+    #: whether the first message was given apart from the others
+    instructions: bool = False
+    #: the answer that this one follows; what was said until then is among the messages
+    previous_response_id: str | None = None
+    #: whether the face may be asked for the answer again
+    stored: bool = True
+    #: whether what a provider sealed is given to the caller, to be sent back in a later turn
+    sealed: bool = False
+    #: how long a summary of the reasoning was asked for
+    summary: Literal["auto", "concise", "detailed"] | None = None
+
+
 class RunRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a run was asked to do: the body of `POST /api/v1/runs`."""
 
@@ -121,6 +136,8 @@ class RunRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     priority: Priority = "interactive"
     fallback: list[str] = []
     metadata: dict[str, str] = {}
+    #: of runs that were asked for through the face of another API, which sets it
+    face: FaceTerms | None = None
 
 
 class RunMetrics(msgspec.Struct, frozen=True, omit_defaults=True):
