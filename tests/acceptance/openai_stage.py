@@ -43,6 +43,14 @@ class Stage:
     async def whole(self, prompt: str, **asked: Any) -> Any:
         return await self.client.chat.completions.create(**{"model": SCRIPTED, "messages": user(prompt), **asked})
 
+    async def events(self, prompt: str, **asked: Any) -> list[Any]:
+        """The events of a streamed response."""
+        return [event async for event in await self.respond(prompt, stream=True, **asked)]
+
+    async def respond(self, prompt: str, **asked: Any) -> Any:
+        """A response, or with `stream` its events as they come."""
+        return await self.client.responses.create(**{"model": SCRIPTED, "input": prompt, **asked})
+
     async def run_state(self, run: str) -> str:
         return str((await self.scene.show(run))["state"])
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from headwater.api.answer import Answer, Headers
 from headwater.api.problem import DETAIL_CHARS_MAX, RETRY_AFTER_S, refused
-from headwater.delivery.formats.openai_error import MODEL_NOT_FOUND, refusal
-from headwater.errors import CODES, HeadwaterError, NotFoundError
+from headwater.delivery.formats.openai_error import MODEL_NOT_FOUND, PREVIOUS_RESPONSE_NOT_FOUND, refusal
+from headwater.errors import CODES, BadRequestError, HeadwaterError, NotFoundError
 
 #: Where a fault of the run that a body was turned into has another name in the body itself.
 _PARAMS = {"json_schema": "response_format", "logprobs": "top_logprobs"}
@@ -16,6 +16,17 @@ _PARAMS = {"json_schema": "response_format", "logprobs": "top_logprobs"}
 
 class ModelNotFoundError(NotFoundError):
     """No model of that name can be called."""
+
+
+class PreviousResponseNotFoundError(BadRequestError):
+    """The response that another one is to follow is not there, or can not be followed."""
+
+
+#: What OpenAI calls more exactly than our codes do.
+_NAMES: dict[type[HeadwaterError], str] = {
+    ModelNotFoundError: MODEL_NOT_FOUND,
+    PreviousResponseNotFoundError: PREVIOUS_RESPONSE_NOT_FOUND,
+}
 
 
 def openai_error(error: HeadwaterError, *, headers: Headers = (), status: int | None = None) -> Answer:
@@ -29,7 +40,7 @@ def openai_error(error: HeadwaterError, *, headers: Headers = (), status: int | 
         told.code,
         message,
         param=_param(told.extra),
-        name=MODEL_NOT_FOUND if isinstance(error, ModelNotFoundError) else None,
+        name=_NAMES.get(type(error)),
         retryable=CODES[told.code].retryable,
         retry_after_s=after_s,
         status=status,

@@ -6,6 +6,7 @@ here is refused. Nothing that would change the answer is ignored.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -79,9 +80,9 @@ PARAMETERS: Final[dict[str, Parameter]] = {
 }
 
 
-def check_refused(body: msgspec.Struct) -> None:
-    """Raises `UnsupportedError` with a `pointer` for the first parameter that can not be done."""
-    for name, row in PARAMETERS.items():
+def check_refused(body: msgspec.Struct, parameters: Mapping[str, Parameter] = PARAMETERS) -> None:
+    """Raises `UnsupportedError` with a `pointer` for the first parameter of the table that can not be done."""
+    for name, row in parameters.items():
         if row.use is Use.REFUSED:
             value = getattr(body, name)
             if value is not None and not any(type(value) is type(same) and value == same for same in row.harmless):

@@ -42,6 +42,8 @@ _NAMED: dict[ErrorCode, Fault] = {
 
 #: What a model's name that nobody has is called.
 MODEL_NOT_FOUND = "model_not_found"
+#: What it is called where a response is to follow one that is not there.
+PREVIOUS_RESPONSE_NOT_FOUND = "previous_response_not_found"
 
 _encode = msgspec.json.Encoder().encode
 
