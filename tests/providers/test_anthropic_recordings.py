@@ -15,9 +15,19 @@ from headwater.providers.anthropic import FINISH_REASONS, Anthropic
 from headwater.providers.contract import Finish
 from headwater.testing.dialect import check_dialect, decode_pieces
 from tests.providers.messages_ends import messages_ends
-from tests.providers.recorded import ABSENT, Deviation, check_cuts, draw_short
+from tests.providers.recorded import (
+    Deviation,
+    check_cuts,
+    check_failure,
+    check_tables,
+    deviated,
+    draw_short,
+    found,
+    names_by_length,
+    names_of,
+)
 from tests.providers.summaries import assert_tool_calls_end, summary_of
-from tests.recordings import Recording, recordings, recordings_dir
+from tests.recordings import Recording, recordings
 
 RECORDINGS = {recording.name: recording for recording in recordings(api="messages")}
 DIALECT = Anthropic()
@@ -58,43 +68,26 @@ FAILURES: dict[str, tuple[ErrorCode, str]] = {
 SEVERAL = {name for name, deviation in DEVIATIONS.items() if deviation.fields.get("finish") == "tool_use"}
 
 
-@pytest.fixture(params=sorted(RECORDINGS) or ["absent"])
+@pytest.fixture(params=names_of(RECORDINGS))
 def recording(request: pytest.FixtureRequest) -> Recording:
-    if request.param not in RECORDINGS:
-        pytest.skip(ABSENT)
-    return RECORDINGS[request.param]
+    return found(RECORDINGS, request.param)
 
 
 def test_the_tables_name_recordings() -> None:
-    if recordings_dir() is None:
-        pytest.skip(ABSENT)
-    assert not (DEVIATIONS.keys() | FAILURES.keys()) - RECORDINGS.keys()
-    assert len(RECORDINGS) >= 33
+    check_tables(RECORDINGS, DEVIATIONS, FAILURES, at_least=33)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] if each.entry["bytes"] > 30_000 else [])
-        for name, each in sorted(RECORDINGS.items())
-    ]
-    or ["absent"],
-)
+@pytest.mark.parametrize("name", names_by_length(RECORDINGS))
 def test_laws(name: str, seeded: random.Random) -> None:
-    if name not in RECORDINGS:
-        pytest.skip(ABSENT)
-    body = RECORDINGS[name].read()
+    body = found(RECORDINGS, name).read()
     decoded = check_dialect(DIALECT, body, messages_ends(body), rng=seeded)
     assert decoded.completed is (name not in FAILURES)
 
 
 def test_golden(recording: Recording) -> None:
     decoded = decode_pieces(DIALECT, [recording.read()], clean=True)
-    ours, golden = _parsed(summary_of(decoded)), golden_summary(recording.golden())
-    if recording.name in DEVIATIONS:
-        changed = DEVIATIONS[recording.name].fields
-        assert all(golden[name] != value for name, value in changed.items()), "no deviation any more"
-        golden |= changed
+    ours = _parsed(summary_of(decoded))
+    golden = deviated(golden_summary(recording.golden()), DEVIATIONS.get(recording.name))
     if not decoded.completed:
         # How an unfinished stream ended is for `test_failure`; what it had put out is compared all the same.
         for name in ("finish", "usage", "tool_calls"):
@@ -104,12 +97,8 @@ def test_golden(recording: Recording) -> None:
 
 @pytest.mark.parametrize("name", sorted(FAILURES))
 def test_failure(name: str) -> None:
-    if name not in RECORDINGS:
-        pytest.skip(ABSENT)
-    decoded = decode_pieces(DIALECT, [RECORDINGS[name].read()], clean=True)
-    assert decoded.error is not None
-    assert decoded.error.code is FAILURES[name][0]
-    assert decoded.error.provider == "anthropic"
+    decoded = decode_pieces(DIALECT, [found(RECORDINGS, name).read()], clean=True)
+    check_failure(decoded, FAILURES[name][0], "anthropic")
 
 
 def test_finish_reason(recording: Recording) -> None:

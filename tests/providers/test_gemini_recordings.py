@@ -15,9 +15,18 @@ from headwater.providers.contract import Finish
 from headwater.providers.gemini import FINISH_REASONS, Gemini, GeminiQuirks
 from headwater.testing.dialect import Decoded, check_dialect, decode_pieces
 from tests.providers.gemini_ends import gemini_ends
-from tests.providers.recorded import ABSENT, Deviation, check_cuts, draw_short
+from tests.providers.recorded import (
+    Deviation,
+    check_cuts,
+    check_failure,
+    check_tables,
+    deviated,
+    draw_short,
+    found,
+    names_of,
+)
 from tests.providers.summaries import assert_tool_calls_end, summary_of
-from tests.recordings import Recording, recordings, recordings_dir
+from tests.recordings import Recording, recordings
 
 EVENTS, ARRAY = Gemini(), Gemini(GeminiQuirks(events=False))
 RECORDINGS = {
@@ -71,18 +80,13 @@ def decode(recording: Recording) -> Decoded:
     return decode_pieces(dialect_of(recording), [recording.read()], clean=True)
 
 
-@pytest.fixture(params=sorted(RECORDINGS) or ["absent"])
+@pytest.fixture(params=names_of(RECORDINGS))
 def recording(request: pytest.FixtureRequest) -> Recording:
-    if request.param not in RECORDINGS:
-        pytest.skip(ABSENT)
-    return RECORDINGS[request.param]
+    return found(RECORDINGS, request.param)
 
 
 def test_the_tables_name_recordings() -> None:
-    if recordings_dir() is None:
-        pytest.skip(ABSENT)
-    assert not (DEVIATIONS.keys() | FAILURES.keys() | STREAMED.keys()) - RECORDINGS.keys()
-    assert len(RECORDINGS) >= 41
+    check_tables(RECORDINGS, DEVIATIONS, FAILURES, STREAMED, at_least=41)
 
 
 def test_laws(recording: Recording, seeded: random.Random) -> None:
@@ -94,12 +98,9 @@ def test_laws(recording: Recording, seeded: random.Random) -> None:
 
 def test_golden(recording: Recording) -> None:
     decoded = decode(recording)
-    ours, golden = summary_of(decoded), golden_summary(recording.golden())
+    ours = summary_of(decoded)
+    golden = deviated(golden_summary(recording.golden()), DEVIATIONS.get(recording.name))
     ours["tool_calls"] = [(call_id, name, json.loads(args)) for call_id, name, args in ours["tool_calls"]]
-    if recording.name in DEVIATIONS:
-        changed = DEVIATIONS[recording.name].fields
-        assert all(golden[name] != value for name, value in changed.items()), "no deviation any more"
-        golden |= changed
     if not decoded.completed:
         # How an unfinished stream ended is for `test_failure`; what it had put out is compared all the same.
         del ours["finish"], golden["finish"]
@@ -113,16 +114,15 @@ def test_golden(recording: Recording) -> None:
 @pytest.mark.parametrize("name", sorted(STREAMED))
 def test_streamed_arguments(name: str) -> None:
     """Every place that the SDK saw has what its pieces come to, and there is no other."""
-    if name not in RECORDINGS:
-        pytest.skip(ABSENT)
+    streamed = found(RECORDINGS, name)
     calls: list[dict[str, str]] = []
-    for piece in RECORDINGS[name].golden()["summary"]["tool_calls"]:
+    for piece in streamed.golden()["summary"]["tool_calls"]:
         if "name" in piece:
             calls.append({})
         for argument in piece.get("partialArgs", []):
             place = argument["jsonPath"]
             calls[-1][place] = calls[-1].get(place, "") + argument["stringValue"]
-    ours = [json.loads(args) for _, _, args in summary_of(decode(RECORDINGS[name]))["tool_calls"]]
+    ours = [json.loads(args) for _, _, args in summary_of(decode(streamed))["tool_calls"]]
     assert [dict(leaves("$", args)) for args in ours] == calls
 
 
@@ -140,12 +140,7 @@ def leaves(place: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 @pytest.mark.parametrize("name", sorted(FAILURES))
 def test_failure(name: str) -> None:
-    if name not in RECORDINGS:
-        pytest.skip(ABSENT)
-    error = decode(RECORDINGS[name]).error
-    assert error is not None
-    assert error.code is FAILURES[name][0]
-    assert error.provider == "gemini"
+    check_failure(decode(found(RECORDINGS, name)), FAILURES[name][0], "gemini")
 
 
 def test_finish_reason(recording: Recording) -> None:

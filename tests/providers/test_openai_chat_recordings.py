@@ -14,9 +14,18 @@ from headwater.providers.contract import Finish
 from headwater.providers.openai_chat import FINISH_REASONS, OpenAIChat
 from headwater.testing.dialect import check_dialect, decode_pieces
 from tests.providers.chat_ends import chat_ends
-from tests.providers.recorded import ABSENT, Deviation, check_cuts, draw_short
+from tests.providers.recorded import (
+    Deviation,
+    check_cuts,
+    check_failure,
+    check_tables,
+    deviated,
+    draw_short,
+    found,
+    names_of,
+)
 from tests.providers.summaries import assert_tool_calls_end, summary_of
-from tests.recordings import Recording, chat_recordings, recordings_dir
+from tests.recordings import Recording, chat_recordings
 
 RECORDINGS = {recording.name: recording for recording in chat_recordings()}
 DIALECT = OpenAIChat()
@@ -81,21 +90,13 @@ WITHOUT_FINISH: dict[str, str] = {
 REFUSALS = {"openai-chat/openai-python--refusal-0-ea9342.sse"}
 
 
-@pytest.fixture(params=sorted(RECORDINGS) or ["absent"])
+@pytest.fixture(params=names_of(RECORDINGS))
 def recording(request: pytest.FixtureRequest) -> Recording:
-    if request.param not in RECORDINGS:
-        pytest.skip(ABSENT)
-    return RECORDINGS[request.param]
+    return found(RECORDINGS, request.param)
 
 
 def test_the_tables_name_recordings() -> None:
-    if recordings_dir() is None:
-        pytest.skip(ABSENT)
-    assert (
-        not (DEVIATIONS.keys() | GOLDEN_OF.keys() | FAILURES.keys() | WITHOUT_FINISH.keys() | REFUSALS)
-        - RECORDINGS.keys()
-    )
-    assert len(RECORDINGS) >= 93
+    check_tables(RECORDINGS, DEVIATIONS, GOLDEN_OF, FAILURES, WITHOUT_FINISH, REFUSALS, at_least=93)
 
 
 def test_laws(recording: Recording, seeded: random.Random) -> None:
@@ -106,14 +107,9 @@ def test_laws(recording: Recording, seeded: random.Random) -> None:
 
 def test_golden(recording: Recording) -> None:
     decoded = decode_pieces(DIALECT, [recording.read()], clean=True)
-    ours, golden = (
-        summary_of(decoded),
-        golden_summary(RECORDINGS[GOLDEN_OF.get(recording.name, recording.name)].golden()),
-    )
-    if recording.name in DEVIATIONS:
-        changed = DEVIATIONS[recording.name].fields
-        assert all(golden[name] != value for name, value in changed.items()), "no deviation any more"
-        golden |= changed
+    ours = summary_of(decoded)
+    original = RECORDINGS[GOLDEN_OF.get(recording.name, recording.name)]
+    golden = deviated(golden_summary(original.golden()), DEVIATIONS.get(recording.name))
     if not decoded.completed:
         # How an unfinished stream ended is for `test_failure`; what it had put out is compared all the same.
         del ours["finish"], golden["finish"]
@@ -123,12 +119,8 @@ def test_golden(recording: Recording) -> None:
 
 @pytest.mark.parametrize("name", sorted(FAILURES))
 def test_failure(name: str) -> None:
-    if name not in RECORDINGS:
-        pytest.skip(ABSENT)
-    decoded = decode_pieces(DIALECT, [RECORDINGS[name].read()], clean=True)
-    assert decoded.error is not None
-    assert decoded.error.code is FAILURES[name][0]
-    assert decoded.error.provider == "openai"
+    decoded = decode_pieces(DIALECT, [found(RECORDINGS, name).read()], clean=True)
+    check_failure(decoded, FAILURES[name][0], "openai")
 
 
 def test_finish_reason(recording: Recording) -> None:
@@ -156,19 +148,15 @@ def test_any_cut(data: st.DataObject) -> None:
 
 
 def test_logprobs_are_passed_by() -> None:
-    name = "openai-chat/openai-python--text-logprobs-0-7dacd1.sse"
-    if name not in RECORDINGS:
-        pytest.skip(ABSENT)
+    body = found(RECORDINGS, "openai-chat/openai-python--text-logprobs-0-7dacd1.sse").read()
     wants = GenerationRequest(model="model", messages=[], settings=Settings(logprobs=0))
     chunks = [
-        item
-        for item in decode_pieces(DIALECT, [RECORDINGS[name].read()], clean=True, request=wants).items
-        if isinstance(item, Chunk)
+        item for item in decode_pieces(DIALECT, [body], clean=True, request=wants).items if isinstance(item, Chunk)
     ]
     assert chunks
     for chunk in chunks:
         assert "".join(token["token"] for token in chunk.logprobs["content"]) == chunk.content
-    silent = decode_pieces(DIALECT, [RECORDINGS[name].read()], clean=True).items
+    silent = decode_pieces(DIALECT, [body], clean=True).items
     assert all(item.logprobs is None for item in silent if isinstance(item, Chunk))
 
 

@@ -15,10 +15,20 @@ from headwater.providers.contract import Checkpoint, Decoder, Finish, Frame, Ite
 from headwater.providers.openai_responses import OpenAIResponses
 from headwater.testing.dialect import PLAIN, Decoded, check_dialect, decode_pieces
 from headwater.wire.sse import SSEDecoder
-from tests.providers.recorded import ABSENT, Deviation, check_cuts, draw_short
+from tests.providers.recorded import (
+    Deviation,
+    check_cuts,
+    check_failure,
+    check_tables,
+    deviated,
+    draw_short,
+    found,
+    names_by_length,
+    names_of,
+)
 from tests.providers.responses_ends import responses_ends
 from tests.providers.summaries import assert_tool_calls_end, summary_of
-from tests.recordings import Recording, recordings, recordings_dir
+from tests.recordings import Recording, recordings
 
 RECORDINGS = {recording.name: recording for recording in recordings(api="responses")}
 DIALECT = OpenAIResponses()
@@ -57,41 +67,25 @@ FAILURES: dict[str, ErrorCode] = {
 REFUSALS = {"openai-responses/synth--refusal-delta-sequence.sse"}
 
 
-@pytest.fixture(params=sorted(RECORDINGS) or ["absent"])
+@pytest.fixture(params=names_of(RECORDINGS))
 def recording(request: pytest.FixtureRequest) -> Recording:
-    if request.param not in RECORDINGS:
-        pytest.skip(ABSENT)
-    return RECORDINGS[request.param]
+    return found(RECORDINGS, request.param)
 
 
 def test_the_tables_name_recordings() -> None:
-    if recordings_dir() is None:
-        pytest.skip(ABSENT)
-    assert not (DEVIATIONS.keys() | FAILURES.keys() | REFUSALS) - RECORDINGS.keys()
-    assert len(RECORDINGS) >= 61
+    check_tables(RECORDINGS, DEVIATIONS, FAILURES, REFUSALS, at_least=61)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] if each.entry["bytes"] > 30_000 else [])
-        for name, each in sorted(RECORDINGS.items())
-    ]
-    or ["absent"],
-)
+@pytest.mark.parametrize("name", names_by_length(RECORDINGS))
 def test_laws(name: str, seeded: random.Random) -> None:
-    if name not in RECORDINGS:
-        pytest.skip(ABSENT)
-    body = RECORDINGS[name].read()
+    body = found(RECORDINGS, name).read()
     decoded = check_dialect(DIALECT, body, responses_ends(body), rng=seeded)
     assert decoded.completed is (name not in FAILURES)
 
 
 @pytest.mark.parametrize("name", sorted(name for name in RECORDINGS if "background" in name) or ["absent"])
 def test_laws_in_the_background(name: str, seeded: random.Random) -> None:
-    if name not in RECORDINGS:
-        pytest.skip(ABSENT)
-    body = RECORDINGS[name].read()
+    body = found(RECORDINGS, name).read()
     decoded = check_dialect(DIALECT, body, responses_ends(body), rng=seeded, request=BACKGROUND)
     assert decoded.completed
     assert [item for item in decoded.items if _checkpoint(item) is not None]
@@ -99,11 +93,8 @@ def test_laws_in_the_background(name: str, seeded: random.Random) -> None:
 
 def test_golden(recording: Recording) -> None:
     decoded = decode_pieces(DIALECT, [recording.read()], clean=True)
-    ours, golden = summary_of(decoded), golden_summary(recording.golden())
-    if recording.name in DEVIATIONS:
-        changed = DEVIATIONS[recording.name].fields
-        assert all(golden[name] != value for name, value in changed.items()), "no deviation any more"
-        golden |= changed
+    ours = summary_of(decoded)
+    golden = deviated(golden_summary(recording.golden()), DEVIATIONS.get(recording.name))
     if not decoded.completed:
         del ours["finish"], golden["finish"]
     assert ours == golden
@@ -111,12 +102,7 @@ def test_golden(recording: Recording) -> None:
 
 @pytest.mark.parametrize("name", sorted(FAILURES))
 def test_failure(name: str) -> None:
-    if name not in RECORDINGS:
-        pytest.skip(ABSENT)
-    decoded = decode_pieces(DIALECT, [RECORDINGS[name].read()], clean=True)
-    assert decoded.error is not None
-    assert decoded.error.code is FAILURES[name]
-    assert decoded.error.provider == "openai"
+    check_failure(decode_pieces(DIALECT, [found(RECORDINGS, name).read()], clean=True), FAILURES[name], "openai")
 
 
 def test_finish_reason(recording: Recording) -> None:
