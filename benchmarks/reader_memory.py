@@ -8,26 +8,17 @@ Starlette's StreamingResponse under plain uvicorn with as many. Bytes per reader
 
 from __future__ import annotations
 
-import argparse
 import socket
 import sys
-from pathlib import Path
 from typing import Final
 
-from benchmarks.results import missed, print_table, write_results
+from benchmarks.memory import main, resident
 from benchmarks.resume import server
-from headwater.api.sockets import raise_file_limit
 
 TARGET_BYTES: Final = 30_000
 READERS: Final = 2000
 #: These come first and are not counted: what they need is needed once.
 WARM: Final = 100
-
-
-def resident(pid: int) -> int:
-    """Bytes, from the kernel's own account."""
-    status = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return 1024 * sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("Private_Dirty"))
 
 
 def join(port: int, path: str, count: int) -> list[socket.socket]:
@@ -67,19 +58,5 @@ def measure() -> list[dict[str, object]]:
     return results
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="append the results as JSON lines")
-    asked = parser.parse_args()
-    if sys.platform != "linux":
-        print("skipped: a process's memory is read from Linux's /proc")
-        return 0
-    raise_file_limit()
-    results = measure()
-    print_table(results)
-    write_results(asked.out, results)
-    return missed(results)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(measure, __doc__))

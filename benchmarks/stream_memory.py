@@ -9,7 +9,6 @@ streams read by OpenAI's SDK. Bytes per stream; the kernel's own are not in it.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import os
@@ -21,15 +20,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 import aiohttp
 
-from benchmarks.reader_memory import resident
+from benchmarks.memory import main, resident
 from benchmarks.relay_server import MODEL
-from benchmarks.results import missed, print_table, write_results
-from headwater.api.sockets import raise_file_limit
 
 TARGET_BYTES: Final = 64 << 10
 STREAMS: Final = 400
@@ -161,19 +157,5 @@ def measure() -> list[dict[str, object]]:
     ]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="append the results as JSON lines")
-    asked = parser.parse_args()
-    if sys.platform != "linux":
-        print("skipped: a process's memory is read from Linux's /proc")
-        return 0
-    raise_file_limit()
-    results = measure()
-    print_table(results)
-    write_results(asked.out, results)
-    return missed(results)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(measure, __doc__))

@@ -1,4 +1,4 @@
-"""Generation requests of every kind, for Hypothesis: settings in any combination, messages in any order."""
+"""Generation requests of every kind: some to read, and for Hypothesis any settings and messages in any order."""
 
 from __future__ import annotations
 
@@ -17,6 +17,34 @@ from headwater.domain.message import (
     ToolResultPart,
     ToolUse,
 )
+
+HELLO: Final = [Message("user", "Hello")]
+OPEN_SCHEMA: Final = {"type": "object", "properties": {"x": {"type": "integer"}}}
+#: Settings that both of OpenAI's APIs take, as they are shown to the SDK's own types.
+OPENAI_SETTINGS: Final = [
+    Settings(),
+    Settings(reasoning_effort="minimal", verbosity="low"),
+    Settings(logprobs=3),
+    Settings(json_schema=OPEN_SCHEMA, verbosity="high"),
+    Settings(json_object=True),
+    Settings(tools=[Tool("add"), Tool("sub", "Subtract", OPEN_SCHEMA, True)], tool_choice="required"),
+    Settings(tools=[Tool("add")], tool_choice=NamedTool("add")),
+    Settings(extra={"openai": {"service_tier": "flex", "metadata": {"a": "b"}}}),
+]
+#: Conversations of every kind of message; the last one is with tools.
+OPENAI_CONVERSATIONS: Final = [
+    HELLO,
+    [Message("system", "Be brief."), Message("developer", [TextPart("Be kind.")]), *HELLO],
+    [Message("user", [TextPart("What is it?"), ImagePart("https://example.com/a.png", detail="low")])],
+    [Message("user", [ImagePart(data="AAAA", media_type="image/png")])],
+    [
+        *HELLO,
+        Message("assistant", tool_calls=[ToolUse("a", "add", '{"x":1}'), ToolUse("b", "add", "{}")]),
+        Message("tool", [ToolResultPart("a", "2"), ToolResultPart("b", "3")]),
+        Message("assistant", "Five.", tool_calls=[ToolUse("c", "add", "{}")]),
+        Message("user", [TextPart("Go on."), ToolResultPart("c", "4")]),
+    ],
+]
 
 _WORDS: Final = st.text(max_size=12)
 _SCHEMA: Final = {

@@ -13,7 +13,6 @@ from headwater.domain.message import (
     GenerationRequest,
     ImagePart,
     Message,
-    NamedTool,
     ProviderValue,
     Settings,
     TextPart,
@@ -23,12 +22,11 @@ from headwater.domain.message import (
 )
 from headwater.errors import BadRequestError, UnsupportedError
 from headwater.providers.openai_chat import OpenAIChat, Quirks
+from tests.providers.requests import HELLO, OPEN_SCHEMA, OPENAI_CONVERSATIONS, OPENAI_SETTINGS
 from tests.providers.sdk_types import understood
 
 SDK = TypeAdapter(CompletionCreateParamsStreaming)
 accepted = partial(understood, SDK)
-HELLO = [Message("user", "Hello")]
-OPEN_SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}}
 CLOSED_SCHEMA = {
     "title": "An answer!",
     "type": "object",
@@ -48,34 +46,13 @@ def body_of(messages: list[Message], settings: Settings | None = None, **quirks:
 @pytest.mark.parametrize(
     "settings",
     [
-        Settings(),
+        *OPENAI_SETTINGS,
         Settings(temperature=0.0, top_p=0.5, max_tokens=5, stop=["\n", "END"], seed=7),
-        Settings(reasoning_effort="minimal", verbosity="low"),
-        Settings(logprobs=3),
-        Settings(json_schema=OPEN_SCHEMA),
         Settings(json_schema=CLOSED_SCHEMA),
         Settings(json_object=True, frequency_penalty=-2.0, presence_penalty=2.0, parallel_tool_calls=True),
-        Settings(tools=[Tool("add"), Tool("sub", "Subtract", OPEN_SCHEMA, True)], tool_choice="required"),
-        Settings(tools=[Tool("add")], tool_choice=NamedTool("add")),
-        Settings(extra={"openai": {"service_tier": "flex", "metadata": {"a": "b"}}}),
     ],
 )
-@pytest.mark.parametrize(
-    "messages",
-    [
-        HELLO,
-        [Message("system", "Be brief."), Message("developer", [TextPart("Be kind.")]), *HELLO],
-        [Message("user", [TextPart("What is it?"), ImagePart("https://example.com/a.png", detail="low")], name="Ann")],
-        [Message("user", [ImagePart(data="AAAA", media_type="image/png")])],
-        [
-            *HELLO,
-            Message("assistant", tool_calls=[ToolUse("a", "add", '{"x":1}'), ToolUse("b", "add", "{}")]),
-            Message("tool", [ToolResultPart("a", "2"), ToolResultPart("b", "3")]),
-            Message("assistant", "Five.", tool_calls=[ToolUse("c", "add", "{}")]),
-            Message("user", [TextPart("Go on."), ToolResultPart("c", "4")]),
-        ],
-    ],
-)
+@pytest.mark.parametrize("messages", [*OPENAI_CONVERSATIONS, [Message("user", "What is it?", name="Ann")]])
 def test_the_sdk_understands_all_of_it(messages: list[Message], settings: Settings) -> None:
     body = body_of(messages, settings)
     assert accepted(body) == body

@@ -13,7 +13,6 @@ from headwater.domain.message import (
     GenerationRequest,
     ImagePart,
     Message,
-    NamedTool,
     ProviderValue,
     Settings,
     TextPart,
@@ -25,12 +24,11 @@ from headwater.errors import BadRequestError, UnsupportedError
 from headwater.providers.contract import Checkpoint, HttpRequest
 from headwater.providers.openai_responses import OpenAIResponses, ResponsesQuirks
 from headwater.providers.openai_responses_request import is_response_id
+from tests.providers.requests import HELLO, OPEN_SCHEMA, OPENAI_CONVERSATIONS, OPENAI_SETTINGS
 from tests.providers.sdk_types import understood
 
 SDK = TypeAdapter(ResponseCreateParamsStreaming)
 accepted = partial(understood, SDK)
-HELLO = [Message("user", "Hello")]
-OPEN_SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}}
 CLOSED_SCHEMA = {**OPEN_SCHEMA, "title": "An answer!", "required": ["x"], "additionalProperties": False}
 SEALED = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}
 #: Settings that only Chat Completions has a field for.
@@ -47,37 +45,18 @@ def body_of(messages: list[Message], settings: Settings | None = None, **quirks:
 @pytest.mark.parametrize(
     "settings",
     [
-        Settings(),
+        *OPENAI_SETTINGS,
         Settings(temperature=0.0, top_p=0.5, max_tokens=50, parallel_tool_calls=True),
-        Settings(reasoning_effort="minimal", verbosity="low"),
-        Settings(logprobs=3),
-        Settings(json_schema=OPEN_SCHEMA, verbosity="high"),
         Settings(json_schema=CLOSED_SCHEMA),
-        Settings(json_object=True),
-        Settings(tools=[Tool("add"), Tool("sub", "Subtract", OPEN_SCHEMA, True)], tool_choice="required"),
-        Settings(tools=[Tool("add")], tool_choice=NamedTool("add")),
-        Settings(extra={"openai": {"service_tier": "flex", "metadata": {"a": "b"}, "background": True}}),
+        Settings(extra={"openai": {"background": True}}),
         Settings(extra={"openai": {"tools": [{"type": "web_search"}], "include": ["web_search_call.action.sources"]}}),
     ],
 )
 @pytest.mark.parametrize(
     "messages",
     [
-        HELLO,
-        [Message("system", "Be brief."), Message("developer", [TextPart("Be kind.")]), *HELLO],
-        [Message("user", [TextPart("What is it?"), ImagePart("https://example.com/a.png", detail="low")])],
-        [Message("user", [ImagePart(data="AAAA", media_type="image/png")])],
-        [
-            *HELLO,
-            Message(
-                "assistant",
-                tool_calls=[ToolUse("a", "add", '{"x":1}'), ToolUse("b", "add", "{}")],
-                provider_data=[ProviderValue("openai", SEALED)],
-            ),
-            Message("tool", [ToolResultPart("a", "2"), ToolResultPart("b", "3")]),
-            Message("assistant", "Five.", tool_calls=[ToolUse("c", "add", "{}")]),
-            Message("user", [TextPart("Go on."), ToolResultPart("c", "4")]),
-        ],
+        *OPENAI_CONVERSATIONS,
+        [*HELLO, Message("assistant", "Five.", provider_data=[ProviderValue("openai", SEALED)]), *HELLO],
     ],
 )
 def test_the_sdk_understands_all_of_it(messages: list[Message], settings: Settings) -> None:
