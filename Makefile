@@ -107,6 +107,10 @@ pages: $(PAGES) ## build the pages (web/) into the package
 .PHONY: wheel
 wheel: $(TEST_VENV)/.wheel ## build the wheel and make .venv-test, which has it and no sources
 
+.PHONY: client-wheel
+client-wheel: $(VENV)/.build ## build the Python client alone, headwater-client, into build/client
+	@cd distributions/client && $(abspath $(BIN))/python -m hatchling build --target wheel --directory $(abspath build/client)
+
 .PHONY: lock
 lock: $(VENV)/.dev ## pin every package again (ARGS=--upgrade for newer versions)
 	@$(BIN)/python tools/lock.py $(BIN)/uv $(ARGS)

@@ -1,0 +1,1 @@
+../../../../src/headwater/__init__.py

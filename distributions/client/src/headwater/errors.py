@@ -1,0 +1,1 @@
+../../../../src/headwater/errors.py
