@@ -4,7 +4,10 @@
     ├── RefusedError            a request is refused before anything began: the caller reads its problem+json
     │   ├── BadRequestError     400  what was sent can not be understood (its `pointer` says where)
     │   ├── NotFoundError       404  no such run, or it belongs to another owner: the two look the same
+    │   │   └── StreamGoneError      a stream that was deleted while others are still forked from it
     │   ├── ConflictError       409  the same idempotency key with another body
+    │   │   ├── StreamClosedError    nothing can be appended to a stream that is closed
+    │   │   └── ProducerGapError     a producer's number does not follow its last
     │   ├── CursorAheadError    409  the cursor is past the log's tail
     │   ├── CursorTrimmedError  410  what the cursor asks for is gone; the snapshot is still there
     │   ├── TooLargeError       413  a body, a header, a depth, a message over its limit
@@ -12,6 +15,7 @@
     │   ├── MethodError         405  not a method of this resource
     │   ├── NotAcceptableError  406  none of the forms that `Accept` names is on offer
     │   ├── ForbiddenError      403  a hostile Origin
+    │   │   └── ProducerFencedError  a producer's epoch is older than the one in force
     │   ├── WrongHostError      421  a Host that this server does not serve
     │   ├── UnsupportedError    422  well formed, but the model or this version can not do it
     │   ├── QueueFullError      429  too many runs wait
@@ -164,8 +168,29 @@ class NotFoundError(RefusedError):
     code = ErrorCode.NOT_FOUND
 
 
+class StreamGoneError(NotFoundError):
+    """A stream was deleted, or its time is over, while others are still forked from it: its name is not free."""
+
+
 class ConflictError(RefusedError):
     code = ErrorCode.CONFLICT
+
+
+class StreamClosedError(ConflictError):
+    """A stream is closed. `tail` is the seq of its last record."""
+
+    def __init__(self, message: str = "", *, tail: int = 0) -> None:
+        super().__init__(message)
+        self.tail = tail
+
+
+class ProducerGapError(ConflictError):
+    """A producer sent `received` where `expected` would follow."""
+
+    def __init__(self, message: str = "", *, expected: int = 0, received: int = 0) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.received = received
 
 
 class CursorAheadError(RefusedError):
@@ -194,6 +219,14 @@ class NotAcceptableError(RefusedError):
 
 class ForbiddenError(RefusedError):
     code = ErrorCode.FORBIDDEN
+
+
+class ProducerFencedError(ForbiddenError):
+    """A producer's epoch is older than `epoch`, which is in force."""
+
+    def __init__(self, message: str = "", *, epoch: int = 0) -> None:
+        super().__init__(message)
+        self.epoch = epoch
 
 
 class WrongHostError(RefusedError):

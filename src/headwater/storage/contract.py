@@ -1,9 +1,10 @@
 """What every storage engine promises.
 
-Two contracts. `EventLog` keeps each run's records as opaque bytes; it knows nothing of event types.
+Three contracts. `EventLog` keeps each run's records as opaque bytes; it knows nothing of event types.
 `RunStore` keeps each run's row: identity, owner, input, cancel request, state. An engine may keep
 both in one place (`sqlite` does), but nobody relies on it: after a crash between the two the log is
-the truth of what happened, and the row is repaired from it.
+the truth of what happened, and the row is repaired from it. `StreamStore` (`storage.streams`) keeps
+what programs put into streams of their own.
 
 The kit in `headwater.testing.storage` holds every engine to these words.
 """
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 from headwater.domain.run import Owner, Run, RunMetrics, RunState
 from headwater.domain.snapshot import Snapshot
 from headwater.errors import LogMissing, StorageFull
+from headwater.storage.streams import StreamStore
 
 
 class LogState(NamedTuple):
@@ -286,13 +288,16 @@ class RunStore(Protocol):
 
 
 class Storage(Protocol):
-    """An engine: both contracts over one medium, with a beginning and an end."""
+    """An engine: all contracts over one medium, with a beginning and an end."""
 
     @property
     def log(self) -> EventLog: ...
 
     @property
     def runs(self) -> RunStore: ...
+
+    @property
+    def streams(self) -> StreamStore: ...
 
     async def begin(self, run: Run, idempotency: IdempotencyKey | None = None) -> Begun:
         """`runs.create` and, for a run that is new, `log.claim` under its epoch: both durable on return.

@@ -1,4 +1,4 @@
-"""The reference engine: both contracts in memory, for tests, simulations and reading.
+"""The reference engine: all contracts in memory, for tests, simulations and reading.
 
 What an engine must do is plain to see here; how to do it fast is `sqlite`'s business. Appends and
 changes gather in a group that is committed on a later turn of the loop, so "accepted" and "durable"
@@ -18,6 +18,7 @@ import msgspec
 
 from headwater.domain.run import TRANSITIONS, Run, RunMetrics, RunState, is_ended
 from headwater.domain.snapshot import Snapshot
+from headwater.domain.stream import StreamLimits
 from headwater.errors import (
     ConflictError,
     Fenced,
@@ -41,6 +42,7 @@ from headwater.storage.contract import (
 )
 from headwater.storage.cursor import decode_cursor, encode_cursor
 from headwater.storage.memory_medium import MemoryMedium, StoredKey, StoredLog
+from headwater.storage.memory_streams import MemoryStreams
 
 T = TypeVar("T")
 
@@ -78,16 +80,23 @@ class _Group:
 
 
 class MemoryStorage:
-    """Both contracts in memory.
+    """All contracts in memory.
 
     `commit_delay` gives the seconds that each group takes to become durable; without it a group is
     durable on the loop's next turn. `fail` and `full` play a broken and a full disk.
     """
 
-    def __init__(self, medium: MemoryMedium | None = None, *, commit_delay: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        medium: MemoryMedium | None = None,
+        *,
+        commit_delay: Callable[[], float] | None = None,
+        stream_limits: StreamLimits | None = None,
+    ) -> None:
         self.medium = medium or MemoryMedium()
         self.log = MemoryLog(self)
         self.runs = MemoryRuns(self)
+        self.streams = MemoryStreams(self, self.medium.streams, stream_limits or StreamLimits())
         self.full = False
         self._commit_delay = commit_delay
         self._group: _Group | None = None

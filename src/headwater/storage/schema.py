@@ -86,6 +86,35 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE journal_from (id INTEGER NOT NULL)",
         "INSERT INTO journal_from VALUES (0)",
     ),
+    (
+        # What programs make under names of their own. `state` is the whole row as JSON; the columns are what is asked
+        # for. AUTOINCREMENT: the id of a deleted stream is never given to another.
+        """CREATE TABLE streams (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            org TEXT NOT NULL,
+            user TEXT NOT NULL,
+            name TEXT NOT NULL,
+            source INTEGER,
+            gone INTEGER NOT NULL,
+            alive_until_ms INTEGER,
+            size INTEGER NOT NULL,
+            state BLOB NOT NULL,
+            UNIQUE (org, user, name)
+        )""",
+        "CREATE INDEX streams_by_source ON streams (source) WHERE source IS NOT NULL",
+        "CREATE INDEX streams_by_end ON streams (alive_until_ms) WHERE alive_until_ms IS NOT NULL AND gone = 0",
+        # id = stream << 31 | seq, as of segments. `crc` covers the place too.
+        "CREATE TABLE stream_records (id INTEGER PRIMARY KEY, crc INTEGER NOT NULL, payload BLOB NOT NULL)",
+        """CREATE TABLE stream_producers (
+            stream INTEGER NOT NULL,
+            producer TEXT NOT NULL,
+            epoch INTEGER NOT NULL,
+            seq INTEGER NOT NULL,
+            PRIMARY KEY (stream, producer)
+        ) WITHOUT ROWID""",
+        "CREATE TABLE stream_totals (streams INTEGER NOT NULL, bytes INTEGER NOT NULL)",
+        "INSERT INTO stream_totals VALUES (0, 0)",
+    ),
 )
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Literal
 
 from headwater.domain.run import Run
+from headwater.domain.stream import StreamLimits
 from headwater.errors import StorageError
 from headwater.storage.backlog import Backlog
 from headwater.storage.commits import GroupCommit
@@ -32,6 +33,8 @@ from headwater.storage.sqlite_log import Claimed, SqliteLog
 from headwater.storage.sqlite_medium import SqliteMedium
 from headwater.storage.sqlite_readers import SqliteReaders
 from headwater.storage.sqlite_runs import SqliteRuns
+from headwater.storage.sqlite_streams import SqliteStreams
+from headwater.storage.streams import StreamStore
 from headwater.telemetry import Observer, SilentObserver
 
 #: "power": what is acknowledged survives a power cut. "process": it survives the process only, and costs less.
@@ -43,7 +46,7 @@ RESERVE_BYTES = 8 << 20
 
 
 class SqliteStorage:
-    """Both contracts over `headwater.db` in a directory that is made if need be and held by one server at a time.
+    """All contracts over `headwater.db` in a directory that is made if need be and held by one server at a time.
 
     `commit_interval_ms` is the least time between two commits, except that the first after a rest
     goes at once; `reserve_bytes` are kept for endings, and let go of when the disk is full.
@@ -51,6 +54,7 @@ class SqliteStorage:
 
     log: EventLog
     runs: RunStore
+    streams: StreamStore
 
     def __init__(
         self,
@@ -61,6 +65,7 @@ class SqliteStorage:
         durability: Durability = "power",
         reserve_bytes: int = RESERVE_BYTES,
         backlog: Backlog | None = None,
+        stream_limits: StreamLimits | None = None,
     ) -> None:
         self._medium = SqliteMedium(DataDirectory(directory, reserve_bytes), _SYNCHRONOUS[durability])
         self._readers = SqliteReaders(self._medium.path)
@@ -69,6 +74,7 @@ class SqliteStorage:
         self._log.attach(self._commits, self._readers, self._medium.truncate_wal)
         self.log = self._log
         self.runs = self._rows = SqliteRuns(self._commits, self._readers)
+        self.streams = SqliteStreams(self._commits, self._readers, stream_limits or StreamLimits())
         self._opened = False
         self._intact = True
 
