@@ -29,6 +29,8 @@ from headwater.api.services import Services
 from headwater.api.sockets import address_of, listen, raise_file_limit
 from headwater.clock import Clock, SystemClock
 from headwater.delivery.hub import Hub
+from headwater.delivery.streams import StreamReaders
+from headwater.domain.stream import StreamLimits
 from headwater.errors import ConfigError, ErrorCode, UnavailableError
 from headwater.local.provider import LocalModel
 from headwater.metrics import LogLines, Metrics
@@ -42,7 +44,7 @@ from headwater.providers.resilience import Resilience, ResiliencePolicy
 from headwater.providers.retry import RetryPolicy
 from headwater.providers.servers import SERVERS, ServerRow
 from headwater.runs.supervisor import Supervisor, Tasks
-from headwater.settings import ResilienceSettings, Settings, is_loopback, misnamed
+from headwater.settings import DurableStreamsSettings, ResilienceSettings, Settings, is_loopback, misnamed
 from headwater.storage.contract import Storage
 from headwater.storage.sqlite import SqliteStorage
 from headwater.telemetry import Observer, Observers
@@ -74,6 +76,7 @@ def make_storage(settings: Settings, observer: Observer) -> Storage:
         observer=observer,
         commit_interval_ms=settings.log.commit_interval_ms,
         durability=settings.log.durability,
+        stream_limits=stream_limits(settings.durable_streams),
     )
 
 
@@ -85,6 +88,7 @@ class Parts(NamedTuple):
     catalog: Catalog
     supervisor: Supervisor
     hub: Hub
+    streams: StreamReaders
     metrics: Metrics
     health: Health
     #: the model on this machine, where the settings want it
@@ -109,10 +113,13 @@ class App:
         self.failed = False
         self._serving = False
         clock = clock or SystemClock()
+        self._now_ms = clock.now_ms
         self.parts = parts = _build(settings, clock, environ, make)
         services = Services(
             supervisor=parts.supervisor,
             hub=parts.hub,
+            streams=parts.streams,
+            now_ms=clock.now_ms,
             storage=parts.storage,
             catalog=parts.catalog,
             metrics=parts.metrics.text,
@@ -150,6 +157,7 @@ class App:
         parts.storage.on_failure(self._storage_failed)
         try:
             recovered = await parts.supervisor.recover()
+            await parts.storage.streams.sweep(self._now_ms())
             sockets = listen(server.host, server.port)
             parts.supervisor.take_up(recovered.taken_up)
             parts.supervisor.stop_answers(recovered.left_going)
@@ -182,6 +190,7 @@ class App:
         limit_s = self.settings.server.drain_s if limit_s is None else limit_s
         ended = await parts.supervisor.drain(limit_s * (1 - _CLOSING_SHARE))
         parts.hub.drain()
+        parts.streams.drain()
         await self._server.stop(limit_s * _CLOSING_SHARE)
         self._stop_refreshing()
         await parts.tasks.close()
@@ -236,7 +245,15 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
         heartbeat_s=settings.server.heartbeat_s,
         stall_s=settings.server.stall_s,
     )
-    return Parts(storage, tasks, catalog, supervisor, hub, metrics, health, local)
+    streams = StreamReaders(
+        storage,
+        clock,
+        supervisor,
+        long_poll_s=settings.durable_streams.long_poll_ms / 1000,
+        heartbeat_s=settings.server.heartbeat_s,
+        stall_s=settings.server.stall_s,
+    )
+    return Parts(storage, tasks, catalog, supervisor, hub, streams, metrics, health, local)
 
 
 def _breakers(supervisor: Supervisor, clock: Clock) -> Mapping[str, BreakerFigures]:
@@ -245,6 +262,11 @@ def _breakers(supervisor: Supervisor, clock: Clock) -> Mapping[str, BreakerFigur
 
 async def _read_records(storage: Storage, run: str, after: int) -> Sequence[bytes]:
     return (await storage.log.read(run, after)).payloads
+
+
+def stream_limits(settings: DurableStreamsSettings) -> StreamLimits:
+    """What the settings say of how much streams may hold."""
+    return StreamLimits(settings.streams_max, settings.stream_bytes_max, settings.bytes_max)
 
 
 def resilience_policy(settings: ResilienceSettings) -> ResiliencePolicy:

@@ -60,6 +60,17 @@ class RunSettings(_Section):
     waiting_max: int = Field(default=1000, ge=0, le=100_000)
 
 
+class DurableStreamsSettings(_Section):
+    """Streams that programs append to, at /v1/stream."""
+
+    #: how long a long-poll waits for something to come
+    long_poll_ms: int = Field(default=30_000, ge=1, le=60_000)
+    #: how many there may be, and how much they may hold, each and together
+    streams_max: int = Field(default=10_000, ge=0, le=1_000_000)
+    stream_bytes_max: int = Field(default=64 << 20, ge=1024, le=64 << 30)
+    bytes_max: int = Field(default=4 << 30, ge=1024, le=1 << 40)
+
+
 class EgressSettings(_Section):
     """Where model calls may go, whatever a model's row or a plug-in says."""
 
@@ -142,6 +153,7 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     log: LogSettings = LogSettings()
     runs: RunSettings = RunSettings()
+    durable_streams: DurableStreamsSettings = DurableStreamsSettings()
     resilience: ResilienceSettings = ResilienceSettings()
     egress: EgressSettings = EgressSettings()
     models: tuple[ModelSettings, ...] = ()

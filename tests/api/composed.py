@@ -18,6 +18,7 @@ from headwater.api.services import Services
 from headwater.api.sockets import address_of, listen
 from headwater.clock import SystemClock
 from headwater.delivery.hub import Hub
+from headwater.delivery.streams import StreamReaders
 from headwater.domain.message import GenerationRequest
 from headwater.errors import UnavailableError
 from headwater.metrics import Metrics
@@ -134,6 +135,8 @@ async def running_api(**changes: Any) -> AsyncIterator[RunningApi]:
         supervisor=supervisor,
         hub=hub,
         storage=storage,
+        streams=(streams := StreamReaders(storage, clock, supervisor, long_poll_s=0.2)),
+        now_ms=clock.now_ms,
         catalog=catalog,
         metrics=Metrics(live=lambda: supervisor.live, waiting=lambda: supervisor.waiting).text,
         ready=lambda: UnavailableError("The server is shutting down.") if supervisor.draining else None,
@@ -148,6 +151,7 @@ async def running_api(**changes: Any) -> AsyncIterator[RunningApi]:
         await api.client.aclose()
         await supervisor.drain(5)
         hub.drain()
+        streams.drain()
         await server.stop(1)
         await tasks.close()
         await storage.close()

@@ -1,7 +1,7 @@
 """The route table's rows: a resource, its operations, and what each may be asked.
 
-An operation says which query parameters it knows and what its body is. The dispatcher refuses all
-else before the handler runs, and the OpenAPI document is made from the same rows.
+An operation says which query parameters it knows and what its body is (`bytes`: any). The dispatcher
+refuses all else before the handler runs, and the OpenAPI document is made from the same rows.
 """
 
 from __future__ import annotations
@@ -100,6 +100,8 @@ class Operation(NamedTuple):
     takes: Any = None
     #: whether HEAD is answered as GET without its body; never for answers that may not end
     head: bool = True
+    #: whether query parameters that it does not know are passed over, as another protocol asks for
+    lenient: bool = False
 
 
 class Resource:
@@ -131,11 +133,13 @@ class Resource:
         if operation is None:
             raise MethodError(f"This resource takes {self._allow.decode()}.")
         method = operation.method
-        query = parse_query(scope["query_string"], self._parameters[method])
+        query = parse_query(scope["query_string"], self._parameters[method], lenient=operation.lenient)
         body: object = None
         if method != "GET":
             raw = await read_body(receive, length=_content_length(scope), bytes_max=services.body_bytes_max)
-            if operation.takes is not None or raw:
+            if operation.takes is bytes:
+                body = raw
+            elif operation.takes is not None or raw:
                 body = decode_body(raw, self._decoders[method])
         call = Call(scope, services, query, body)
         for name in self._with_slashes:
@@ -191,8 +195,11 @@ def _content_length(scope: Scope) -> int | None:
     return int(values[0]) if values and values[0].isdigit() else None
 
 
-def parse_query(raw: bytes, known: Mapping[str, Parameter[Any]]) -> dict[str, Any]:
-    """The parameters by name. Raises `BadRequestError` for one that is not known, comes twice, or does not parse."""
+def parse_query(raw: bytes, known: Mapping[str, Parameter[Any]], *, lenient: bool = False) -> dict[str, Any]:
+    """The parameters by name. Raises `BadRequestError` for one that is not known, comes twice, or does not parse.
+
+    With `lenient` those that are not known are passed over.
+    """
     try:
         pairs = parse_qsl(
             raw.decode("ascii"),
@@ -206,6 +213,8 @@ def parse_query(raw: bytes, known: Mapping[str, Parameter[Any]]) -> dict[str, An
     values: dict[str, Any] = {}
     for name, text in pairs:
         parameter = known.get(name)
+        if parameter is None and lenient:
+            continue
         if parameter is None:
             expected = f"It takes {', '.join(known)}." if known else "It takes none."
             raise BadRequestError(f"There is no query parameter of that name here. {expected}", parameter=name[:100])

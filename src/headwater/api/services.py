@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 from headwater.api.answer import Receive, Scope, Send
 from headwater.api.pages import NO_PAGES, Pages
 from headwater.delivery.held import Face
+from headwater.delivery.streams import StreamReaders
+from headwater.delivery.websocket import Outlet, SocketReader
 from headwater.domain.message import GenerationRequest
 from headwater.domain.run import Owner, Run, RunRequest
 from headwater.domain.snapshot import Snapshot
@@ -108,6 +110,18 @@ class Readers(Protocol):
         extra_headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None: ...
 
+    def open_socket(self, outlet: Outlet) -> SocketReader: ...
+
+    async def subscribe(
+        self,
+        reader: SocketReader,
+        run_id: str,
+        after: int,
+        *,
+        types: Collection[str] | None = None,
+        from_snapshot: bool = False,
+    ) -> bool: ...
+
     async def page(self, run_id: str, after: int, wait_ms: int, limit: int) -> Page: ...
 
     async def snapshot(self, run: Run) -> Snapshot: ...
@@ -135,6 +149,9 @@ class Services(NamedTuple):
     storage: Storage
     catalog: Models
     #: the metrics page, Prometheus' text form
+    streams: StreamReaders
+    #: the wall clock, in ms since 1970
+    now_ms: Callable[[], int]
     metrics: Callable[[], bytes]
     #: None when the server is ready for new runs, else why it is not
     ready: Callable[[], UnavailableError | None]
