@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -137,6 +138,17 @@ async def test_stop_ends_what_is_under_way_and_nothing_else(api: RunningApi) -> 
             assert (await api.client.get(f"/api/v1/runs/{other}")).json()["state"] == "running"
     assert (await api.client.get(f"/api/v1/runs/{run}")).json()["state"] == "cancelled"
     assert (await api.client.post(f"{PATH}/chat-1/stop")).status_code == 204
+
+
+@pytest.mark.parametrize("chat", ["a/b", "%", "é ?#", "stream"])
+async def test_any_id_is_found_again(api: RunningApi, chat: str) -> None:
+    async with asked(api, id=chat) as (response, _):
+        run = response.headers["x-run-id"]
+    async with api.client.stream("GET", f"{PATH}/{quote(chat, safe='')}/stream") as response:
+        assert response.headers["x-run-id"] == run
+    assert (await api.client.post(f"{PATH}/{quote(chat, safe='')}/stop")).status_code == 204
+    *_, last = await api.ended(run)
+    assert json.loads(last)["type"] == "cancelled"
 
 
 async def test_a_repeat_with_the_same_key_is_the_same_answer(api: RunningApi) -> None:

@@ -95,8 +95,10 @@ AI_SDK_STREAM = Resource(
         query=(parameters.text("run", 100, "This answer, whether or not it has ended; its id is in `X-Run-Id`"),),
         head=False,
     ),
+    with_slashes=("chat",),
 )
 AI_SDK_STOP = Resource(
     "/api/chat/{chat}/stop",
     Operation("POST", stop, "Stop the answers of a chat", (Reply(204, "None is under way, or will be in a moment"),)),
+    with_slashes=("chat",),
 )
