@@ -1,4 +1,4 @@
-/** `fetch` with what every request of a page needs, and with a reader in place of a response where a stream is meant. */
+/** `fetch` with what each request of a page needs, and a reader in place of a response where a stream is meant. */
 
 import { type ClientError, refusal } from "./errors.ts";
 import { Deadline, EVENT_STREAM } from "./http.ts";

@@ -18,9 +18,9 @@ export interface EventSourceFetchOptions {
  * A `fetch` that reads event streams with EventSource, and gives everything else to the real one: changes, pages, and
  * requests with headers of their own, which EventSource can not send.
  *
- * It is a connection of the browser's, but not its reconnecting: whoever reads comes back by its own rules. Only unnamed
- * events are seen, which is what Headwater sends. Where EventSource is refused it does not say why, so that the same is
- * asked again with the real fetch, whose answer it is then.
+ * It is a connection of the browser's, but not its reconnecting: whoever reads comes back by its own rules. Only
+ * unnamed events are seen, which is what Headwater sends. Where EventSource is refused it does not say why, so that the
+ * same is asked again with the real fetch, whose answer it is then.
  */
 export function eventSourceFetch(options: EventSourceFetchOptions = {}): typeof fetch {
   const plain: typeof fetch = options.fetch ?? ((input, init) => fetch(input, init));

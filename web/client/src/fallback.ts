@@ -3,9 +3,12 @@
 import { asksForEvents } from "./event-body.ts";
 import { ClientError } from "./errors.ts";
 import { EVENT_STREAM } from "./http.ts";
+import { SseDecoder } from "./sse.ts";
+
+type Bytes = ReadableStream<Uint8Array<ArrayBuffer>>;
 
 export interface FallbackOptions {
-  /** Streams in a row that gave not one byte before the second transport is used. */
+  /** Streams in a row without an event before the second transport is used. */
   readonly failuresMax?: number;
   /** After so long the first is given another chance. */
   readonly returnMs?: number;
@@ -16,23 +19,24 @@ export interface FallbackOptions {
 }
 
 /**
- * A `fetch` that opens event streams with `first`, and with `second` after several that failed in a row: no connection,
- * no event stream, or not one byte until the reader gave up, which is what a proxy that holds streams back looks like.
- * An answer with an error status is no failure of the transport.
+ * A `fetch` that opens event streams with `first`, and with `second` after several in a row without an event: no
+ * connection, one that broke, or silence until the reader gave up, which is what a proxy that holds streams back looks
+ * like. At once, where the answer is something else than an event stream. A status of an error is no failure of the
+ * transport.
  */
 export function fallbackFetch(first: typeof fetch, second: typeof fetch, options: FallbackOptions = {}): typeof fetch {
-  const { failuresMax = 3, returnMs = 300_000, onChange = () => {}, now = Date.now } = options;
+  const { failuresMax = 4, returnMs = 300_000, onChange = () => {}, now = Date.now } = options;
   let failures = 0;
   let since: number | null = null;
-  const failed = (): void => {
-    failures += 1;
-    if (failures >= failuresMax && since === null) {
-      since = now();
-      onChange("second");
-    }
+  const giveUp = (): void => {
+    since = now();
+    onChange("second");
   };
-  const worked = (): void => {
-    failures = 0;
+  const judge = (good: boolean): void => {
+    failures = good ? 0 : failures + 1;
+    if (failures >= failuresMax && since === null) {
+      giveUp();
+    }
   };
   return async (input, init) => {
     if (!asksForEvents({ ...init, headers: { Accept: new Headers(init?.headers).get("accept") ?? "" } })) {
@@ -46,68 +50,71 @@ export function fallbackFetch(first: typeof fetch, second: typeof fetch, options
       failures = failuresMax - 1;
       onChange("first");
     }
-    return watched(first(input, init), init?.signal, failed, worked);
+    const { signal } = init ?? {};
+    // A reader that has had enough, or whose network changed, says so with an error of this client's.
+    const left = (): boolean => signal?.aborted === true && signal.reason instanceof ClientError;
+    const once = new Verdict((good) => {
+      if (good || !left()) {
+        judge(good);
+      }
+    });
+    const response = await first(input, init).catch((error: unknown) => {
+      once.is(false);
+      throw error;
+    });
+    if (!response.ok || response.status === 204) {
+      return response;
+    }
+    if (response.body !== null && response.headers.get("content-type")?.startsWith(EVENT_STREAM)) {
+      return new Response(watched(response.body, once), { headers: response.headers });
+    }
+    await response.body?.cancel();
+    giveUp();
+    return second(input, init);
   };
 }
 
-async function watched(
-  asked: Promise<Response>,
-  signal: AbortSignal | null | undefined,
-  failed: () => void,
-  worked: () => void,
-): Promise<Response> {
-  // A reader that has had enough, or whose network changed, says so with an error of this client's.
-  const given = (): boolean => signal?.aborted === true && signal.reason instanceof ClientError;
-  let response: Response;
-  try {
-    response = await asked;
-  } catch (error) {
-    if (!given()) {
-      failed();
+/** The first word counts. */
+class Verdict {
+  readonly #say: (good: boolean) => void;
+  said = false;
+
+  constructor(say: (good: boolean) => void) {
+    this.#say = say;
+  }
+
+  is(good: boolean): void {
+    if (!this.said) {
+      this.said = true;
+      this.#say(good);
     }
-    throw error;
   }
-  if (!response.ok || response.status === 204) {
-    return response;
-  }
-  if (response.body === null || !response.headers.get("content-type")?.startsWith(EVENT_STREAM)) {
-    failed();
-    return response;
-  }
-  return new Response(counted(response.body, given, failed, worked), { headers: response.headers });
 }
 
-function counted(
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  given: () => boolean,
-  failed: () => void,
-  worked: () => void,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
+/** The same body: good with its first event, bad if it ends before that. */
+function watched(body: Bytes, verdict: Verdict): Bytes {
   const reader = body.getReader();
-  let judged = false;
-  const judge = (good: boolean): void => {
-    if (!judged && !given()) {
-      (good ? worked : failed)();
-    }
-    judged = true;
-  };
+  const decoder = new SseDecoder();
   return new ReadableStream({
     pull: async (controller) => {
       try {
         const { done, value } = await reader.read();
-        judge(!done);
         if (done) {
+          verdict.is(false);
           controller.close();
-        } else {
-          controller.enqueue(value);
+          return;
         }
+        if (!verdict.said && decoder.feed(value).length > 0) {
+          verdict.is(true);
+        }
+        controller.enqueue(value);
       } catch (error) {
-        judge(false);
+        verdict.is(false);
         controller.error(error);
       }
     },
     cancel: (reason) => {
-      judge(false);
+      verdict.is(false);
       return reader.cancel(reason);
     },
   });

@@ -67,7 +67,12 @@ async function answered(
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
     pull: async (controller) => {
       if (given) {
+        const askedAt = Date.now();
         page = await pageOf(await ask(page.last, waitMs));
+        // Who asked again at once would ask for ever.
+        if (page.records.length === 0 && !page.closed && Date.now() - askedAt < waitMs / 2) {
+          throw new TypeError("The server does not wait for records");
+        }
       }
       given = true;
       const blocks = page.records.map((record) => `id: ${record.seq}\ndata: ${JSON.stringify(record)}\n\n`);

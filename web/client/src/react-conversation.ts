@@ -69,7 +69,8 @@ export function ConversationInterface(props: ConversationProps): ReactElement {
 }
 
 function optionsOf(server: HeadwaterOptions, streaming: boolean): UseStreamOptions {
-  const paged = new Headwater({ ...server, fetch: pagesFetch(server.fetch === undefined ? {} : { fetch: server.fetch }) });
+  const send = server.fetch === undefined ? {} : { fetch: server.fetch };
+  const paged = new Headwater({ ...server, fetch: pagesFetch(send) });
   return streaming
     ? { headwater: new Headwater({ ...server, followRetry: { triesMax: 3, ...server.followRetry } }), fallback: paged }
     : { headwater: paged };

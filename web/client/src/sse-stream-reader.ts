@@ -1,4 +1,4 @@
-/** Reads one response's events, the envelope's and older forms. It does not reconnect: see `subscription.ts` for that. */
+/** Reads one response's events, in the envelope or in an older form. `subscription.ts` is what reconnects. */
 
 import { Cancelled, ClientError, NetworkError, RunFailed } from "./errors.ts";
 import { type Form, settle } from "./forms.ts";

@@ -1,6 +1,6 @@
 /** One stream as a page follows it: its state, its fold, and who is told. No page is needed. */
 
-import { ClientError, MaxRetriesExceeded, NetworkError, ParseError } from "./errors.ts";
+import { ClientError, MaxRetriesExceeded, NetworkError, ParseError, PastUnknown } from "./errors.ts";
 import type { CursorStore } from "./cursor-store.ts";
 import { emptySnapshot, fold } from "./fold.ts";
 import type { ProtocolRecord, RunRequest, Snapshot } from "./protocol.ts";
@@ -61,8 +61,16 @@ export class StreamStore {
   /** Follows a run that is there, from where this page has kept it. */
   readonly follow = (run: string): Promise<void> => {
     const { headwater, cursors } = this.#options;
-    const snapshot = cursors?.load(run)?.snapshot ?? emptySnapshot();
-    return this.#read(headwater.follow(run, { after: snapshot.seq, onStatus: this.#linked }), snapshot);
+    const open = (snapshot: Snapshot): Promise<void> =>
+      this.#read(headwater.follow(run, { after: snapshot.seq, onStatus: this.#linked }), snapshot);
+    return open(cursors?.load(run)?.snapshot ?? emptySnapshot()).catch((error: unknown) => {
+      if (!(error instanceof PastUnknown)) {
+        throw error;
+      }
+      // A part of what was kept is taken back: only the whole log knows which.
+      cursors?.forget(run);
+      return open(emptySnapshot());
+    });
   };
 
   /** Follows what another has opened. */
@@ -97,19 +105,22 @@ export class StreamStore {
     this.#subscription = subscription;
     const state = nextState(this.#view.state, "start");
     this.#change({ ...IDLE, state, snapshot, run: subscription.run });
-    let failure = await this.#taken(subscription);
+    const failure = await this.#taken(subscription);
     const { fallback } = this.#options;
     const { run } = subscription;
-    if (failure !== null && this.#isMine(subscription) && fallback !== undefined && run !== null && isTheLinks(failure)) {
-      this.#signal("fallback");
-      const other = fallback.follow(run, { after: this.#view.snapshot.seq });
-      this.#subscription = other;
-      failure = await this.#taken(other);
-      if (failure !== null && this.#isMine(other)) {
-        this.#failed(failure);
-      }
-    } else if (failure !== null && this.#isMine(subscription)) {
+    if (failure === null || this.#subscription !== subscription) {
+      return;
+    }
+    if (fallback === undefined || run === null || !isTheLinks(failure)) {
       this.#failed(failure);
+      return;
+    }
+    this.#signal("fallback");
+    const other = fallback.follow(run, { after: this.#view.snapshot.seq });
+    this.#subscription = other;
+    const last = await this.#taken(other);
+    if (last !== null && this.#subscription === other) {
+      this.#failed(last);
     }
   }
 
@@ -117,14 +128,17 @@ export class StreamStore {
   async #taken(subscription: Subscription): Promise<ClientError | null> {
     try {
       for await (const record of subscription) {
-        if (!this.#isMine(subscription)) {
+        if (this.#subscription !== subscription) {
           return null;
         }
         this.#take(record, subscription.run);
       }
       return null;
     } catch (error) {
-      return error instanceof ClientError ? error : new ParseError(String(error), { cause: error });
+      if (error instanceof ClientError) {
+        return error;
+      }
+      throw error;
     }
   }
 
@@ -151,10 +165,6 @@ export class StreamStore {
     if (run !== null) {
       cursors?.forget(run);
     }
-  }
-
-  #isMine(subscription: Subscription): boolean {
-    return this.#subscription === subscription;
   }
 
   #failed({ code, message }: { readonly code: string; readonly message: string }): void {

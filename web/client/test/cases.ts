@@ -49,6 +49,21 @@ export interface FollowCase {
   readonly error?: { readonly name: string; readonly code: string };
 }
 
+export interface PagesCase extends Omit<FollowCase, "answers"> {
+  readonly answers: readonly ((CaseAnswer & { readonly page?: number[]; readonly closed?: boolean }) | string)[];
+  readonly via?: string;
+  readonly fallback?: boolean;
+}
+
+export interface FormCase {
+  readonly name: string;
+  readonly form: string | null;
+  readonly body: string;
+  readonly ends?: "clean" | "cut";
+  readonly events: readonly { readonly type: string; readonly data: Readonly<Record<string, unknown>> }[];
+  readonly error?: { readonly name: string; readonly code: string };
+}
+
 export interface FoldCase {
   readonly name: string;
   readonly records: readonly ProtocolRecord[];
@@ -67,3 +82,5 @@ function read<Case>(name: string): CaseFile<Case> {
 export const FRAMES = read<FramesCase>("frames").cases;
 export const FOLLOW = read<FollowCase>("follow");
 export const FOLD = read<FoldCase>("fold").cases;
+export const FORMS = read<FormCase>("forms").cases;
+export const PAGES = read<PagesCase>("pages").cases;
