@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -62,10 +63,18 @@ class BackgroundAnswers:
     """A script for a server that keeps its answers: `upstream = ScriptedUpstream(answers.script)`.
 
     Each answer is made once, by a POST, and told to whoever asks for it. Whoever hears it first is told of it up to
-    `holds_at` pieces of text, and then nothing any more; whoever asks again is told all the rest.
+    `holds_at` pieces of text, and then nothing any more; whoever asks again is told all the rest. Or each telling of an
+    answer is cut by the next of its `cuts`, which are found by the body that asked for it: after the event of a number,
+    by a step.
     """
 
-    def __init__(self, items: Sequence[Sequence[str]], *, holds_at: int | None = None) -> None:
+    def __init__(
+        self,
+        items: Sequence[Sequence[str]],
+        *,
+        holds_at: int | None = None,
+        cuts: Callable[[Any], Sequence[tuple[int, Step]]] = lambda _body: (),
+    ) -> None:
         self.holds_at = holds_at
         #: bodies of what was asked to be made, sequence numbers of what was asked for again, answers that were stopped
         self.made: list[Any] = []
@@ -75,6 +84,10 @@ class BackgroundAnswers:
         self.on_piece: Callable[[int, str], object] = lambda _place, _piece: None
         self.on_end: Callable[[], object] = lambda: None
         self._items = items
+        self._cuts = cuts
+        self._cuts_left: dict[str, list[tuple[int, Step]]] = {}
+        #: how many pieces of an answer have been billed
+        self._billed: Counter[str] = Counter()
         self._forgotten = False
 
     def forget(self) -> None:
@@ -85,7 +98,9 @@ class BackgroundAnswers:
         path = urlsplit(received.path)
         if received.method == "POST" and path.path.endswith("/responses"):
             self.made.append(received.json)
-            yield from self._tell(f"resp_{len(self.made)}", -1, self.holds_at)
+            answer = f"resp_{len(self.made)}"
+            self._cuts_left[answer] = [*self._cuts(received.json)]
+            yield from self._tell(answer, -1, self.holds_at)
             return
         (answer,) = re.findall(r"/responses/(resp_\d+)", path.path)
         if self._forgotten:
@@ -102,6 +117,8 @@ class BackgroundAnswers:
 
     def _tell(self, answer: str, after: int, holds_at: int | None) -> Iterator[Step]:
         said = 0
+        cuts = self._cuts_left[answer]
+        cut_after, cut = cuts.pop(0) if cuts else (None, None)
         for number, event in enumerate(responses_events(answer, self._items)):
             is_piece = b'"response.output_text.delta"' in event
             is_end = b'"response.completed"' in event
@@ -113,5 +130,10 @@ class BackgroundAnswers:
                 if is_end:
                     self.on_end()
                 # what was made is billed once, however often it is told
-                yield Send(event, tokens=int(is_piece and after < 0))
+                is_new = is_piece and said == self._billed[answer]
+                self._billed[answer] += is_new
+                yield Send(event, tokens=int(is_new))
+                if cut is not None and number == cut_after:
+                    yield cut
+                    return
             said += is_piece
