@@ -51,13 +51,17 @@ _STREAM_HEADERS = (
     b"if-none-match, producer-epoch, producer-id, producer-seq, stream-closed, stream-expires-at, stream-fork-offset, "
     b"stream-fork-sub-offset, stream-forked-from, stream-seq, stream-ttl, "
 )
-#: The last ones are what the SDKs of Vercel and OpenAI send from a browser.
+_ANTHROPIC_HEADERS = b"anthropic-beta, anthropic-dangerous-direct-browser-access, anthropic-version, x-api-key, "
+#: The last ones are what the SDKs of Vercel, Anthropic and OpenAI send from a browser.
 _ALLOWED_HEADERS = (
     b"accept, authorization, content-type, headwater-fallback, headwater-on-disconnect, idempotency-key, "
-    b"last-event-id, user-agent, " + _STREAM_HEADERS + b", ".join(b"x-stainless-" + name for name in _SDK_HEADERS)
+    b"last-event-id, user-agent, "
+    + _STREAM_HEADERS
+    + _ANTHROPIC_HEADERS
+    + b", ".join(b"x-stainless-" + name for name in _SDK_HEADERS)
 )
 _EXPOSED_HEADERS = (
-    b"etag, headwater-protocol, idempotency-replayed, location, producer-epoch, producer-expected-seq, "
+    b"etag, headwater-error, headwater-protocol, idempotency-replayed, location, producer-epoch, producer-expected-seq, "
     b"producer-received-seq, producer-seq, retry-after, stream-closed, stream-cursor, stream-expires-at, "
     b"stream-next-offset, stream-sse-data-encoding, stream-ttl, stream-up-to-date, x-run-id"
 )
