@@ -61,8 +61,8 @@ _ALLOWED_HEADERS = (
     + b", ".join(b"x-stainless-" + name for name in _SDK_HEADERS)
 )
 _EXPOSED_HEADERS = (
-    b"etag, headwater-error, headwater-protocol, idempotency-replayed, location, producer-epoch, producer-expected-seq, "
-    b"producer-received-seq, producer-seq, retry-after, stream-closed, stream-cursor, stream-expires-at, "
+    b"etag, headwater-error, headwater-protocol, idempotency-replayed, location, producer-epoch, "
+    b"producer-expected-seq, producer-received-seq, producer-seq, retry-after, stream-closed, stream-cursor, stream-expires-at, "
     b"stream-next-offset, stream-sse-data-encoding, stream-ttl, stream-up-to-date, x-run-id"
 )
 _PREFLIGHT_AGE_S = b"600"

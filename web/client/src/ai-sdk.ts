@@ -183,7 +183,7 @@ export class HeadwaterChatTransport {
     });
   }
 
-  /** The parts of an answer, each once: of a replay those that were shown are passed over, for it is always the same. */
+  /** The parts of an answer, each once: a replay is always the same, and what was shown of it is passed over. */
   async *#parts(chatId: string, first: Response, asked: ResumeOptions): AsyncGenerator<Part[], void, undefined> {
     const run = first.headers.get("x-run-id");
     if (run === null) {

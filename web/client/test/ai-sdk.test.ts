@@ -110,7 +110,8 @@ test("a repeat of the question has the same key", async () => {
 test("what the server refuses is told in its words", async () => {
   const { server, transport } = await stage([refused(400, "BAD_REQUEST", "Say which model.")]);
   await using _ = server;
-  await assert.rejects(transport.sendMessages(ASKED), { name: "ServerError", message: "Say which model.", status: 400 });
+  const wanted = { name: "ServerError", message: "Say which model.", status: 400 };
+  await assert.rejects(transport.sendMessages(ASKED), wanted);
   assert.equal(server.asked.length, 1);
 });
 
