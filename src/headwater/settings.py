@@ -67,7 +67,7 @@ class DurableStreamsSettings(_Section):
     long_poll_ms: int = Field(default=30_000, ge=1, le=60_000)
     #: how many there may be, and how much they may hold, each and together
     streams_max: int = Field(default=10_000, ge=0, le=1_000_000)
-    stream_bytes_max: int = Field(default=64 << 20, ge=1024, le=64 << 30)
+    stream_bytes_max: int = Field(default=16 << 20, ge=1024, le=64 << 30)
     bytes_max: int = Field(default=4 << 30, ge=1024, le=1 << 40)
 
 

@@ -11,12 +11,13 @@ from headwater.storage.memory import MemoryStorage
 from headwater.storage.memory_medium import MemoryMedium
 from headwater.testing.run_contract import a_run
 from headwater.testing.storage import StorageContract
+from headwater.testing.stream_contract import SMALL
 
 
 class TestMemory(StorageContract):
     @pytest.fixture
     async def storage(self) -> AsyncIterator[MemoryStorage]:
-        storage = MemoryStorage()
+        storage = MemoryStorage(stream_limits=SMALL)
         await storage.open()
         yield storage
         await storage.close()
@@ -24,7 +25,7 @@ class TestMemory(StorageContract):
     async def reopen(self, storage: Storage) -> Storage:
         assert isinstance(storage, MemoryStorage)
         await storage.close()
-        another = MemoryStorage(storage.medium)
+        another = MemoryStorage(storage.medium, stream_limits=SMALL)
         await another.open()
         return another
 

@@ -17,6 +17,7 @@ from headwater.storage.sqlite import SqliteStorage
 from headwater.testing.log_contract import read_all, records
 from headwater.testing.run_contract import SNAPSHOT, a_run
 from headwater.testing.storage import StorageContract
+from headwater.testing.stream_contract import SMALL
 from tests.storage.engine import engine, fill
 
 
@@ -24,7 +25,13 @@ class TestSqlite(StorageContract):
     backlog_bytes = 4 << 20
 
     def make(self, directory: Path) -> SqliteStorage:
-        return SqliteStorage(directory, backlog=Backlog(self.backlog_bytes), commit_interval_ms=1, reserve_bytes=4096)
+        return SqliteStorage(
+            directory,
+            backlog=Backlog(self.backlog_bytes),
+            commit_interval_ms=1,
+            reserve_bytes=4096,
+            stream_limits=SMALL,
+        )
 
     @pytest.fixture
     async def storage(self, data_dir: Path, no_blocking: object) -> AsyncIterator[SqliteStorage]:

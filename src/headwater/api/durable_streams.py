@@ -18,9 +18,9 @@ from headwater.api.durable_streams_request import (
 )
 from headwater.api.route import Call, Operation, Parameter, Reply, Resource
 from headwater.api.runs import find_run
-from headwater.delivery.formats.durable_streams import NOW, body_of, etag_of, offset_of, parse_offset
+from headwater.delivery.formats.durable_streams import NOW, Place, body_of, etag_of, offset_of, parse_offset
 from headwater.delivery.streams import EVENT_BYTES_MAX, Portion, StreamSource
-from headwater.domain.stream import JSON_TYPE, Stream
+from headwater.domain.stream import JSON_TYPE, Stream, is_worth_noting
 from headwater.errors import BadRequestError, LogMissing
 from headwater.storage.contract import LogState
 
@@ -74,8 +74,10 @@ async def show_stream(call: Call) -> Asgi:
 async def read_stream(call: Call) -> Asgi:
     name, streams, now_ms = stream_name(call), call.services.storage.streams, call.services.now_ms()
     stream = await streams.state(name, now_ms)
-    await streams.touch(name, now_ms)
-    return await _read(call, call.services.streams.stream(name), str(stream.id), stream.tail)
+    if is_worth_noting(stream, now_ms):
+        await streams.touch(name, now_ms)
+    end = _end(stream.content_type, stream.tail, stream.closed)
+    return await _read(call, call.services.streams.stream(name, stream.id), str(stream.id), end)
 
 
 async def show_run_log(call: Call) -> Asgi:
@@ -87,7 +89,7 @@ async def show_run_log(call: Call) -> Asgi:
 async def read_run_log(call: Call) -> Asgi:
     state = await _log_state(call)
     run = call.path["run"]
-    return await _read(call, call.services.streams.run_log(run), run, state.tail)
+    return await _read(call, call.services.streams.run_log(run), run, _end(JSON_TYPE, state.tail, state.closed))
 
 
 async def _log_state(call: Call) -> LogState:
@@ -109,8 +111,14 @@ def _state(stream: Stream) -> Headers:
     return headers
 
 
-async def _read(call: Call, source: StreamSource, id: str, tail: int) -> Asgi:
+def _end(content_type: str, tail: int, closed: bool) -> Portion:
+    """What a reader at the tail is given."""
+    return Portion(content_type, tail, (), Place(tail, True, closed))
+
+
+async def _read(call: Call, source: StreamSource, id: str, end: Portion) -> Asgi:
     """The answer in the form that was asked for. `id` names the stream in an ETag, and never another."""
+    tail = end.after
     offset, live, cursor = call.query.get("offset"), call.query.get("live"), call.query.get("cursor")
     if live is not None and offset is None:
         raise BadRequestError("A live read begins at an offset.", parameter="offset")
@@ -118,20 +126,12 @@ async def _read(call: Call, source: StreamSource, id: str, tail: int) -> Asgi:
     if after > tail:
         raise BadRequestError("The offset is beyond the end of the stream.", parameter="offset", tail=tail)
     if live == EVENTS:
-        first = await source.read(after, EVENT_BYTES_MAX) if after < tail else await _nothing(source, after)
-        return _events(call, source, first, cursor)
+        return _events(call, source, await source.read(after, EVENT_BYTES_MAX), cursor)
     if live == LONG_POLL:
         return _poll(call, source, id, after, cursor)
     if offset == NOW:
-        return _page(call, await _nothing(source, after), id, fixed=False)
+        return _page(call, end, id, fixed=False)
     return _page(call, await source.read(after, PAGE_BYTES_MAX), id)
-
-
-async def _nothing(source: StreamSource, after: int) -> Portion:
-    """How the source stands at a seq, without what may have come behind it."""
-    portion = await source.read(after, 1)
-    place = portion.place._replace(seq=after, up_to_date=not portion.payloads)
-    return portion._replace(payloads=[], place=place)
 
 
 def _page(call: Call, portion: Portion, id: str, *, fixed: bool = True) -> Answer:

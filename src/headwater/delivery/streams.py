@@ -16,7 +16,7 @@ from headwater.delivery.formats.durable_streams import Place, control_event, cur
 from headwater.delivery.hub import Presence
 from headwater.delivery.response import PROTOCOL, Receive, Send
 from headwater.domain.stream import JSON_TYPE
-from headwater.errors import HeadwaterError, LogMissing
+from headwater.errors import HeadwaterError, LogMissing, NotFoundError
 from headwater.storage.contract import EventLog, Page, Storage
 from headwater.storage.streams import StreamName
 from headwater.wire.sse import encode_comment
@@ -39,7 +39,6 @@ class Portion(NamedTuple):
     after: int
     payloads: Sequence[bytes]
     place: Place
-    tail: int
 
     @property
     def at_end(self) -> bool:
@@ -63,17 +62,20 @@ class StreamSource(Protocol):
 
 
 class NamedStream:
-    """A stream that programs append to. Reading it counts as use."""
+    """A stream that programs append to. `id` is which, for the name may be another's while it is read."""
 
-    def __init__(self, storage: Storage, name: StreamName, clock: Clock) -> None:
+    def __init__(self, storage: Storage, name: StreamName, id: int, clock: Clock) -> None:
         self._storage = storage
         self._name = name
+        self._id = id
         self._clock = clock
 
     async def read(self, after: int, bytes_max: int) -> Portion:
         page = await self._storage.streams.read(self._name, after, self._clock.now_ms(), bytes_max=bytes_max)
+        if page.stream.id != self._id:
+            raise NotFoundError("The stream was deleted, and there is another of its name.")
         place = Place(page.last, page.up_to_date, page.stream.closed)
-        return Portion(page.stream.content_type, after, page.payloads, place, page.stream.tail)
+        return Portion(page.stream.content_type, after, page.payloads, place)
 
     def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
         return self._storage.streams.watch(self._name, wake)
@@ -99,7 +101,7 @@ class RunLog:
             # The run's row was seen, so its log is still to come, or was deleted a moment ago.
             page = Page(after, [], 0, False)
         place = Place(page.last, page.last >= page.tail, page.closed)
-        return Portion(JSON_TYPE, after, page.payloads, place, page.tail)
+        return Portion(JSON_TYPE, after, page.payloads, place)
 
     def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
         return self._log.watch(self._run, wake)
@@ -173,8 +175,8 @@ class StreamReaders:
     def waiting(self) -> int:
         return len(self._waiting)
 
-    def stream(self, name: StreamName) -> StreamSource:
-        return NamedStream(self._storage, name, self._clock)
+    def stream(self, name: StreamName, id: int) -> StreamSource:
+        return NamedStream(self._storage, name, id, self._clock)
 
     def run_log(self, run: str) -> StreamSource:
         return RunLog(self._storage.log, run, self._presence)

@@ -17,12 +17,16 @@ from headwater.errors import BadRequestError, ConflictError, ProducerFencedError
 CONTENT_TYPE_DEFAULT: Final = "application/octet-stream"
 JSON_TYPE: Final = "application/json"
 
+#: A stream's life is lengthened on disk once that is by such a share of its time, or by so many ms.
+_NOTED_SHARE: Final = 8
+_NOTED_MS_MAX: Final = 60_000
+
 
 class StreamLimits(NamedTuple):
     """What streams may take; sizes in bytes of records."""
 
     streams_max: int = 10_000
-    stream_bytes_max: int = 64 << 20
+    stream_bytes_max: int = 16 << 20
     bytes_max: int = 4 << 30
     #: of one stream
     producers_max: int = 1000
@@ -119,6 +123,14 @@ def alive_until(stream: Stream, now_ms: int) -> int | None:
     return stream.expires_at_ms if stream.ttl_s is None else now_ms + stream.ttl_s * 1000
 
 
+def is_worth_noting(stream: Stream, now_ms: int) -> bool:
+    """Whether its use now is to be noted: not again and again for what is read many times a second."""
+    if stream.ttl_s is None or stream.alive_until_ms is None:
+        return False
+    longer_ms = now_ms + stream.ttl_s * 1000 - stream.alive_until_ms
+    return longer_ms > min(stream.ttl_s * 1000 // _NOTED_SHARE, _NOTED_MS_MAX)
+
+
 def is_repeat(stream: Stream, config: StreamConfig) -> bool:
     """Whether who asks for this stream would get the one that is there. A fork inherits what was not asked for."""
     fork = stream.fork
@@ -164,7 +176,7 @@ def check_append(stream: Stream, append: Append, limits: StreamLimits) -> None:
             raise ConflictError(f"This stream is of {stream.content_type}.")
         if stream.size + len(append.payload) > limits.stream_bytes_max:
             raise TooLargeError(f"A stream holds at most {limits.stream_bytes_max} bytes.")
-    # By bytes, as the protocol says: the order of UTF-8 is that of code points.
+    # By bytes, as the protocol says: a header's text has a character for each.
     if append.writer_seq is not None and stream.writer_seq is not None and append.writer_seq <= stream.writer_seq:
         raise ConflictError("Stream-Seq is not greater than the last one.")
 

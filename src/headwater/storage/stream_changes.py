@@ -25,6 +25,7 @@ from headwater.domain.stream import (
     first_part,
     is_duplicate,
     is_repeat,
+    is_worth_noting,
     media_type,
 )
 from headwater.errors import (
@@ -40,10 +41,7 @@ from headwater.storage.streams import StreamName, StreamPage
 
 NO_SUCH_STREAM = "There is no such stream."
 #: How many streams whose time is over are forgotten at once.
-SWEPT_MAX = 100
-#: A stream's life is lengthened on disk when that is by so much of its time, and by so many ms at most.
-_TOUCH_SHARE = 8
-_TOUCH_MS_MAX = 60_000
+SWEPT_MAX = 10
 
 replace = msgspec.structs.replace
 
@@ -247,16 +245,8 @@ def read(shelf: StreamShelf, name: StreamName, after: int, now_ms: int, bytes_ma
 
 def touch(shelf: StreamShelf, name: StreamName, now_ms: int) -> None:
     stream = alive(shelf, name, now_ms)
-    if is_worth_touching(stream, now_ms):
+    if is_worth_noting(stream, now_ms):
         shelf.put(replace(stream, alive_until_ms=alive_until(stream, now_ms)))
-
-
-def is_worth_touching(stream: Stream, now_ms: int) -> bool:
-    """Whether its use is to be noted now: not again and again for what is read many times a second."""
-    if stream.ttl_s is None or stream.alive_until_ms is None:
-        return False
-    longer_ms = now_ms + stream.ttl_s * 1000 - stream.alive_until_ms
-    return longer_ms > min(stream.ttl_s * 1000 // _TOUCH_SHARE, _TOUCH_MS_MAX)
 
 
 def delete(shelf: StreamShelf, name: StreamName, now_ms: int) -> None:

@@ -14,7 +14,8 @@
             await another.open()
             return another
 
-It needs pytest-asyncio in auto mode, and `close` to bear being called twice.
+It needs pytest-asyncio in auto mode, `close` to bear being called twice, and engines with the limits
+`headwater.testing.stream_contract.SMALL` of streams.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from headwater.errors import ConflictError, Fenced, LogMissing
 from headwater.storage.contract import Begun, LogState, Storage
 from headwater.testing.log_contract import LogContract, refuses
 from headwater.testing.run_contract import RunContract, a_key, a_run
+from headwater.testing.stream_contract import StreamContract
 
 
-class StorageContract(LogContract, RunContract):
-    """Every test of both contracts, and of what ties them together."""
+class StorageContract(LogContract, RunContract, StreamContract):
+    """Every test of the three contracts, and of what ties them together."""
 
     async def reopen(self, storage: Storage) -> Storage:
         raise NotImplementedError
