@@ -20,6 +20,7 @@ _STATES = {
     "connecting": "asking the model",
     "retrying": "trying again",
     "falling_back": "asking another model",
+    "reattaching": "asking for the rest of the answer",
 }
 
 

@@ -30,14 +30,14 @@ class _Event(msgspec.Struct, omit_defaults=True, frozen=True):
 
 
 class Status(_Event, frozen=True):
-    """Where the run is: queued, connecting, streaming, retrying, falling_back …"""
+    """Where the run is: queued, connecting, streaming, retrying, falling_back, reattaching …"""
 
     type: ClassVar[str] = "status"
     state: str
     message: str = ""
     progress: float | None = None
     position: int | None = None
-    #: with `retrying`: how long until the model is called again
+    #: with `retrying`: how long until the model is called again; with `reattaching`: until its answer is asked for
     wait_ms: int | None = None
 
 

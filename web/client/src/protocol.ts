@@ -1,6 +1,6 @@
 // Made by tools/make_types.py from spec/events.schema.json and the OpenAPI document. Do not edit.
 
-/** Where the run is: queued, connecting, streaming, retrying, falling_back … */
+/** Where the run is: queued, connecting, streaming, retrying, falling_back, reattaching … */
 export interface StatusData {
   state: string;
   message?: string;
@@ -231,6 +231,7 @@ export interface RunRequest {
   priority?: "batch" | "interactive" | "normal";
   fallback?: string[];
   metadata?: Record<string, string>;
+  face?: FaceTerms | null;
 }
 
 /** A run, what it was asked to do, and what its records amount to at its durable tail. */
@@ -340,6 +341,15 @@ export interface Limits {
   first_token_s?: number | null;
   idle_s?: number | null;
   total_s?: number;
+}
+
+/** What the face of another API was asked that the run itself has no use for, kept so that it can be said again. */
+export interface FaceTerms {
+  instructions?: boolean;
+  previous_response_id?: string | null;
+  stored?: boolean;
+  sealed?: boolean;
+  summary?: "auto" | "concise" | "detailed" | null;
 }
 
 export type RunState = "cancelled" | "completed" | "failed" | "queued" | "running";
