@@ -16,7 +16,7 @@ import msgspec
 from headwater.api import parameters
 from headwater.api.answer import Asgi, Headers, json_answer
 from headwater.api.bounds import check_bounds
-from headwater.api.openai_chat import FALLBACK, ON_DISCONNECT, fallback, model_not_found, on_disconnect
+from headwater.api.openai_chat import FALLBACK, FALLBACK_HEADER, ON_DISCONNECT, fallback, model_not_found, on_disconnect
 from headwater.api.openai_error import PreviousResponseNotFoundError
 from headwater.api.responses_items import ITEMS_LIMIT, ITEMS_LIMIT_MAX, ItemList, input_items, item_page
 from headwater.api.responses_request import ResponseRequest, check, run_request
@@ -54,17 +54,17 @@ class DeletedResponse(msgspec.Struct, frozen=True):
     deleted: Literal[True] = True
 
 
-async def create(call: Call) -> Asgi:
+async def create_response(call: Call) -> Asgi:
     body: ResponseRequest = call.body
     check(body)
     request = await _run_request(call, body)
     try:
         check_bounds(request)
         check_model(call, request, fallback_header=FALLBACK)
+        key = idempotency_key(call, f"POST {PATH}", request)
+        run, created = await call.services.supervisor.submit(request, call.owner, idempotency=key)
     except RefusedError as error:
         raise _in_their_words(error) from None
-    key = idempotency_key(call, f"POST {PATH}", request)
-    run, created = await call.services.supervisor.submit(request, call.owner, idempotency=key)
     headers: Headers = [] if created else [(b"idempotency-replayed", b"true")]
     if body.stream:
         return face_stream(call, run, ResponseStream(run, refuses=True), headers)
@@ -157,7 +157,7 @@ def _object(run: Run, state: ResponseState, headers: Headers = ()) -> Asgi:
     return json_answer(state.json(), 200, [*headers, (b"x-run-id", run.id.encode())])
 
 
-async def show(call: Call) -> Asgi:
+async def show_response(call: Call) -> Asgi:
     run = await _find(call, call.path["response"])
     after: int = call.query.get("starting_after", -1)
     if call.query.get("stream") != "true":
@@ -187,14 +187,14 @@ async def _check_number(call: Call, run: Run, after: int) -> None:
         )
 
 
-async def cancel(call: Call) -> Asgi:
+async def cancel_response(call: Call) -> Asgi:
     """The response as it ended; one that was faster is as it is."""
     run = await _find(call, call.path["response"])
     noted = await call.services.supervisor.cancel(run.id, call.owner)
     return _object(noted, await _state(call, noted, ended_within_s=CANCEL_WAIT_S))
 
 
-async def delete(call: Call) -> Asgi:
+async def delete_response(call: Call) -> Asgi:
     run = await _find(call, call.path["response"])
     await call.services.supervisor.delete(run.id, call.owner)
     return json_answer(DeletedResponse(call.path["response"]))
@@ -218,7 +218,7 @@ RESPONSES = Resource(
     PATH,
     Operation(
         "POST",
-        create,
+        create_response,
         "Make a response, as OpenAI's API does",
         (Reply(200, "The response; with `stream` its events", media=_STREAM),),
         headers=(
@@ -233,11 +233,7 @@ RESPONSES = Resource(
                 {"type": "string", "enum": ["interrupt", "rerun", "continue", "reattach"]},
                 "What becomes of it where the server is killed: `interrupt` by default",
             ),
-            parameters.header(
-                FALLBACK,
-                {"type": "string"},
-                "Models that may answer in place of the one that is asked, in order, with commas between them",
-            ),
+            FALLBACK_HEADER,
             parameters.IDEMPOTENT_ANSWER,
         ),
         takes=ResponseRequest,
@@ -247,7 +243,7 @@ RESPONSE = Resource(
     PATH + "/{response}",
     Operation(
         "GET",
-        show,
+        show_response,
         "Show a response, or read its events on",
         (Reply(200, "The response as it stands; with `stream=true` its events", media=_STREAM),),
         query=(
@@ -259,13 +255,19 @@ RESPONSE = Resource(
         head=False,
     ),
     Operation(
-        "DELETE", delete, "Cancel a response if it is live, then forget it", (Reply(200, "Forgotten", DeletedResponse),)
+        "DELETE",
+        delete_response,
+        "Cancel a response if it is live, then forget it",
+        (Reply(200, "Forgotten", DeletedResponse),),
     ),
 )
 RESPONSE_CANCEL = Resource(
     PATH + "/{response}/cancel",
     Operation(
-        "POST", cancel, "Cancel a response", (Reply(200, "The response as it ended", media=("application/json",)),)
+        "POST",
+        cancel_response,
+        "Cancel a response",
+        (Reply(200, "The response as it ended", media=("application/json",)),),
     ),
 )
 RESPONSE_INPUT = Resource(
