@@ -62,8 +62,8 @@ _ALLOWED_HEADERS = (
 )
 _EXPOSED_HEADERS = (
     b"etag, headwater-error, headwater-protocol, idempotency-replayed, location, producer-epoch, "
-    b"producer-expected-seq, producer-received-seq, producer-seq, retry-after, stream-closed, stream-cursor, stream-expires-at, "
-    b"stream-next-offset, stream-sse-data-encoding, stream-ttl, stream-up-to-date, x-run-id"
+    b"producer-expected-seq, producer-received-seq, producer-seq, retry-after, stream-closed, stream-cursor, "
+    b"stream-expires-at, stream-next-offset, stream-sse-data-encoding, stream-ttl, stream-up-to-date, x-run-id"
 )
 _PREFLIGHT_AGE_S = b"600"
 
