@@ -17,6 +17,7 @@ PROTOCOL = {
     "POST /api/v1/runs/{run}/cancel",
     "POST /api/v1/runs/{run}/retry",
     "GET /api/v1/events",
+    "GET /api/v1/ws",
     "GET /api/v1/models",
     "GET /api/v1/providers",
     "POST /v1/chat/completions",

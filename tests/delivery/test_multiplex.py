@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from headwater.delivery.multiplex import Multiplex, NamedRun
+from headwater.delivery.shared_sink import SharedSink
 from headwater.delivery.sse import SSE
 from headwater.delivery.subscription import BLOCKS_PER_TURN, State, Subscription, Why
 from headwater.delivery.view import BLOCK_BYTES_MAX, View
@@ -48,7 +49,7 @@ class Stage:
         self.logs = [Log(run, tail) for run, tail in zip(NAMES, tails, strict=False)]
         self.sink = HeldSink()
         self.later: list[Callable[[], None]] = []
-        self.closed: list[Multiplex] = []
+        self.closed: list[SharedSink] = []
         runs = NAMES[: len(tails)]
         self.multiplex = Multiplex(self.sink, runs, self.later.append, self.closed.append)
         for member, log in zip(self.multiplex.members, self.logs, strict=True):

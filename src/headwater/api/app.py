@@ -8,6 +8,7 @@ from starlette.routing import Router
 
 from headwater.api.ai_sdk import AI_SDK_CHAT, AI_SDK_STOP, AI_SDK_STREAM
 from headwater.api.answer import Asgi, Receive, Scope, Send
+from headwater.api.anthropic_messages import MESSAGES
 from headwater.api.durable_streams import RUN_STREAM, STREAM
 from headwater.api.events import EVENTS
 from headwater.api.faces import nothing_at
@@ -30,6 +31,7 @@ _API: list[Resource] = [
     *[CHAT_COMPLETIONS, OPENAI_MODELS, OPENAI_MODEL],
     *[RUN_STREAM, STREAM],
     *[RESPONSES, RESPONSE, RESPONSE_CANCEL, RESPONSE_INPUT],
+    *[MESSAGES],
     *[AI_SDK_CHAT, AI_SDK_STREAM, AI_SDK_STOP],
 ]
 

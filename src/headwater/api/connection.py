@@ -12,9 +12,9 @@ import asyncio
 import re
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from enum import Enum, auto
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import httptools
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
@@ -22,12 +22,13 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from headwater.api.answer import Headers
 from headwater.api.problem import problem
-from headwater.delivery.connection import CONNECTION
+from headwater.delivery.connection import CONNECTION, connection_of
 from headwater.delivery.response import PROTOCOL
 from headwater.errors import ErrorCode
 
-_NO_LINGER = struct.pack("ii", 1, 0)
+NO_LINGER = struct.pack("ii", 1, 0)
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -66,6 +67,24 @@ class _Refused(Exception):
     """Stops the parser; what the client is told is in the connection's `_refusal`."""
 
 
+class Successor(asyncio.Protocol):
+    """What speaks another protocol over a connection from some request on, to the server that ends it."""
+
+    #: those that the server has; this one is among them while it is connected
+    connections: set[Any]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.connections.discard(self)
+
+    def shutdown(self) -> None:
+        """The server goes: ends in an orderly way, soon."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Ends at once."""
+        raise NotImplementedError
+
+
 class HttpConnection(HttpToolsProtocol):
     """A connection; also the `Connection` that delivery finds in the scope of each of its requests."""
 
@@ -94,6 +113,8 @@ class HttpConnection(HttpToolsProtocol):
         self._lingers = False
         self._dropped_bytes = 0
         self._refusal: tuple[int, ErrorCode, str] | None = None
+        #: what came behind a request that asks for another protocol: it is in that one, and not HTTP
+        self._ahead: bytearray | None = None
 
     # ── delivery's Connection ───────────────────────────────────────────────────────────────────
 
@@ -124,10 +145,39 @@ class HttpConnection(HttpToolsProtocol):
         peer: socket.socket | None = self.transport.get_extra_info("socket")
         if peer is not None:
             try:
-                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
             except OSError:
                 pass  # it is closed already
         self.transport.abort()
+
+    def switch(self, headers: Headers, successor: Successor) -> bool:
+        """Answers 101 and leaves the transport to the successor, with what the client has sent in its protocol.
+
+        Only for a request whose headers ask for it (`Upgrade`). False where the client is gone, or has sent more
+        ahead of the answer than is kept; then the successor hears nothing.
+        """
+        cycle, ahead = self._answering, self._ahead
+        if cycle is None or cycle.disconnected or self.transport.is_closing():
+            return False
+        if ahead is None or len(ahead) > self._limits.head_bytes_max:
+            self.abort()
+            return False
+        self._write_head(101, [*self.server_state.default_headers, PROTOCOL, *headers])
+        # To uvicorn it is answered; nothing of this object is called by the transport any more.
+        cycle.response_started = cycle.response_complete = True
+        transport, connections = self.transport, self.connections
+        self.flow.resume_reading()
+        transport.set_protocol(successor)
+        self._let_go()
+        connections.discard(self)
+        connections.add(successor)  # type: ignore[arg-type]
+        successor.connections = connections
+        successor.connection_made(transport)
+        if self.flow.write_paused:
+            successor.pause_writing()
+        if ahead:
+            successor.data_received(bytes(ahead))
+        return True
 
     # ── the transport's protocol ────────────────────────────────────────────────────────────────
 
@@ -144,12 +194,16 @@ class HttpConnection(HttpToolsProtocol):
             answering.message_event.set()
         self.pipeline.clear()
         super().connection_lost(exc)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Keeps nothing that leads back here: without it every connection would be left to the garbage collector."""
         self._unset_keepalive_if_required()
         if self._phase_timer is not None:
             self._phase_timer.cancel()
             self._phase_timer = None
-        self._resume = None
-        # The scope leads back here; without these two, every connection would be left to the garbage collector.
+        self._resume = self._answering = None
+        self.parser = None  # type: ignore[assignment]
         self.cycle = None  # type: ignore[assignment]
         self.scope = None  # type: ignore[assignment]
 
@@ -164,14 +218,20 @@ class HttpConnection(HttpToolsProtocol):
             if self._dropped_bytes > self._limits.dropped_bytes_max:
                 self.abort()
             return
+        if self._ahead is not None:
+            if len(self._ahead) <= self._limits.head_bytes_max:
+                self._ahead += data
+            return
         self._unset_keepalive_if_required()
         self._data_at = self.loop.time()
         if self._phase is not _Phase.BODY:
             self._head_bytes += len(data)
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # The request was parsed, and is answered as if it had not asked for another protocol (RFC 9110, 7.8).
+        except httptools.HttpParserUpgrade as upgrade:
+            # The request was parsed, and unless its handler switches it is answered as if it had not asked for
+            # another protocol (RFC 9110, 7.8).
+            self._ahead = bytearray(data[upgrade.args[0] :])
             return
         except httptools.HttpParserError:
             self._refuse(*(self._refusal or (400, ErrorCode.BAD_REQUEST, "This is not HTTP/1.1.")))
@@ -293,7 +353,6 @@ class HttpConnection(HttpToolsProtocol):
             answering.disconnected = True
             answering.message_event.set()
         answer = problem(code, detail, status=status)
-        lines = [STATUS_LINE[status]]
         headers: list[tuple[bytes, bytes]] = [
             *self.server_state.default_headers,
             PROTOCOL,
@@ -301,9 +360,13 @@ class HttpConnection(HttpToolsProtocol):
             (b"content-length", b"%d" % len(answer.body)),
             (b"connection", b"close"),
         ]
-        lines += [b"%b: %b\r\n" % header for header in headers]
-        self.transport.write(b"".join([*lines, b"\r\n", answer.body]))
+        self._write_head(status, headers)
+        self.transport.write(answer.body)
         self._drop_the_rest()
+
+    def _write_head(self, status: int, headers: Headers) -> None:
+        lines = [b"%b: %b\r\n" % header for header in headers]
+        self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n"]))
 
     def _drop_the_rest(self) -> None:
         """Ends our half, and takes what the client still sends: it is to read the answer (RFC 9112, 9.6)."""
@@ -326,6 +389,14 @@ class HttpConnection(HttpToolsProtocol):
             await app(scope, receive, unclosed)
 
         return serve
+
+
+def http_connection_of(scope: MutableMapping[str, Any]) -> HttpConnection:
+    """The connection of a request, that may be switched. Raises RuntimeError under a server other than our own."""
+    connection = connection_of(scope)
+    if not isinstance(connection, HttpConnection):
+        raise RuntimeError("another protocol needs Headwater's own HTTP server: headwater.api.server")
+    return connection
 
 
 def _is_coding_known(headers: list[tuple[bytes, bytes]], http_version: str) -> bool:

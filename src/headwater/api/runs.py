@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
@@ -17,11 +18,13 @@ from headwater.api.stream import event_stream
 from headwater.delivery.cursor import parse_cursor
 from headwater.domain.event import decode_record
 from headwater.domain.message import GenerationRequest
-from headwater.domain.run import STATE_BY_FINAL_TYPE, Run, RunRequest, RunState, is_ended
+from headwater.domain.run import STATE_BY_FINAL_TYPE, Owner, Run, RunRequest, RunState, is_ended
 from headwater.domain.snapshot import Snapshot
 from headwater.errors import BadRequestError, LogMissing, NotFoundError, RefusedError
 from headwater.storage.contract import IdempotencyKey, RunFilter
 
+#: The scope of its idempotency keys, whatever the run was started over.
+START_ROUTE = "POST /api/v1/runs"
 LIST_LIMIT = 50
 LIST_LIMIT_MAX = 200
 
@@ -48,7 +51,7 @@ async def start(call: Call) -> Asgi:
     check_model(call, request)
     # What form the answer takes is settled before the run exists, so that a refusal leaves nothing behind.
     form = accept.choose(call.header("accept"), (accept.JSON, accept.EVENT_STREAM))
-    key = idempotency_key(call, "POST /api/v1/runs", request)
+    key = idempotency_key(call, START_ROUTE, request)
     run, created = await call.services.supervisor.submit(request, call.owner, idempotency=key)
     return await _started(call, form, run, created)
 
@@ -99,14 +102,20 @@ def _run_header(run: Run) -> tuple[bytes, bytes]:
 
 def idempotency_key(call: Call, route: str, request: RunRequest) -> IdempotencyKey | None:
     """The key that the caller sent, with a digest of what was understood: how it was written does not matter."""
-    key = call.header("idempotency-key")
+    return make_key(call.owner, route, call.header("idempotency-key"), request, {"parameter": "Idempotency-Key"})
+
+
+def make_key(
+    owner: Owner, route: str, key: str | None, request: RunRequest, where: Mapping[str, str]
+) -> IdempotencyKey | None:
+    """`idempotency_key` of one that came by itself; `where` says in a refusal from where."""
     if key is None:
         return None
     if _IDEMPOTENCY_KEY.fullmatch(key) is None:
-        raise BadRequestError(
-            "Idempotency-Key must be 1 to 255 printable ASCII characters.", parameter="Idempotency-Key"
-        )
-    return IdempotencyKey(call.owner, route, key, digest(request))
+        error = BadRequestError("An idempotency key has 1 to 255 printable ASCII characters.")
+        error.extra = dict(where)
+        raise error
+    return IdempotencyKey(owner, route, key, digest(request))
 
 
 async def select(call: Call) -> Asgi:
@@ -129,11 +138,16 @@ async def select(call: Call) -> Asgi:
 async def _summary(call: Call, run: Run) -> RunSummary:
     if run.snapshot is not None:
         return run_summary(run, run.snapshot.seq)
+    return run_summary(*await as_logged(call, run))
+
+
+async def as_logged(call: Call, run: Run) -> tuple[Run, int]:
+    """The run as its log has it, and the log's tail; 0 where there is no log yet."""
     try:
         tail = (await call.services.storage.log.state(run.id)).tail
-        return run_summary(await _settled(call, run, tail), tail)
+        return await _settled(call, run, tail), tail
     except LogMissing:
-        return run_summary(run, 0)
+        return run, 0
 
 
 async def _current(call: Call, run: Run) -> tuple[Run, Snapshot]:

@@ -18,8 +18,9 @@ from headwater.delivery.polling import Polling
 from headwater.delivery.response import Answer, Receive, Send, respond
 from headwater.delivery.snapshots import Snapshots
 from headwater.delivery.sse import SSE
-from headwater.delivery.subscription import Reader, Sink, Subscription, Why
+from headwater.delivery.subscription import Reader, Sink, State, Subscription, Why
 from headwater.delivery.view import Block, Encoding, View
+from headwater.delivery.websocket import Outlet, SocketReader, WebSocketEncoding
 from headwater.domain.run import Run
 from headwater.domain.snapshot import Snapshot
 from headwater.errors import (
@@ -198,6 +199,35 @@ class Hub:
         start = await self.start(run_id, 0, View(face))
         head = Answer(run_id, 200, face.media_type, tuple(extra_headers))
         await respond_held(scope, receive, send, head, face, lambda sink: self.join(run_id, start, sink))
+
+    def open_socket(self, outlet: Outlet) -> SocketReader:
+        """The reader of whoever has the outlet, of no run yet. `end` lets it go. Raises `RefusedError`."""
+        self._check_open()
+        reader = SocketReader(outlet, asyncio.get_running_loop().call_soon, self._unwatch)
+        self._watch(reader)
+        return reader
+
+    async def subscribe(
+        self,
+        reader: SocketReader,
+        run_id: str,
+        after: int,
+        *,
+        types: Collection[str] | None = None,
+        from_snapshot: bool = False,
+    ) -> bool:
+        """Adds a run to a socket, after a seq; its records come from `reader.begin_run` on. Raises `RefusedError`.
+
+        False where the socket has ended meanwhile.
+        """
+        reader.check_free(run_id)
+        encoding = WebSocketEncoding(run_id)
+        start = await self.start(run_id, after, _view(encoding, types), from_snapshot=from_snapshot)
+        if reader.state is State.ENDED:
+            return False
+        seat = reader.seat(run_id, encoding)
+        seat.subscription = self._join(run_id, start, seat, seat.ended)
+        return True
 
     async def page(self, run_id: str, after: int, wait_ms: int = 0, limit: int = 1000) -> Page:
         """One page of records; where there are none yet, waits for up to `wait_ms` (at most a minute).

@@ -151,6 +151,11 @@ class Subscription:
         """Changes with everything that is written of the log, and not with what this view does not show."""
         return self.cursor - self._unshown, self._offset
 
+    @property
+    def inside(self) -> bool:
+        """Whether what was written last is the beginning of a record that is not whole yet."""
+        return self._offset != 0
+
     def begin(self, *, full: bool = False) -> None:
         """Its first turn; with a sink that is full already it waits for that first."""
         if full:

@@ -1,0 +1,268 @@
+"""One WebSocket (RFC 6455): the `websockets` package's framing, with bounds, around one reader's frames.
+
+That package checks and answers what comes in. What goes out are whole frames of the read half, which also decides
+when one may begin; so this holds the two halves of the connection together, and ends it in every way that it can end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import logging
+import socket
+from collections import deque
+from typing import NamedTuple, cast
+
+from websockets.datastructures import Headers as HandshakeHeaders
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import Protocol, Side, State
+from websockets.server import ServerProtocol
+
+from headwater.api.answer import Headers, Scope
+from headwater.api.connection import NO_LINGER, Successor
+from headwater.delivery.subscription import Why
+from headwater.delivery.websocket import SocketReader
+from headwater.errors import BadRequestError
+
+#: Never says anything: at its finest that package writes down what people wrote.
+_SILENT = logging.getLogger("headwater.websocket")
+_SILENT.setLevel(logging.CRITICAL + 1)
+_CONTROL_BYTES_MAX = 125
+_REASON_BYTES_MAX = _CONTROL_BYTES_MAX - 2
+
+
+class WebSocketLimits(NamedTuple):
+    """What one socket may cost beside what its reader does."""
+
+    #: of one message, in however many frames it comes
+    message_bytes_max: int = 8 << 20
+    #: how long a message may take from its first byte to its last, in seconds
+    message_s: float = 300.0
+    #: for how long the client may leave a close unanswered, in seconds
+    linger_s: float = 15.0
+
+
+class Handshake(NamedTuple):
+    """The answer to a request for a WebSocket: 101 and these headers, or a refusal that says what is wrong."""
+
+    status: int
+    headers: Headers
+
+
+def handshake(scope: Scope) -> Handshake:
+    """Accepts a request as RFC 6455, 4.2 has it. No extension is agreed on, so nothing is ever compressed.
+
+    Raises `BadRequestError` for one that asks for a WebSocket in a way that is none; the status is 426 where the
+    request asks for no WebSocket at all.
+    """
+    headers = HandshakeHeaders((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+    request = Request("/", headers, scope["method"], f"HTTP/{scope['http_version']}")
+    protocol = ServerProtocol(logger=_SILENT)
+    response = protocol.accept(request)
+    if response.status_code not in (101, 426):
+        # A header's value is quoted in it, and none of these is secret.
+        raise BadRequestError(f"This is no request for a WebSocket: {protocol.handshake_exc}.")
+    kept = ("upgrade", "connection", "sec-websocket-accept")
+    pairs = [(name.lower().encode(), value.encode()) for name, value in response.headers.raw_items()]
+    return Handshake(response.status_code, [pair for pair in pairs if pair[0].decode() in kept])
+
+
+class WebSocketConnection(Successor):
+    """A socket; also the `Outlet` of its reader.
+
+    connection = WebSocketConnection(limits)
+    connection.attach(hub.open_socket(connection))
+    http_connection.switch(headers, connection)
+    while (message := await connection.receive()) is not None: …
+    """
+
+    def __init__(self, limits: WebSocketLimits | None = None) -> None:
+        self._limits = limits = limits or WebSocketLimits()
+        self._loop = asyncio.get_running_loop()
+        self._frames = Protocol(Side.SERVER, max_size=limits.message_bytes_max, logger=_SILENT)
+        self._transport: asyncio.Transport | None = None
+        self._reader: SocketReader
+        self._write_paused = False
+        self._read_paused = False
+        #: the message that is coming in: its pieces, and for a text what makes characters of them
+        self._pieces: list[str | bytes] = []
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._inbox: deque[str | bytes] = deque()
+        self._changed = asyncio.Event()
+        #: nothing more will come in
+        self._over = False
+        self._linger: asyncio.TimerHandle | None = None
+        #: runs while a message is coming in
+        self._patience: asyncio.TimerHandle | None = None
+
+    def attach(self, reader: SocketReader) -> None:
+        """Whose frames go out here. Once, before the connection is made."""
+        self._reader = reader
+
+    # ── who acts on the messages ────────────────────────────────────────────────────────────────
+
+    async def receive(self) -> str | bytes | None:
+        """The next message, a text or bytes, once all that was said before has been written; None after the last.
+
+        So a client that does not read what it is told is not listened to either.
+        """
+        while True:
+            if self._inbox and (self._over or not self._reader.waiting):
+                message = self._inbox.popleft()
+                self._listen()
+                return message
+            if self._over and not self._inbox:
+                return None
+            self._changed.clear()
+            await self._changed.wait()
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Ends it with a close frame (RFC 6455, 7.4); the reason is cut at 123 bytes."""
+        if self._frames.state is State.OPEN:
+            self._frames.send_close(code, reason.encode()[:_REASON_BYTES_MAX].decode(errors="ignore"))
+            self._flush()
+
+    # ── the reader's outlet ─────────────────────────────────────────────────────────────────────
+
+    def write(self, data: bytes) -> bool:
+        if self._transport is not None and self._frames.state is State.OPEN:
+            self._transport.write(data)
+        return not self._write_paused
+
+    def said(self) -> None:
+        self._changed.set()
+        self._listen()
+
+    def finish(self) -> None:
+        self.close(CloseCode.SERVICE_RESTART, "the server is shutting down")
+
+    def abort(self) -> None:
+        """A reset: what the peer has not taken is dropped here and in the kernel."""
+        transport = self._transport
+        if transport is None:
+            return
+        peer: socket.socket | None = transport.get_extra_info("socket")
+        if peer is not None:
+            try:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+            except OSError:
+                pass  # it is closed already
+        transport.abort()
+
+    # ── the transport's protocol ────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are of no class of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._transport = None
+        for timer in (self._linger, self._patience):
+            if timer is not None:
+                timer.cancel()
+        self._linger = self._patience = None
+        self._end_of_messages()
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        self._reader.drained()
+
+    def eof_received(self) -> bool:
+        """A client that ends without a close frame is gone: half a connection is no WebSocket (RFC 6455, 7.1.7)."""
+        return False
+
+    def data_received(self, data: bytes) -> None:
+        self._frames.receive_data(data)
+        for event in self._frames.events_received():
+            # What the package tells of are frames only: the handshake was made by another object of it.
+            if isinstance(event, Frame) and not self._take(event):
+                break
+        self._be_patient()
+        self._flush()
+        self._listen()
+
+    def shutdown(self) -> None:
+        self._reader.end(Why.DRAIN)
+        self.close(CloseCode.SERVICE_RESTART, "the server is shutting down")
+
+    def _be_patient(self) -> None:
+        """Sets the time limit of a message that is not whole yet."""
+        frames = self._frames
+        partial = frames.state is State.OPEN and (frames.current_size is not None or bool(frames.reader.buffer))
+        if not partial and self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        elif partial and self._patience is None:
+            self._patience = self._loop.call_later(
+                self._limits.message_s, self.close, CloseCode.POLICY_VIOLATION, "the message did not come in time"
+            )
+
+    # ── what comes in ───────────────────────────────────────────────────────────────────────────
+
+    def _take(self, frame: Frame) -> bool:
+        """False where the rest is not to be looked at: the message is no text."""
+        if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
+            self._decoder = codecs.getincrementaldecoder("utf-8")() if frame.opcode is Opcode.TEXT else None
+        elif frame.opcode is not Opcode.CONT:
+            return True
+        try:
+            piece = self._decoder.decode(bytes(frame.data), frame.fin) if self._decoder else bytes(frame.data)
+        except UnicodeDecodeError:
+            self._pieces.clear()
+            if self._frames.state is State.OPEN:
+                self._frames.fail(CloseCode.INVALID_DATA, "not UTF-8")
+            return False
+        if piece:
+            self._pieces.append(piece)
+        if frame.fin:
+            whole = "" if self._decoder else b""
+            self._inbox.append(whole.join(self._pieces))  # type: ignore[arg-type]
+            self._pieces.clear()
+            self._changed.set()
+        return True
+
+    def _listen(self) -> None:
+        """Reads on where all that came has been acted on, and all that was answered has been written."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        busy = self._frames.state is State.OPEN and bool(self._inbox or self._reader.waiting)
+        if busy and not self._read_paused:
+            transport.pause_reading()
+        elif not busy and self._read_paused:
+            transport.resume_reading()
+        self._read_paused = busy
+
+    # ── what goes out beside the reader's ───────────────────────────────────────────────────────
+
+    def _flush(self) -> None:
+        """Sends what the framing has to say: pongs in their turn, a close at once."""
+        frames = [data for data in self._frames.data_to_send() if data]
+        if self._frames.state is State.OPEN:
+            for frame in frames:
+                self._reader.say(frame)
+            return
+        transport = self._transport
+        if frames and transport is not None:
+            if self._reader.whole:
+                transport.write(b"".join(frames))
+            else:
+                self.abort()  # inside a record nothing else can be said
+        self._end_of_messages()
+        if transport is None or transport.is_closing():
+            return
+        if self._frames.eof_sent and transport.can_write_eof():
+            transport.write_eof()
+        if self._linger is None:
+            self._linger = self._loop.call_later(self._limits.linger_s, self.abort)
+        self._listen()
+
+    def _end_of_messages(self) -> None:
+        self._over = True
+        self._changed.set()
+        self._reader.end(Why.CLIENT)
