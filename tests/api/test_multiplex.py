@@ -246,3 +246,38 @@ async def test_a_cursor_that_can_not_be_gone_on_from(api: RunningApi, monkeypatc
 def test_it_says_what_it_takes() -> None:
     (asked, _) = MULTIPLEX.operations["GET"].query
     assert (asked.schema["minItems"], asked.schema["maxItems"]) == (1, RUNS_MAX)
+
+
+async def test_a_client_changes_its_runs_by_asking_again_with_other_ones(api: RunningApi) -> None:
+    """Each run that stays goes on from its own cursor, a new one begins, and one that is left out is not missed."""
+    kept, left, added = [await live_run(api) for _ in range(3)]
+    tails = dict.fromkeys((kept, left, added), 0)
+
+    async def grow(run: str) -> None:
+        tails[run] += 1
+        await api.storage.log.append(run, tails[run] - 1, [ev.encode_record(tails[run], 0, ev.Chunk("x", 0))], 1)
+
+    async def read(*runs: str, cursors: dict[str, int], until: dict[str, int]) -> list[dict[str, Any]]:
+        asked = "&".join(f"run={run}:{cursors[run]}" for run in runs)
+        found: list[dict[str, Any]] = []
+        decoder = SSEDecoder()
+        async with api.client.stream("GET", f"/api/v1/events?{asked}") as response:
+            async for data in response.aiter_raw():
+                found += [json.loads(frame.data) for frame in decoder.feed(data)]
+                for record in found:
+                    cursors[record["run"]] = max(cursors[record["run"]], record["seq"])
+                if all(cursors[run] >= seq for run, seq in until.items()):
+                    return found
+        raise AssertionError("the stream ended")
+
+    cursors = dict.fromkeys(tails, 0)
+    for run in (kept, left, added):
+        await grow(run)
+    first = await read(kept, left, cursors=cursors, until={kept: 1, left: 1})
+    for run in (kept, left, added):
+        await grow(run)
+    second = await read(added, kept, cursors=cursors, until={kept: 2, added: 2})
+    third = await read(left, cursors=cursors, until={left: 2})
+    assert sorted(order(each) for each in [*first, *second, *third]) == sorted(
+        (run, s) for run in tails for s in (1, 2)
+    )
