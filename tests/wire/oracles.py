@@ -29,9 +29,9 @@ NPM: Final = NODE_HOME / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 Bodies = Mapping[str, tuple[bytes, Sequence[int]]]
 
 
-def installed_packages() -> Path:
-    """The directory under `.cache` that holds what the lock file names; installed when it is not there yet."""
-    lock = (ORACLES / "package-lock.json").read_bytes()
+def installed_packages(folder: Path = ORACLES) -> Path:
+    """The directory under `.cache` that holds what the folder's lock file names; installed when it is not there yet."""
+    lock = (folder / "package-lock.json").read_bytes()
     cache = PROJECT_ROOT / ".cache"
     target = cache / f"oracles-{hashlib.sha256(lock).hexdigest()[:16]}"
     if target.is_dir():
@@ -40,7 +40,7 @@ def installed_packages() -> Path:
     fresh = Path(tempfile.mkdtemp(prefix="oracles-", dir=cache))
     try:
         for name in ("package.json", "package-lock.json"):
-            shutil.copy(ORACLES / name, fresh)
+            shutil.copy(folder / name, fresh)
         npm_ci: list[str | Path] = [
             NODE,
             NPM,
