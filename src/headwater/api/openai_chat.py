@@ -7,6 +7,7 @@ caller leaves, who in this API has no way to come back: the run is stopped then,
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from headwater.api import parameters
 from headwater.api.answer import Asgi, Headers
@@ -27,6 +28,17 @@ ON_DISCONNECT = "Headwater-On-Disconnect"
 ON_DISCONNECT_DEFAULT = CancelAfter(5)
 #: Models that may answer in place of the one that is asked, in order, with commas between them.
 FALLBACK = "Headwater-Fallback"
+
+LEAVING_HEADER: Final = parameters.header(
+    ON_DISCONNECT,
+    {"type": "string"},
+    "When the caller leaves: `continue`, `cancel`, or stop after so many seconds; 5 by default",
+)
+FALLBACK_HEADER: Final = parameters.header(
+    FALLBACK,
+    {"type": "string"},
+    "Models that may answer in place of the one that is asked, in order, with commas between them",
+)
 
 _SECONDS = re.compile(r"\d{1,6}(\.\d{1,3})?", re.ASCII)
 
@@ -77,16 +89,8 @@ CHAT_COMPLETIONS = Resource(
         "Complete a chat, as OpenAI's API does",
         (Reply(200, "The completion; with `stream` its chunks", media=("application/json", "text/event-stream")),),
         headers=(
-            parameters.header(
-                ON_DISCONNECT,
-                {"type": "string"},
-                "When the caller leaves: `continue`, `cancel`, or stop after so many seconds; 5 by default",
-            ),
-            parameters.header(
-                FALLBACK,
-                {"type": "string"},
-                "Models that may answer in place of the one that is asked, in order, with commas between them",
-            ),
+            LEAVING_HEADER,
+            FALLBACK_HEADER,
             parameters.IDEMPOTENT_ANSWER,
         ),
         takes=ChatCompletionRequest,

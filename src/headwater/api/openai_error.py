@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from headwater.api.answer import Answer, Headers
-from headwater.api.problem import DETAIL_CHARS_MAX, RETRY_AFTER_S, refused
+from headwater.api.problem import told_briefly
 from headwater.delivery.formats.openai_error import MODEL_NOT_FOUND, PREVIOUS_RESPONSE_NOT_FOUND, refusal
 from headwater.errors import CODES, BadRequestError, HeadwaterError, NotFoundError
 
@@ -31,11 +31,7 @@ _NAMES: dict[type[HeadwaterError], str] = {
 
 def openai_error(error: HeadwaterError, *, headers: Headers = (), status: int | None = None) -> Answer:
     """The answer for an error that one of the rooms below raised. `status` as in `problem`."""
-    told = refused(error)
-    message = told.message
-    if len(message) > DETAIL_CHARS_MAX:
-        message = message[: DETAIL_CHARS_MAX - 1] + "…"
-    after_s = told.retry_after_s if told.retry_after_s is not None else RETRY_AFTER_S.get(told.code)
+    told, message, after_s = told_briefly(error)
     no = refusal(
         told.code,
         message,

@@ -78,9 +78,7 @@ def problem(
     """
     row = CODES[code]
     status = status or row.status
-    detail = detail or row.title
-    if len(detail) > DETAIL_CHARS_MAX:
-        detail = detail[: DETAIL_CHARS_MAX - 1] + "…"
+    detail = _within_bounds(detail or row.title)
     members: dict[str, Any] = {
         "type": problem_type(code),
         "title": row.title,
@@ -126,6 +124,17 @@ def refused(error: HeadwaterError) -> RefusedError:
         case StorageError():
             return UnavailableError("The storage can not be used.", code=ErrorCode.STORAGE)
     return UnavailableError(error.message, code=error.code)
+
+
+def told_briefly(error: HeadwaterError) -> tuple[RefusedError, str, float | None]:
+    """What the caller is told, its sentence within bounds, and after how many seconds to come back, if at all."""
+    told = refused(error)
+    after_s = told.retry_after_s if told.retry_after_s is not None else RETRY_AFTER_S.get(told.code)
+    return told, _within_bounds(told.message), after_s
+
+
+def _within_bounds(sentence: str) -> str:
+    return sentence if len(sentence) <= DETAIL_CHARS_MAX else sentence[: DETAIL_CHARS_MAX - 1] + "…"
 
 
 #: One sentence for an unknown run, another owner's run and what can not be a run's id: they must look the same.

@@ -3,6 +3,11 @@
 openai_error       our error codes as OpenAI's clients know them
 openai_chat        Chat Completions, streamed: a record becomes chunks
 openai_completion  Chat Completions, whole: the same records, folded into one object
+anthropic_error    our error codes as Anthropic's clients know them
+anthropic_stream   Messages, streamed: a record becomes events
+anthropic_message  Messages, whole
+content_blocks     a log as the content blocks of a message
+refusal_headers    what tells those clients whether to try again
 ai_sdk             the AI SDK's UI message stream
 segments           where text of one kind begins and ends, for formats that say so
 tool_inputs        tool calls put together from their pieces

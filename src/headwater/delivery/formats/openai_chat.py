@@ -39,7 +39,7 @@ _FIRST_PART = _INDEX + b"0}}"
 _FIRST_PART_BYTES = len(_FIRST_PART)
 _DONE = b"data: [DONE]\n\n"
 _ERROR = b'data: {"error":'
-_STOPPING = "The server is shutting down."
+STOPPING = "The server is shutting down."
 
 _encode = msgspec.json.Encoder().encode
 
@@ -67,6 +67,8 @@ def usage_object(usage: Usage) -> dict[str, Any]:
         "prompt_tokens_details": {"cached_tokens": usage.cached_input_tokens},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
+    if usage.cache_write_tokens:
+        counted["prompt_tokens_details"]["cache_write_tokens"] = usage.cache_write_tokens
     if usage.source == "estimated":
         counted["estimated"] = True
     return counted
@@ -89,7 +91,7 @@ def failure_refusal(event: ev.Error | ev.Cancelled) -> Refusal:
 
 
 def draining_refusal() -> Refusal:
-    return refusal(ErrorCode.DRAINING, _STOPPING, retryable=True, retry_after_s=2)
+    return refusal(ErrorCode.DRAINING, STOPPING, retryable=True, retry_after_s=2)
 
 
 class OpenAIChatStream:

@@ -6,11 +6,11 @@ https://platform.openai.com/docs/guides/error-codes and the SDKs' own tables: th
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import msgspec
 
+from headwater.delivery.formats.refusal_headers import refusal_headers
 from headwater.delivery.held import Refusal
 from headwater.errors import CODES, ErrorCode
 
@@ -77,11 +77,6 @@ def refusal(
     retry_after_s: float | None = None,
     status: int | None = None,
 ) -> Refusal:
-    """An answer that says no. OpenAI's SDKs repeat 408, 409, 429 and 5xx unless they are told what to do."""
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"x-should-retry", b"true" if retryable else b"false"),
-    ]
-    if retry_after_s is not None:
-        headers.append((b"retry-after", b"%d" % max(0, math.ceil(retry_after_s))))
-    return Refusal(status or fault_of(code).status, tuple(headers), error_json(code, message, param=param, name=name))
+    """An answer that says no."""
+    headers = refusal_headers(retryable=retryable, retry_after_s=retry_after_s)
+    return Refusal(status or fault_of(code).status, headers, error_json(code, message, param=param, name=name))
