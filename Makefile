@@ -28,6 +28,7 @@ COLOR ?= auto
 SELECT ?= slow or not slow
 KILLS ?= 500
 SEEDS ?= 2000
+CUTS ?= 10000
 
 STAGES = MAKE='$(MAKE)' $(PYTHON) tools/stages.py
 
@@ -91,6 +92,10 @@ crash: $(VENV)/.package $(VENV)/.dev ## kill the server KILLS=500 times under lo
 .PHONY: simulate
 simulate: $(VENV)/.package $(VENV)/.dev ## the seeded simulation with SEEDS=2000 schedules
 	@HEADWATER_SIMULATION_SEEDS=$(SEEDS) $(BIN)/python -m pytest tests/simulation --timeout=0 -s $(ARGS)
+
+.PHONY: cuts
+cuts: $(VENV)/.package $(VENV)/.dev ## cut the connections of each client CUTS=10000 times, in each way that it reads
+	@HEADWATER_CUTS=$(CUTS) $(BIN)/python -m pytest tests/cuts --timeout=0 -n 0 -s $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.package $(VENV)/.dev ## the figures, each beside its reference

@@ -34,17 +34,24 @@ class Fault(NamedTuple):
     delay_s: float = 0.0
     #: the client's connection is answered, the server never called
     refuse: bool = False
+    #: no answer is passed on until the next connection has come: two connections in the wrong order
+    overtaken: bool = False
 
 
 class FaultProxy:
-    """Between a client and a server on loopback. `connections` counts those that came; `open` those there now."""
+    """Between a client and a server on loopback. `connections` counts those that came, `open` those there now.
+
+    `cuts` counts the connections whose fault has struck; one that is slow, or comes in pieces only, is none.
+    """
 
     def __init__(self, target_port: int, plan: Callable[[int], Fault] = lambda number: Fault()) -> None:
         self.connections = 0
         self.open = 0
+        self.cuts = 0
         self.bytes_to_clients = 0
         self._target_port = target_port
         self.plan = plan
+        self._came = asyncio.Condition()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -79,8 +86,11 @@ class FaultProxy:
         self._tasks.add(task)
         self.connections += 1
         self.open += 1
+        number = self.connections
         try:
-            await self._serve(reader, writer, self.plan(self.connections))
+            async with self._came:
+                self._came.notify_all()
+            await self._serve(reader, writer, self.plan(number), number)
         except (OSError, asyncio.CancelledError):
             pass  # the network's business, and the end of the test
         finally:
@@ -88,13 +98,16 @@ class FaultProxy:
             self._tasks.discard(task)
             writer.transport.abort()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault) -> None:
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault, number: int
+    ) -> None:
         if fault.refuse:
+            self.cuts += 1
             _reset_on_close(writer)
             return
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
         there = asyncio.create_task(_copy(reader, up_writer))
-        back = asyncio.create_task(self._spoil(up_reader, writer, fault))
+        back = asyncio.create_task(self._spoil(up_reader, writer, fault, number))
         try:
             # whichever end is lost first takes the other with it
             await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
@@ -105,7 +118,13 @@ class FaultProxy:
                 each.cancel()
             await asyncio.gather(there, back, return_exceptions=True)
 
-    async def _spoil(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, fault: Fault) -> None:
+    async def _spoil(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, fault: Fault, number: int
+    ) -> None:
+        if fault.overtaken:
+            self.cuts += 1
+            async with self._came:
+                await self._came.wait_for(lambda: self.connections > number)
         sent = 0
         while data := await source.read(_READ_BYTES):
             while data:
@@ -126,6 +145,7 @@ class FaultProxy:
         await _close(target)
 
     async def _cut(self, target: asyncio.StreamWriter, by: By) -> None:
+        self.cuts += 1
         if by == "reset":
             _reset_on_close(target)
         elif by == "half-close":

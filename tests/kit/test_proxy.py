@@ -85,6 +85,7 @@ async def test_a_cut_lets_exactly_so_many_bytes_through(speaker: Speaker, place:
     async with FaultProxy(speaker.port, lambda _: Fault(cut_at=place)) as proxy:
         assert await talk(proxy) == (TEXT[:place], "eof")
         await speaker.left.acquire()
+        assert proxy.cuts == 1
 
 
 async def test_a_reset_is_one(speaker: Speaker) -> None:
@@ -102,6 +103,17 @@ async def test_a_half_closed_client_can_go_on_sending(speaker: Speaker) -> None:
         writer.write(b"still here, bye")
         await speaker.left.acquire()
         assert b"".join(speaker.heard) == b"still here, bye"
+        writer.transport.abort()
+
+
+async def test_an_overtaken_connection_is_answered_after_the_next_one(speaker: Speaker) -> None:
+    async with FaultProxy(speaker.port, lambda number: Fault(overtaken=number == 1)) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        first = asyncio.create_task(reader.read(-1))
+        assert await talk(proxy, say=b"bye") == (TEXT, "eof")
+        writer.write(b"bye")
+        assert await first == TEXT
+        assert (proxy.connections, proxy.cuts) == (2, 1)
         writer.transport.abort()
 
 

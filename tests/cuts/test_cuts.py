@@ -1,0 +1,86 @@
+"""Faults 1 and 2 for our clients: whatever a network does, what a client shows is the log, each record once, in order.
+
+Between the client and a real server stands a proxy that cuts, resets, half-closes, stalls, splits into single bytes,
+delays, and lets a later connection overtake an earlier one. The cuts go through every byte of an answer. `make cuts`
+is the long form; `HEADWATER_CUTS` is how many there are for each client and each way of reading, and `HEADWATER_SEED`
+repeats them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.scene import Scene, figure
+from tests.cuts.campaign import Campaign, Tally
+from tests.cuts.driver import CLIENTS, Driver
+from tests.cuts.plan import WAYS, Kind, readings
+from tests.kit.product import Product
+from tests.recordings import PROJECT_ROOT
+
+CUTS = int(os.environ.get("HEADWATER_CUTS", "200"))
+#: Of the readings, those that must come to their end without anybody's help.
+SHARE_MIN = 0.9999
+KINDS: tuple[Kind, ...] = ("ended", "live", "started")
+
+pytestmark = [pytest.mark.heavy, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("via", ["sse", "ndjson", "long-poll"])
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_what_is_shown_is_the_log_whatever_is_cut(
+    client: str, via: str, data_dir: Path, seeded: random.Random
+) -> None:
+    async with Product(data_dir) as product, Driver(CLIENTS[client], PROJECT_ROOT) as driver:
+        tally = await Campaign(Scene(product), driver, via, seeded, KINDS).run(CUTS)
+        print(f"\n{client}, {via}: {tally}")
+        assert tally.wrong == []
+        assert tally.cuts >= CUTS
+        assert tally.share >= SHARE_MIN, tally.gave_up
+        # One run for each that was asked for, however often its start was cut.
+        assert await figure(product.port, "headwater_runs_total") == runs_of(tally)
+
+
+def runs_of(tally: Tally) -> int:
+    return 1 + tally.kinds["live"] + tally.kinds["started"]
+
+
+class Stammering(Driver):
+    """A client that shows a record twice, or gives up, from its second reading on."""
+
+    gives_up = False
+
+    async def read(self, **reading: Any) -> dict[str, Any]:
+        came = await super().read(**reading)
+        if self.asked > 1:
+            came["error"] = {"name": "NetworkError", "code": "NETWORK"} if self.gives_up else None
+            came["records"] = came["records"][:1] if self.gives_up else [*came["records"][:1], *came["records"]]
+        return came
+
+
+@pytest.mark.parametrize("gives_up", [False, True])
+async def test_a_client_that_does_worse_is_found(gives_up: bool, data_dir: Path, seeded: random.Random) -> None:
+    async with Product(data_dir) as product, Stammering(CLIENTS["python"], PROJECT_ROOT) as driver:
+        driver.gives_up = gives_up
+        tally = await Campaign(Scene(product), driver, "sse", seeded, ("ended",)).run(5)
+    assert tally.resumed == 1
+    assert bool(tally.wrong) is not gives_up
+    assert tally.gave_up.keys() == ({"NETWORK"} if gives_up else set())
+
+
+def test_the_cuts_go_through_every_byte_in_every_way() -> None:
+    size = 50
+    first = [each.faults[0] for each in itertools.islice(readings(random.Random(7), size, KINDS), size * len(WAYS))]
+    assert {(fault.cut_at, fault.by) for fault in first} == {(place, by) for place in range(size) for by in WAYS}
+
+
+def test_a_plan_repeats_itself_by_its_seed() -> None:
+    def some(seed: int) -> list[object]:
+        return list(itertools.islice(readings(random.Random(seed), 100, KINDS), 200))
+
+    assert some(1) == some(1) != some(2)
