@@ -54,6 +54,7 @@ BYTES_MAX = {
     "transports": 2176,
     "compat": 10240,
     "react": 11776,
+    "shared": 6656,
 }
 
 

@@ -359,7 +359,10 @@ function sum(a: Usage | null, b: Usage | null): Usage | null {
   return added(whole(a), whole(b));
 }
 
-function whole(usage: Usage): Required<Usage> {
+type Written = Pick<Usage, "cache_write_tokens" | "cache_write_1h_tokens">;
+type WholeUsage = Required<Omit<Usage, keyof Written>> & Written;
+
+function whole(usage: Usage): WholeUsage {
   return {
     input_tokens: usage.input_tokens ?? 0,
     cached_input_tokens: usage.cached_input_tokens ?? 0,
@@ -367,10 +370,21 @@ function whole(usage: Usage): Required<Usage> {
     reasoning_tokens: usage.reasoning_tokens ?? 0,
     cost_usd: usage.cost_usd ?? null,
     source: usage.source ?? "provider",
+    ...written(usage, {}),
   };
 }
 
-function added(a: Required<Usage>, b: Required<Usage>): Required<Usage> {
+/** What was put into a cache: left out where there was none. */
+function written(a: Written, b: Written): Written {
+  const all = (a.cache_write_tokens ?? 0) + (b.cache_write_tokens ?? 0);
+  const forAnHour = (a.cache_write_1h_tokens ?? 0) + (b.cache_write_1h_tokens ?? 0);
+  return {
+    ...(all > 0 && { cache_write_tokens: all }),
+    ...(forAnHour > 0 && { cache_write_1h_tokens: forAnHour }),
+  };
+}
+
+function added(a: WholeUsage, b: WholeUsage): WholeUsage {
   return {
     input_tokens: a.input_tokens + b.input_tokens,
     cached_input_tokens: a.cached_input_tokens + b.cached_input_tokens,
@@ -379,5 +393,6 @@ function added(a: Required<Usage>, b: Required<Usage>): Required<Usage> {
     // A sum in which one cost is unknown is unknown, never too small.
     cost_usd: a.cost_usd === null || b.cost_usd === null ? null : a.cost_usd + b.cost_usd,
     source: a.source === "provider" && b.source === "provider" ? "provider" : "estimated",
+    ...written(a, b),
   };
 }

@@ -107,6 +107,8 @@ export interface UsageData {
   reasoning_tokens?: number;
   cost_usd?: number | null;
   source?: "estimated" | "provider";
+  cache_write_tokens?: number;
+  cache_write_1h_tokens?: number;
   call?: number | null;
 }
 
@@ -163,6 +165,8 @@ export interface Usage {
   reasoning_tokens?: number;
   cost_usd?: number | null;
   source?: "estimated" | "provider";
+  cache_write_tokens?: number;
+  cache_write_1h_tokens?: number;
 }
 
 export interface ErrorSnapshot {
@@ -552,6 +556,8 @@ export const DATA_SHAPES: Record<string, Record<string, string>> = {
     reasoning_tokens: "i?",
     cost_usd: "n?0",
     source: "s?",
+    cache_write_tokens: "i?",
+    cache_write_1h_tokens: "i?",
     call: "i?0",
   },
   snapshot: { snapshot: "o" },
