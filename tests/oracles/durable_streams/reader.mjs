@@ -15,15 +15,17 @@ let closed = false;
 
 async function read() {
   const response = await stream({ url, offset, live, json: true });
-  await new Promise((resolve, reject) => {
-    response.subscribeJson(async (batch) => {
-      for (const item of batch.items) process.stdout.write(`${JSON.stringify({ item })}\n`);
-      offset = batch.offset;
-      closed = batch.streamClosed;
-    });
-    response.closed.then(resolve, reject);
+  const { promise: told, resolve } = Promise.withResolvers();
+  const unsubscribe = response.subscribeJson(async (batch) => {
+    for (const item of batch.items) process.stdout.write(`${JSON.stringify({ item })}\n`);
+    offset = batch.offset;
+    if (batch.streamClosed) closed = true;
+    if (closed) resolve();
   });
-  closed ||= response.streamClosed;
+  // `closed` may come before the last batch does; that one is then read again.
+  await Promise.race([told, response.closed.then(() => wait(50))]);
+  unsubscribe();
+  closed ||= response.streamClosed && response.offset === offset;
 }
 
 while (!closed) {
