@@ -30,6 +30,7 @@ def of_type(kind: Any) -> st.SearchStrategy[Any]:
         bool: st.booleans(),
         Any: JSON,
         types.NoneType: st.none(),
+        msgspec.UnsetType: st.just(msgspec.UNSET),
     }
     if kind in plain:
         return plain[kind]

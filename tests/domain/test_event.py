@@ -80,6 +80,10 @@ def test_usage_is_flat_on_the_wire() -> None:
     }
     several = json.loads(ev.encode_record(3, 4, ev.UsageReport(usage, call=2)))
     assert several["data"] == {**flat, "call": 2}
+    written = msgspec.structs.replace(usage, cache_write_tokens=5, cache_write_1h_tokens=3)
+    payload = ev.encode_record(3, 4, ev.UsageReport(written))
+    assert json.loads(payload)["data"] == {**flat, "cache_write_tokens": 5, "cache_write_1h_tokens": 3}
+    assert ev.decode_record(payload).event == ev.UsageReport(written)
 
 
 @pytest.mark.parametrize(

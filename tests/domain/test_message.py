@@ -13,6 +13,8 @@ USAGES = st.builds(
     # quarters of a cent add up without rounding
     cost_usd=st.none() | st.integers(0, 1000).map(lambda n: n / 4),
     source=st.sampled_from(["provider", "estimated"]),
+    cache_write_tokens=st.just(msgspec.UNSET) | st.integers(1, 2**40),
+    cache_write_1h_tokens=st.just(msgspec.UNSET) | st.integers(1, 2**40),
 )
 
 
@@ -29,6 +31,7 @@ def test_a_sum_never_claims_more_than_is_known(a: Usage, b: Usage) -> None:
     assert total.cached_input_tokens == a.cached_input_tokens + b.cached_input_tokens
     assert total.output_tokens == a.output_tokens + b.output_tokens
     assert total.reasoning_tokens == a.reasoning_tokens + b.reasoning_tokens
+    assert total.cache_writes == (a.cache_writes[0] + b.cache_writes[0], a.cache_writes[1] + b.cache_writes[1])
     assert (total.cost_usd is None) == (a.cost_usd is None or b.cost_usd is None)
     assert (total.source == "provider") == (a.source == b.source == "provider")
 

@@ -34,7 +34,13 @@ def test_input_includes_what_the_cache_gave_and_took() -> None:
         "cache_creation_input_tokens": 20,
         "output_tokens": 3,
     }
-    assert counted(reported) == Usage(129, 100, 3)
+    assert counted(reported) == Usage(129, 100, 3, cache_write_tokens=20)
+    lifetimes = {"ephemeral_5m_input_tokens": 12, "ephemeral_1h_input_tokens": 8}
+    kept = {**reported, "cache_creation": lifetimes}
+    assert counted(kept) == Usage(129, 100, 3, cache_write_tokens=20, cache_write_1h_tokens=8)
+    odd: Any
+    for odd in ([], {"ephemeral_1h_input_tokens": "8"}, None):
+        assert counted({**reported, "cache_creation": odd}) == Usage(129, 100, 3, cache_write_tokens=20)
 
 
 def test_reasoning_is_part_of_the_output() -> None:

@@ -24,6 +24,11 @@ from headwater.providers.openai_usage import CHAT, RESPONSES, read_usage
             id="openai",
         ),
         pytest.param(
+            {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cache_write_tokens": 6}},
+            Usage(9, 0, 4, 0, cache_write_tokens=6),
+            id="openrouter: put into a cache",
+        ),
+        pytest.param(
             {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": None},
             Usage(9, 0, 4, 0),
             id="null details",

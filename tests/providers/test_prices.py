@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 import genai_prices
+import msgspec
 import pytest
 from genai_prices import data_snapshot
 
@@ -47,6 +48,32 @@ def test_what_the_list_has_not_is_unknown_and_never_free(base_url: str, model: s
 
 def test_more_from_the_cache_than_there_was_is_no_error() -> None:
     assert ListedPrice(OPENAI, "gpt-4o-mini").cost(Usage(input_tokens=5, cached_input_tokens=9)) is not None
+
+
+def test_what_was_put_into_a_cache_has_a_price_of_its_own() -> None:
+    listed = ListedPrice("https://api.anthropic.com/v1", "claude-sonnet-4-5")
+    price = listed.price()
+    assert price is not None
+
+    def cost(cache_write_tokens: int = 0, cache_write_1h_tokens: int = 0) -> float:
+        writes = {"cache_write_tokens": cache_write_tokens, "cache_write_1h_tokens": cache_write_1h_tokens}
+        found = listed.cost(msgspec.structs.replace(Usage(input_tokens=100_000), **writes))
+        assert found is not None
+        return found * 10
+
+    assert cost() == pytest.approx(price.input)
+    # https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching#pricing
+    assert cost(cache_write_tokens=100_000) == pytest.approx(1.25 * price.input)
+    assert cost(cache_write_tokens=100_000, cache_write_1h_tokens=100_000) == pytest.approx(2 * price.input)
+    half_and_half = cost(cache_write_tokens=100_000, cache_write_1h_tokens=50_000)
+    assert half_and_half == pytest.approx((1.25 + 2) / 2 * price.input)
+    # more than there was is as much as there was
+    assert cost(cache_write_tokens=200_000, cache_write_1h_tokens=300_000) == pytest.approx(2 * price.input)
+
+
+def test_where_the_list_has_no_price_for_it_it_is_input_like_other() -> None:
+    listed = ListedPrice(OPENAI, "gpt-4o-mini")
+    assert listed.cost(Usage(1000, cache_write_tokens=600)) == listed.cost(Usage(1000))
 
 
 def test_the_list_is_read_in_only_where_it_is_needed() -> None:

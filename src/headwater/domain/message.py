@@ -122,6 +122,15 @@ class Usage(msgspec.Struct, frozen=True):
     reasoning_tokens: int = 0
     cost_usd: float | None = None
     source: Literal["provider", "estimated"] = "provider"
+    #: of the input, what was put into the provider's cache; and of that, for an hour and not for minutes. Only where
+    #: there was any: left out else
+    cache_write_tokens: int | msgspec.UnsetType = msgspec.UNSET
+    cache_write_1h_tokens: int | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def cache_writes(self) -> tuple[int, int]:
+        """How many tokens were put into the cache in all, and for an hour."""
+        return self.cache_write_tokens or 0, self.cache_write_1h_tokens or 0
 
     def __add__(self, other: Usage) -> Usage:
         costs = [c for c in (self.cost_usd, other.cost_usd) if c is not None]
@@ -133,4 +142,5 @@ class Usage(msgspec.Struct, frozen=True):
             # a sum in which one cost is unknown is unknown, never too small
             sum(costs) if len(costs) == 2 else None,
             "provider" if self.source == other.source == "provider" else "estimated",
+            *(own + more or msgspec.UNSET for own, more in zip(self.cache_writes, other.cache_writes, strict=True)),
         )

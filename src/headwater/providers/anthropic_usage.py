@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from headwater.domain.message import Usage
 from headwater.providers.reported_figures import count
 
@@ -35,6 +37,7 @@ class Tokens:
         parts = [self._reported, *_compactions(self._reported.get("iterations"))]
         cached = sum(count(part.get("cache_read_input_tokens")) for part in parts)
         written = sum(count(part.get("cache_creation_input_tokens")) for part in parts)
+        for_an_hour = sum(_written_for_an_hour(part) for part in parts)
         fresh = sum(count(part.get("input_tokens")) for part in parts)
         details = self._reported.get("output_tokens_details")
         return Usage(
@@ -43,7 +46,15 @@ class Tokens:
             output_tokens=sum(count(part.get("output_tokens")) for part in parts),
             reasoning_tokens=count(details.get("thinking_tokens")) if isinstance(details, dict) else 0,
             source="provider" if final else "estimated",
+            cache_write_tokens=written or msgspec.UNSET,
+            cache_write_1h_tokens=for_an_hour or msgspec.UNSET,
         )
+
+
+def _written_for_an_hour(part: Mapping[str, Any]) -> int:
+    """https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching#1-hour-cache-duration"""
+    lifetimes = part.get("cache_creation")
+    return count(lifetimes.get("ephemeral_1h_input_tokens")) if isinstance(lifetimes, dict) else 0
 
 
 def _compactions(iterations: object) -> list[Mapping[str, Any]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from headwater.domain.message import Usage
 from headwater.providers.reported_figures import count, figure
 
@@ -34,8 +36,9 @@ RESPONSES: Final = UsageNames("input_tokens", "output_tokens")
 def read_usage(reported: Mapping[str, Any], names: UsageNames) -> Usage | None:
     """The usage in a `usage` object, in OpenAI's sense: output tokens include those of reasoning.
 
-    Cached tokens are where OpenAI has them, or where DeepSeek and Together do. xAI's chat counts reasoning apart from
-    the completion; its total shows it. Cost is what OpenRouter, Perplexity or xAI say they charged, None elsewhere.
+    Cached tokens are where OpenAI has them, or where DeepSeek and Together do; what was put into one, where OpenAI's
+    Responses and OpenRouter have it. xAI's chat counts reasoning apart from the completion; its total shows it. Cost is
+    what OpenRouter, Perplexity or xAI say they charged, None elsewhere.
     Whatever is missing or is not a count is 0; None where neither the prompt nor the completion was counted: nothing
     was reported then, and an estimate says more than two zeros.
     """
@@ -48,7 +51,8 @@ def read_usage(reported: Mapping[str, Any], names: UsageNames) -> Usage | None:
     cached = cached or count(reported.get("cached_tokens")) or count(reported.get("prompt_cache_hit_tokens"))
     if reasoning and count(reported.get("total_tokens")) == given + made + reasoning:
         made += reasoning
-    return Usage(given, cached, made, reasoning, _cost_usd(reported))
+    written = count(_part(reported, names.input_details).get("cache_write_tokens")) or msgspec.UNSET
+    return Usage(given, cached, made, reasoning, _cost_usd(reported), cache_write_tokens=written)
 
 
 def _part(reported: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -45,9 +45,15 @@ class ListedPrice:
     def _calculated(self, usage: Usage) -> Any:
         import genai_prices
 
+        written, for_an_hour = usage.cache_writes
+        # more from or for the cache than there was is no usage to the package
+        read = min(usage.cached_input_tokens, usage.input_tokens)
+        written = min(written, usage.input_tokens - read)
         counted = genai_prices.Usage(
             input_tokens=usage.input_tokens,
-            cache_read_tokens=min(usage.cached_input_tokens, usage.input_tokens),
+            cache_read_tokens=read,
+            cache_write_tokens=written,
+            cache_write_1h_tokens=min(for_an_hour, written),
             output_tokens=usage.output_tokens,
         )
         return genai_prices.calc_price(counted, self._model, provider_api_url=self._base_url)
