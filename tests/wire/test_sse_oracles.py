@@ -5,14 +5,15 @@ that no longer holds fails.
 """
 
 import random
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 
 from headwater.wire.sse import Frame, encode_comment, encode_event, record_frame
 from tests.recordings import recordings, recordings_dir
 from tests.wire.feeding import pieces, read
-from tests.wire.oracles import eventsource_parser, httpx_sse_frames
+from tests.wire.oracles import eventsource_parser, httpx_sse_frames, launchdarkly_frames
 from tests.wire.reference import Reading, read_stream
 from tests.wire.test_sse import BOM, CASES, FRAGMENTS
 from tests.wire.test_sse_encode import NASTY
@@ -71,7 +72,7 @@ def test_eventsource_parser_reads_the_same(kind: str, theirs: dict[str, Reading]
     assert differ == EVENTSOURCE_PARSER_DEVIATES.keys() & bodies.keys()
 
 
-def as_httpx_sse_says_it(frames: list[Frame]) -> list[Frame]:
+def with_eventsource_names(frames: list[Frame]) -> list[Frame]:
     """With EventSource's name for the unnamed, and "" for an id never set."""
     return [Frame(frame.data, frame.event or "message", frame.id or "") for frame in frames]
 
@@ -88,7 +89,7 @@ def without_what_httpx_sse_adds(frames: list[Frame]) -> list[Frame]:
 @pytest.mark.parametrize("kind", ["case", "soup", "encoded"])
 def test_httpx_sse_reads_the_same_but_for_its_rules(kind: str) -> None:
     for name, (body, cuts) in of_kind(kind).items():
-        ours = without_what_httpx_sse_adds(as_httpx_sse_says_it(read(pieces(body, cuts)).frames))
+        ours = without_what_httpx_sse_adds(with_eventsource_names(read(pieces(body, cuts)).frames))
         # It does not know a BOM, so it gets the body without.
         text = body.removeprefix(BOM)
         cuts = [min(cut, len(text)) for cut in cuts]
@@ -100,9 +101,35 @@ def test_httpx_sse_reads_the_recordings_the_same() -> None:
     differ = {
         name
         for name, (body, cuts) in bodies.items()
-        if as_httpx_sse_says_it(read(pieces(body, cuts)).frames) != httpx_sse_frames(body, cuts)
+        if with_eventsource_names(read(pieces(body, cuts)).frames) != httpx_sse_frames(body, cuts)
     }
     assert differ == HTTPX_SSE_DEVIATES.keys()
+
+
+def sets_an_id_alone(body: bytes) -> bool:
+    """Whether a block has an id and no data: for the WHATWG that sets the last id, for launchdarkly-eventsource not."""
+    blocks = re.split(rb"(?:\r\n|\r|\n){2,}", body)
+    return any(re.search(rb"(?m)^id", block) and not re.search(rb"(?m)^data", block) for block in unified(blocks))
+
+
+def unified(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    return (block.replace(b"\r\n", b"\n").replace(b"\r", b"\n") for block in blocks)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_launchdarkly_reads_the_same_but_for_its_rules(kind: str) -> None:
+    """It does not know a BOM, refuses what is no UTF-8, and forgets the id of a block without data.
+
+    The first two are kept from it: both read the body without its BOM, and with invalid sequences replaced.
+    """
+    for name, (body, cuts) in of_kind(kind).items():
+        text = body.decode("utf-8-sig", errors="replace").lstrip("\ufeff").encode()
+        cuts = [min(cut, len(text)) for cut in cuts]
+        frames = with_eventsource_names(read(pieces(text, cuts)).frames)
+        theirs = launchdarkly_frames(text, cuts)
+        assert [(frame.event, frame.data) for frame in theirs] == [(frame.event, frame.data) for frame in frames], name
+        if not sets_an_id_alone(text):
+            assert [frame.id or "" for frame in theirs] == [frame.id for frame in frames], name
 
 
 @pytest.mark.parametrize("number", range(len(NASTY)))
@@ -115,5 +142,5 @@ def test_what_is_encoded_reads_as_meant_everywhere(number: int, theirs: dict[str
     assert theirs[f"encoded: {number}"].frames == meant
     # It makes an event of the comment's blank line, for an id was seen.
     assert without_what_httpx_sse_adds(httpx_sse_frames(body, cuts)) == without_what_httpx_sse_adds(
-        as_httpx_sse_says_it(meant)
+        with_eventsource_names(meant)
     )
