@@ -160,7 +160,7 @@ async def test_in_the_background(data_dir: Path) -> None:
         started = await stage.respond("Long", background=True)
         assert started.status in ("queued", "in_progress")
         async with await stage.client.responses.retrieve(started.id, stream=True) as stream:
-            seen = []
+            seen: list[Any] = []
             async for event in stream:
                 seen.append(event)
                 if event.type == "response.output_text.delta":

@@ -48,6 +48,57 @@ const kinds = {
   },
 };
 
+const responses = {
+  async respond(client, { params, options }) {
+    const { data, response } = await client.responses.create(params, options).withResponse();
+    return { response: data, text: data.output_text, run: response.headers.get("x-run-id") };
+  },
+  async events(client, { params, options }) {
+    const { data, response } = await client.responses.create({ ...params, stream: true }, options).withResponse();
+    const events = [];
+    try {
+      for await (const event of data) events.push(event);
+    } catch (error) {
+      return { events, error: described(error) };
+    }
+    return { events, run: response.headers.get("x-run-id") };
+  },
+  // The SDK's accumulator, and its way to parse what has a schema.
+  async accumulateResponse(client, { params, options }) {
+    return { response: await client.responses.stream(params, options).finalResponse() };
+  },
+  async parseResponse(client, { params, options }) {
+    return { response: await client.responses.parse(params, options) };
+  },
+  async abortResponse(client, { params, options }) {
+    const { data, response } = await client.responses.create({ ...params, stream: true }, options).withResponse();
+    for await (const event of data) {
+      if (event.type === "response.output_text.delta") data.controller.abort();
+    }
+    return { run: response.headers.get("x-run-id") };
+  },
+  // In the background: left after the first words, and read on from there.
+  async resume(client, { params, options }) {
+    const { id } = await client.responses.create({ ...params, background: true }, options);
+    const events = [];
+    const first = await client.responses.retrieve(id, { stream: true });
+    for await (const event of first) {
+      events.push(event);
+      if (event.type === "response.output_text.delta") break;
+    }
+    const last = events.at(-1).sequence_number;
+    for await (const event of await client.responses.retrieve(id, { stream: true, starting_after: last })) {
+      events.push(event);
+    }
+    const items = [];
+    for await (const item of client.responses.inputItems.list(id)) items.push(item);
+    const cancelled = await client.responses.cancel(id);
+    await client.responses.delete(id);
+    return { events, items, status: cancelled.status };
+  },
+};
+Object.assign(kinds, responses);
+
 function described(error) {
   const { status, code, type, param, message } = error;
   return { class: error.constructor.name, status, code, type, param, message };

@@ -26,6 +26,7 @@ from headwater.api.stream import face_stream
 from headwater.delivery.formats.responses_object import ResponseState, run_id
 from headwater.delivery.formats.responses_stream import ResponseStream
 from headwater.delivery.formats.responses_whole import WholeResponse
+from headwater.delivery.polling import RECORDS_MAX
 from headwater.domain.event import decode_record
 from headwater.domain.message import Message
 from headwater.domain.run import FaceTerms, OnCrash, Run, RunRequest
@@ -145,7 +146,7 @@ async def _state(call: Call, run: Run, *, ended_within_s: float = 0.0) -> Respon
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(ended_within_s or None):
             while state.final is None:
-                page = await call.services.hub.page(run.id, state.seq, int(ended_within_s * 1000))
+                page = await call.services.hub.page(run.id, state.seq, int(ended_within_s * 1000), RECORDS_MAX)
                 for payload in page.payloads:
                     state.take(decode_record(payload))
                 if state.seq >= page.tail and not ended_within_s:
@@ -174,7 +175,7 @@ async def _check_number(call: Call, run: Run, after: int) -> None:
     counted = ResponseStream(run)
     seq = 0
     while True:
-        page = await call.services.hub.page(run.id, seq, 0)
+        page = await call.services.hub.page(run.id, seq, 0, RECORDS_MAX)
         for payload in page.payloads:
             seq += 1
             counted.record(seq, payload)

@@ -101,10 +101,11 @@ def _item(given: dict[str, Any], pointer: str) -> InputItem:
     # What is null was left out; an item without a type is a message.
     item = {"type": "message", **{name: value for name, value in given.items() if value is not None}}
     try:
-        return msgspec.convert(item, InputItem)
+        read: InputItem = msgspec.convert(item, InputItem)
     except msgspec.ValidationError as error:
         message, where = explain(str(error))
         raise BadRequestError(message, pointer=pointer + where) from None
+    return read
 
 
 class _Conversation:

@@ -6,7 +6,7 @@ import pytest
 
 from headwater.delivery.formats.responses_output import NOTHING, ResponseOutput, seal, unseal
 from headwater.domain import event as ev
-from headwater.domain.message import Message, ProviderValue, ToolUse
+from headwater.domain.message import Message, ProviderValue, ToolUse, Usage
 
 
 def output_of(*events: ev.Event, sealed: bool = False) -> ResponseOutput:
@@ -48,7 +48,7 @@ def test_superseded_output_is_not_shown_to_a_model() -> None:
     "event",
     [
         ev.Status("queued"),
-        ev.UsageReport(ev.Usage()),
+        ev.UsageReport(Usage()),
         ev.Log("info", "x"),
         ev.Field("", 1, True),
         ev.Attempt(1, 2, "NETWORK", "p", "m"),
