@@ -14,10 +14,12 @@ from typing import Any
 import uvloop
 
 from headwater.api import sockets
+from headwater.api.connection import http_connection_of
 from headwater.api.server import HttpServer
+from headwater.api.websocket_connection import WebSocketConnection, handshake
 from headwater.clock import SystemClock
 from headwater.delivery.subscription import State
-from tests.delivery.rig import Rig, record
+from tests.delivery.rig import RUN, Rig, record
 
 
 class PushedClock(SystemClock):
@@ -39,6 +41,9 @@ class Controlled:
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope["path"]
+        if path == "/socket":
+            await self._socket(scope)
+            return
         if not path.startswith("/control/"):
             await self._rig.app(scope, receive, send)
             return
@@ -54,6 +59,17 @@ class Controlled:
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": body})
 
+    async def _socket(self, scope: Any) -> None:
+        """A WebSocket that is subscribed to the run from the start on."""
+        connection = WebSocketConnection()
+        reader = self._rig.hub.open_socket(connection)
+        connection.attach(reader)
+        if http_connection_of(scope).switch(handshake(scope).headers, connection):
+            if await self._rig.hub.subscribe(reader, RUN, 0):
+                reader.begin_run(RUN)
+            while await connection.receive() is not None:
+                pass
+
     def _state(self) -> dict[str, Any]:
         readers = self._rig.hub._readers
         why: dict[str, int] = {}
@@ -65,6 +81,7 @@ class Controlled:
             "tail": self._tail,
             "readers": len(readers),
             "full": sum(reader.state is State.FULL for reader in readers),
+            "connections": len(self._rig.hub._watched),
             "left": why,
             "resident": resident,
         }

@@ -28,6 +28,8 @@ from headwater.errors import BadRequestError
 #: Never says anything: at its finest that package writes down what people wrote.
 _SILENT = logging.getLogger("headwater.websocket")
 _SILENT.setLevel(logging.CRITICAL + 1)
+#: How much of what came is looked at before it is acted on: a frame of six bytes is many times that as an object.
+_TAKEN_BYTES = 4096
 _CONTROL_BYTES_MAX = 125
 _REASON_BYTES_MAX = _CONTROL_BYTES_MAX - 2
 
@@ -85,6 +87,8 @@ class WebSocketConnection(Successor):
         self._reader: SocketReader
         self._write_paused = False
         self._read_paused = False
+        #: what has come and was not looked at yet
+        self._unread = bytearray()
         #: the message that is coming in: its pieces, and for a text what makes characters of them
         self._pieces: list[str | bytes] = []
         self._decoder: codecs.IncrementalDecoder | None = None
@@ -109,10 +113,11 @@ class WebSocketConnection(Successor):
         """
         while True:
             if self._inbox and (self._over or not self._reader.waiting):
-                message = self._inbox.popleft()
-                self._listen()
-                return message
-            if self._over and not self._inbox:
+                return self._inbox.popleft()
+            self._listen()
+            if self._inbox:
+                continue
+            if self._over:
                 return None
             self._changed.clear()
             await self._changed.wait()
@@ -122,6 +127,7 @@ class WebSocketConnection(Successor):
         if self._frames.state is State.OPEN:
             self._frames.send_close(code, reason.encode()[:_REASON_BYTES_MAX].decode(errors="ignore"))
             self._flush()
+            self._listen()
 
     # ── the reader's outlet ─────────────────────────────────────────────────────────────────────
 
@@ -164,6 +170,7 @@ class WebSocketConnection(Successor):
                 timer.cancel()
         self._linger = self._patience = None
         self._end_of_messages()
+        self._listen()
 
     def pause_writing(self) -> None:
         self._write_paused = True
@@ -177,13 +184,7 @@ class WebSocketConnection(Successor):
         return False
 
     def data_received(self, data: bytes) -> None:
-        self._frames.receive_data(data)
-        for event in self._frames.events_received():
-            # What the package tells of are frames only: the handshake was made by another object of it.
-            if isinstance(event, Frame) and not self._take(event):
-                break
-        self._be_patient()
-        self._flush()
+        self._unread += data
         self._listen()
 
     def shutdown(self) -> None:
@@ -226,17 +227,31 @@ class WebSocketConnection(Successor):
             self._changed.set()
         return True
 
+    @property
+    def _busy(self) -> bool:
+        """Whether what was taken is still to be acted on, or what was answered to be written."""
+        return not self._over and bool(self._inbox or self._reader.waiting)
+
     def _listen(self) -> None:
-        """Reads on where all that came has been acted on, and all that was answered has been written."""
+        """Takes a little of what has come, again and again until there is something to do; reads on if there is not."""
+        while self._unread and not self._busy:
+            self._frames.receive_data(self._unread[:_TAKEN_BYTES])
+            del self._unread[:_TAKEN_BYTES]
+            for event in self._frames.events_received():
+                # What the package tells of are frames only: the handshake was made by another object of it.
+                if isinstance(event, Frame) and not self._take(event):
+                    break
+            self._be_patient()
+            self._flush()
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        busy = self._frames.state is State.OPEN and bool(self._inbox or self._reader.waiting)
-        if busy and not self._read_paused:
+        if self._busy and not self._read_paused:
+            self._read_paused = True
             transport.pause_reading()
-        elif not busy and self._read_paused:
+        elif not self._busy and self._read_paused:
+            self._read_paused = False
             transport.resume_reading()
-        self._read_paused = busy
 
     # ── what goes out beside the reader's ───────────────────────────────────────────────────────
 
@@ -260,9 +275,9 @@ class WebSocketConnection(Successor):
             transport.write_eof()
         if self._linger is None:
             self._linger = self._loop.call_later(self._limits.linger_s, self.abort)
-        self._listen()
 
     def _end_of_messages(self) -> None:
+        """Nothing more is answered; what has come is still acted on, to the last cancel."""
         self._over = True
         self._changed.set()
         self._reader.end(Why.CLIENT)
