@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.scene import CALLED_ONCE, Scene, by_prompt
+from tests.acceptance.scene import CALLED_ONCE, Scene, by_prompt, received_for
 from tests.kit.client import call
-from tests.kit.product import Product, compatible_model
+from tests.kit.product import Product, compatible_model, free_port
 from tests.kit.script import EndWithoutTerminator, Send, Stall, Status, Step, chat_chunk, chat_stream
 from tests.kit.upstream import ScriptedUpstream
 
@@ -24,6 +24,7 @@ SCRIPTS: dict[str, list[Step]] = {
     "unreported": chat_stream(["Well", " then"], usage=False),
     "cut/half": [*BEGUN, EndWithoutTerminator()],
     "stopped!": [*BEGUN, Stall()],
+    "unheard!": [Stall()],
     "refused!": [Status(503, {"Content-Type": "application/json"}), Send(b'{"error":{"message":"Full up."}}')],
 }
 
@@ -60,6 +61,7 @@ async def test_every_run_says_what_it_used_and_cost(data_dir: Path) -> None:
         models = [
             compatible_model("priced", upstream.base_url, price=PRICE),
             compatible_model("unpriced", upstream.base_url),
+            compatible_model("unreachable", f"http://127.0.0.1:{free_port()}/v1", price=PRICE),
         ]
         async with Product(data_dir, config={"resilience": CALLED_ONCE, "models": models}) as product:
             scene = Scene(product)
@@ -68,7 +70,10 @@ async def test_every_run_says_what_it_used_and_cost(data_dir: Path) -> None:
             simulated = await scene.start("whole", model="simulated")
             await until_it_spoke(scene, runs["stopped!"])
             await scene.cancel(runs["stopped!"])
-            for run in (*runs.values(), elsewhere, simulated):
+            await received_for(upstream, "unheard!")
+            await scene.cancel(runs["unheard!"])
+            unreachable = await scene.start("whole", model="unreachable")
+            for run in (*runs.values(), elsewhere, simulated, unreachable):
                 await scene.end(run)
             shown = {prompt: usage_of(await scene.show(run)) for prompt, run in runs.items()}
             assert shown == {
@@ -77,8 +82,11 @@ async def test_every_run_says_what_it_used_and_cost(data_dir: Path) -> None:
                 "unreported": counted(3, 3, 0.33, "estimated"),
                 "cut/half": counted(2, 3, 0.32, "estimated"),
                 "stopped!": counted(2, 3, 0.32, "estimated"),
+                # it has the whole question, and may have thought about it
+                "unheard!": counted(2, 0, 0.02, "estimated"),
                 "refused!": None,
             }
+            assert usage_of(await scene.show(unreachable)) is None, "it has no question to be paid for"
             assert usage_of(await scene.show(elsewhere)) == counted(7, 2, None, "provider")
             free = usage_of(await scene.show(simulated))
             assert free is not None
@@ -93,6 +101,7 @@ async def check_what_is_told(scene: Scene) -> None:
         "simulated": {"input": 0.0, "output": 0.0, "cached_input": None},
         "priced": {"input": 10_000, "output": 100_000, "cached_input": None},
         "unpriced": None,
+        "unreachable": {"input": 10_000, "output": 100_000, "cached_input": None},
     }
     providers = (await call(scene.port, "GET", "/api/v1/providers")).json()["providers"]
     health = {model["name"]: model for provider in providers for model in provider["models"]}
@@ -105,5 +114,5 @@ async def check_what_is_told(scene: Scene) -> None:
     assert (health["unpriced"]["calls"], health["unpriced"]["success_rate"]) == (1, 1.0)
     metrics = (await call(scene.port, "GET", "/metrics")).body.decode()
     of = 'model="priced",provider="openai_chat"'
-    assert f"headwater_cost_usd_total{{{of}}} 1.24" in metrics
+    assert f"headwater_cost_usd_total{{{of}}} 1.26" in metrics
     assert f'headwater_tokens_total{{kind="output",{of}}} 11.0' in metrics

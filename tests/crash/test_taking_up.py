@@ -6,6 +6,7 @@ Each run is read by somebody who comes back with a cursor, and in the end `check
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,6 +35,7 @@ class Crash:
 
     #: the row of the catalog that the upstream is called by
     provider = "openai_chat"
+    model = "scripted"
 
     def __init__(self, directory: Path, holds_at: int, *, slots: int = 10) -> None:
         #: how many words the first call says before it says nothing any more; with all of them only the end is missing
@@ -47,7 +49,8 @@ class Crash:
 
     async def __aenter__(self) -> Self:
         await self.upstream.__aenter__()
-        models = [compatible_model(SCRIPTED, self.upstream.base_url) | {"provider": self.provider}]
+        row = compatible_model(SCRIPTED, self.upstream.base_url)
+        models = [row | {"provider": self.provider, "model": self.model}]
         self.product = Product(
             self._data,
             config={"runs": {"slots": self._slots}, "models": models},
@@ -119,21 +122,75 @@ class PrefilledCrash(Crash):
 
     def script(self, received: Received) -> Iterable[Step]:
         note, number, last = self.scene.history.note, received.number, received.json["messages"][-1]
-        begun = str(last["content"]) if last["role"] == "assistant" else ""
+        begun = self.text_in(last) if last["role"] == "assistant" else ""
         assert ANSWER.startswith(begun)
         note(UpstreamCalled(PROMPT, number))
         words = re.findall(r"\s*\S+", ANSWER[len(begun) :])
+        yield from self.beginning()
         for place, word in enumerate(words):
             if number == 1 and place == self.holds_at:
                 yield Stall()
             note(UpstreamSaid(PROMPT, number, word))
-            yield Send(chat_chunk(word), tokens=1)
+            yield Send(self.piece(word), tokens=1)
         if number == 1 and self.holds_at == len(words):
             yield Stall()
-        yield Send(chat_chunk(finish="stop"))
-        yield Send(usage_chunk(5, len(words)))
+        end, last_of_all = self.ending(len(words))
+        yield Send(end)
         note(UpstreamEnded(PROMPT, number, True))
-        yield Send(DONE)
+        yield Send(last_of_all)
+
+    def text_in(self, message: Any) -> str:
+        return str(message["content"])
+
+    def beginning(self) -> Iterable[Step]:
+        return ()
+
+    def piece(self, word: str) -> bytes:
+        return chat_chunk(word)
+
+    def ending(self, output_tokens: int) -> tuple[bytes, bytes]:
+        """What precedes the end marker, and the marker."""
+        return chat_chunk(finish="stop") + usage_chunk(5, output_tokens), DONE
+
+    def shown(self, begun: str, asked: Any) -> bool:
+        """Whether the request asks for what comes after this."""
+        last = {"role": "assistant", "content": begun}
+        return bool(asked["messages"][-1] == last and asked["continue_final_message"] is True)
+
+
+class PrefilledClaude(PrefilledCrash):
+    """The same in Anthropic's Messages: https://docs.anthropic.com/en/api/messages-streaming."""
+
+    provider = "anthropic"
+    model = "claude-sonnet-4-5"
+
+    def text_in(self, message: Any) -> str:
+        content = message["content"]
+        return content if isinstance(content, str) else "".join(block["text"] for block in content)
+
+    def beginning(self) -> Iterable[Step]:
+        usage = {"input_tokens": 5, "output_tokens": 1}
+        message = {"id": "msg_1", "type": "message", "role": "assistant", "content": [], "usage": usage}
+        yield Send(messages_event("message_start", message=message))
+        block = {"type": "text", "text": ""}
+        yield Send(messages_event("content_block_start", index=0, content_block=block))
+
+    def piece(self, word: str) -> bytes:
+        return messages_event("content_block_delta", index=0, delta={"type": "text_delta", "text": word})
+
+    def ending(self, output_tokens: int) -> tuple[bytes, bytes]:
+        delta = {"stop_reason": "end_turn", "stop_sequence": None}
+        end = messages_event("message_delta", delta=delta, usage={"output_tokens": output_tokens})
+        return messages_event("content_block_stop", index=0) + end, messages_event("message_stop")
+
+    def shown(self, begun: str, asked: Any) -> bool:
+        last = asked["messages"][-1]
+        return bool(last["role"] == "assistant" and self.text_in(last) == begun)
+
+
+def messages_event(kind: str, **members: Any) -> bytes:
+    """One event of a Messages stream."""
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **members})}\n\n".encode()
 
 
 class BackgroundCrash(Crash):
@@ -203,8 +260,11 @@ async def test_a_rerun_calls_its_model_twice_and_supersedes(tmp_path: Path, said
 
 
 @pytest.mark.parametrize("said", [1, 4, len(WORDS)])
-async def test_a_continued_answer_is_asked_for_from_where_it_was(tmp_path: Path, said: int) -> None:
-    async with PrefilledCrash(tmp_path, said) as crash:
+@pytest.mark.parametrize("upstream", [PrefilledCrash, PrefilledClaude])
+async def test_a_continued_answer_is_asked_for_from_where_it_was(
+    tmp_path: Path, upstream: type[PrefilledCrash], said: int
+) -> None:
+    async with upstream(tmp_path, said) as crash:
         reader = await crash.start(on_crash="continue")
         await crash.crash()
         records = await crash.end(reader)
@@ -213,8 +273,7 @@ async def test_a_continued_answer_is_asked_for_from_where_it_was(tmp_path: Path,
         (attempt,) = [record for record in records if record.type == "attempt"]
         assert (attempt.data["reason"], attempt.data.get("supersedes_from")) == ("INTERRUPTED", None)
         _, again = crash.upstream.requests
-        assert again.json["messages"][-1] == {"role": "assistant", "content": "".join(WORDS[:said]).strip()}
-        assert again.json["continue_final_message"] is True
+        assert crash.shown("".join(WORDS[:said]).strip(), again.json)
         assert crash.upstream.tokens_billed == len(WORDS)
 
 
