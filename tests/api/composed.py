@@ -106,7 +106,8 @@ class RunningApi:
             writer.write(request)
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
-            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            length = 0 if request.startswith(b"HEAD ") else int(headers.get("content-length", "0"))
+            body = await reader.readexactly(length)
             return int(head[0].split()[1]), headers, body
         finally:
             writer.close()

@@ -222,6 +222,7 @@ STREAM = Resource(
             _header("Stream-Fork-Sub-Offset", "And so many values (JSON) or bytes of the next append", "integer"),
         ),
         takes=bytes,
+        lenient=True,
     ),
     Operation(
         "POST",
@@ -237,6 +238,7 @@ STREAM = Resource(
             _header("Producer-Seq", "Counts its appends, from 0 in each epoch", "integer"),
         ),
         takes=bytes,
+        lenient=True,
     ),
     Operation(
         "GET",

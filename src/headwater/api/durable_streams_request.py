@@ -11,10 +11,9 @@ from headwater.api.body import check_shape
 from headwater.api.parameters import parse_time
 from headwater.api.route import Call
 from headwater.delivery.formats.durable_streams import parse_offset
-from headwater.domain.stream import JSON_TYPE, Append, ForkPoint, Producer, StreamConfig, media_type
+from headwater.domain.stream import JSON_TYPE, Append, ForkPoint, Producer, StreamConfig, StreamName, media_type
 from headwater.errors import BadRequestError, NotFoundError
 from headwater.storage.stream_changes import NO_SUCH_STREAM
-from headwater.storage.streams import StreamName
 
 PREFIX: Final = "/v1/stream/"
 #: What is here of names that programs may not choose: runs' logs, and what the protocol keeps for itself.

@@ -15,10 +15,9 @@ from headwater.delivery.connection import Scope, connection_of
 from headwater.delivery.formats.durable_streams import Place, control_event, cursor_of, data_event, is_base64
 from headwater.delivery.hub import Presence
 from headwater.delivery.response import PROTOCOL, Receive, Send
-from headwater.domain.stream import JSON_TYPE
+from headwater.domain.stream import JSON_TYPE, StreamName
 from headwater.errors import HeadwaterError, LogMissing, NotFoundError
 from headwater.storage.contract import EventLog, Page, Storage
-from headwater.storage.streams import StreamName
 from headwater.wire.sse import encode_comment
 
 Headers = Sequence[tuple[bytes, bytes]]

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from headwater.domain.run import Owner
 from headwater.errors import BadRequestError, ConflictError, ProducerFencedError, ProducerGapError, TooLargeError
 
 CONTENT_TYPE_DEFAULT: Final = "application/octet-stream"
@@ -20,6 +21,13 @@ JSON_TYPE: Final = "application/json"
 #: A stream's life is lengthened on disk once that is by such a share of its time, or by so many ms.
 _NOTED_SHARE: Final = 8
 _NOTED_MS_MAX: Final = 60_000
+
+
+class StreamName(NamedTuple):
+    """Whose stream, and what it is called."""
+
+    owner: Owner
+    name: str
 
 
 class StreamLimits(NamedTuple):

@@ -7,11 +7,11 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from headwater.domain.stream import Append, Appended, Producer, Stream, StreamConfig, StreamLimits
+from headwater.domain.stream import Append, Appended, Producer, Stream, StreamConfig, StreamLimits, StreamName
 from headwater.storage import stream_changes as changes
 from headwater.storage.stream_changes import Totals
 from headwater.storage.stream_watchers import StreamWatchers
-from headwater.storage.streams import StreamName, StreamPage
+from headwater.storage.streams import StreamPage
 
 T = TypeVar("T")
 

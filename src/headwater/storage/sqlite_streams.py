@@ -9,7 +9,7 @@ from zlib import crc32
 
 import msgspec
 
-from headwater.domain.stream import Append, Appended, Producer, Stream, StreamConfig, StreamLimits
+from headwater.domain.stream import Append, Appended, Producer, Stream, StreamConfig, StreamLimits, StreamName
 from headwater.errors import LogCorrupt, StorageError
 from headwater.storage import stream_changes as changes
 from headwater.storage.batches import SEQ_MAX
@@ -19,7 +19,7 @@ from headwater.storage.sqlite_medium import segment_id
 from headwater.storage.sqlite_readers import SqliteReaders
 from headwater.storage.stream_changes import Totals
 from headwater.storage.stream_watchers import StreamWatchers
-from headwater.storage.streams import StreamName, StreamPage
+from headwater.storage.streams import StreamPage
 
 T = TypeVar("T")
 

@@ -20,6 +20,7 @@ from headwater.domain.stream import (
     Stream,
     StreamConfig,
     StreamLimits,
+    StreamName,
     alive_until,
     check_append,
     first_part,
@@ -37,7 +38,7 @@ from headwater.errors import (
     StreamGoneError,
     TooLargeError,
 )
-from headwater.storage.streams import StreamName, StreamPage
+from headwater.storage.streams import StreamPage
 
 NO_SUCH_STREAM = "There is no such stream."
 #: How many streams whose time is over are forgotten at once.

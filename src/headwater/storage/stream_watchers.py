@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 
-from headwater.storage.streams import StreamName
+from headwater.domain.stream import StreamName
 
 
 class StreamWatchers:

@@ -11,15 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from headwater.domain.run import Owner
-from headwater.domain.stream import Append, Appended, Stream, StreamConfig
-
-
-class StreamName(NamedTuple):
-    """Whose stream, and what it is called."""
-
-    owner: Owner
-    name: str
+from headwater.domain.stream import Append, Appended, Stream, StreamConfig, StreamName
 
 
 class StreamPage(NamedTuple):

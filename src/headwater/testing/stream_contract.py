@@ -7,7 +7,16 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from headwater.domain.run import LOCAL_OWNER, Owner
-from headwater.domain.stream import Append, Appended, ForkPoint, Producer, Stream, StreamConfig, StreamLimits
+from headwater.domain.stream import (
+    Append,
+    Appended,
+    ForkPoint,
+    Producer,
+    Stream,
+    StreamConfig,
+    StreamLimits,
+    StreamName,
+)
 from headwater.errors import (
     BadRequestError,
     ConflictError,
@@ -21,7 +30,6 @@ from headwater.errors import (
     TooLargeError,
 )
 from headwater.storage.contract import Storage
-from headwater.storage.streams import StreamName
 from headwater.testing.log_contract import refuses
 
 Refused = TypeVar("Refused", bound=HeadwaterError)
