@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import openai
 
-from tests.acceptance.scene import CALLED_ONCE, SCRIPTED, Scene, by_prompt
+from tests.acceptance.scene import CALLED_ONCE, SCRIPTED, Scene, by_prompt, prompt_of
 from tests.kit.product import Product, compatible_model
-from tests.kit.upstream import Script, ScriptedUpstream
+from tests.kit.upstream import Received, Script, ScriptedUpstream
 
 #: What an SDK must be given; there are no keys yet, and this one must be nowhere afterwards.
 CALLER_KEY = "sk-caller-0123456789abcdef0123456789abcdef"
@@ -57,12 +57,20 @@ class Stage:
 
 @asynccontextmanager
 async def openai_stage(
-    data: Path, scripts: Mapping[str, Script] | None = None, *, server: Mapping[str, Any] | None = None
+    data: Path,
+    scripts: Mapping[str, Script] | None = None,
+    *,
+    server: Mapping[str, Any] | None = None,
+    provider: str = "openai_chat",
+    prompt: Callable[[Received], str] = prompt_of,
 ) -> AsyncIterator[Stage]:
-    """`scripts` are what the model says to each prompt; without any it greets. `server` are settings of the product."""
-    upstream = ScriptedUpstream(by_prompt(scripts)) if scripts is not None else ScriptedUpstream()
+    """`scripts` are what the model says to each prompt; without any it greets. `server` are settings of the product.
+
+    `provider` is whose API the model speaks, `prompt` finds in a request what was asked.
+    """
+    upstream = ScriptedUpstream(by_prompt(scripts, prompt)) if scripts is not None else ScriptedUpstream()
     async with upstream:
-        models = [compatible_model(name, upstream.base_url) for name in (SCRIPTED, "house/large:7b")]
+        models = [compatible_model(name, upstream.base_url, provider=provider) for name in (SCRIPTED, "house/large:7b")]
         config = {"resilience": CALLED_ONCE, "models": models, **({"server": server} if server else {})}
         async with Product(data, config=config) as product:
             client = openai.AsyncOpenAI(base_url=f"{product.url}/v1", api_key=CALLER_KEY, max_retries=0)

@@ -25,19 +25,19 @@ def task(kind: str, prompt: str, *, options: Any = None, client: Any = None, **a
     return {"kind": kind, "params": params, "options": options or {}, "client": client or {}}
 
 
-async def node(stage: Stage, *tasks: dict[str, Any]) -> list[Any]:
-    """The outcome of each task, in order."""
+async def node(stage: Stage, *tasks: dict[str, Any], script: str = "openai_sdk.mjs", path: str = "/v1") -> list[Any]:
+    """The outcome of each task, in order. `path` is where the SDK of the script expects its API to begin."""
     packages = await asyncio.to_thread(installed_packages)
     process = await asyncio.create_subprocess_exec(
         NODE,
-        ORACLES / "openai_sdk.mjs",
+        ORACLES / script,
         packages,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={"PATH": os.environ.get("PATH", "")},
     )
-    asked = json.dumps({"baseURL": f"{stage.product.url}/v1", "tasks": tasks}).encode()
+    asked = json.dumps({"baseURL": f"{stage.product.url}{path}", "tasks": tasks}).encode()
     try:
         out, errors = await process.communicate(asked)
     finally:

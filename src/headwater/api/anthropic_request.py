@@ -29,7 +29,7 @@ from headwater.domain.message import (
     ToolUse,
 )
 from headwater.domain.run import OnDisconnect, RunRequest
-from headwater.errors import UnsupportedError
+from headwater.errors import BadRequestError, UnsupportedError
 from headwater.providers.anthropic_request import THINKING_BUDGETS
 
 
@@ -180,6 +180,8 @@ def run_request(body: MessageRequest, on_disconnect: OnDisconnect, fallback: Seq
     Its messages are the body's, one for one, behind the system's if there is one.
     """
     check_refused(body, PARAMETERS)
+    if not body.messages:
+        raise BadRequestError("There is no message to answer.", pointer="/messages")
     system = [] if body.system is None else [Message("system", _words(body.system))]
     return RunRequest(
         model=body.model,
