@@ -66,6 +66,8 @@ def test_a_run_s_end_is_counted(metrics: Metrics) -> None:
         (["sse"], "streaming"),
         (["ndjson"], "streaming"),
         (["openai_chat"], "streaming"),
+        (["openai_responses"], "streaming"),
+        (["openai_response"], "blocking"),
         (["openai_completion"], "blocking"),
         (["page", "sse"], "streaming"),
         (["sse", "page"], "streaming"),

@@ -16,7 +16,8 @@ from typing import Final
 
 import msgspec
 
-from headwater.api.openai_parameters import PARAMETERS
+from headwater.api import responses_parameters
+from headwater.api.openai_parameters import PARAMETERS, Parameter
 from headwater.domain.run import state_diagram
 from headwater.errors import CODES
 from headwater.providers import anthropic, gemini
@@ -174,9 +175,13 @@ def refusals() -> str:
     return words + "\n" + table(["code", "HTTP status"], _by_value(by_status))
 
 
-def parameters() -> str:
-    rows = [[f"`{name}`", row.use, row.about + _let_pass(row.harmless)] for name, row in PARAMETERS.items()]
+def parameters(rows_by_name: Mapping[str, Parameter] = PARAMETERS) -> str:
+    rows = [[f"`{name}`", row.use, row.about + _let_pass(row.harmless)] for name, row in rows_by_name.items()]
     return table(["parameter", "what becomes of it", "how"], rows)
+
+
+def response_parameters() -> str:
+    return parameters(responses_parameters.PARAMETERS)
 
 
 def _let_pass(harmless: Sequence[object]) -> str:
@@ -206,6 +211,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "claude": claude,
     "refusals": refusals,
     "parameters": parameters,
+    "response-parameters": response_parameters,
     "consequences": consequences,
     "breaker-states": breaker_states,
 }
