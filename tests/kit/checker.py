@@ -161,7 +161,7 @@ def honest_end(facts: Facts) -> Found:
 
 def _made_anew(run: Run) -> bool:
     """Whether its call may have been made several times, of which the last one counts."""
-    return run.on_crash == "rerun" or any(record.type == "attempt" for record in run.records)
+    return run.on_crash in ("rerun", "continue") or any(record.type == "attempt" for record in run.records)
 
 
 def _cancellable(run: Run, by: str) -> bool:
@@ -219,11 +219,12 @@ def one_key_one_run(facts: Facts) -> Found:
 def _made_again(facts: Facts, run: Run) -> int:
     """How many calls of the run may be further tries: its attempts, and those whose record was lost with the server
     that made them. One may have been lost before each start of a server; before the first alone where that ended the
-    run."""
+    run, and none where a call is in the log before it is made."""
     # what a run that was deleted had done nobody can tell any more
     attempts = sum(record.type == "attempt" for record in run.records) if not run.deleted else TRIES_MAX - 1
     starts = sum(run.first_at <= at for at in facts.ups)
-    return attempts + (starts if run.on_crash == "rerun" else min(starts, 1))
+    lost_max = {"rerun": starts, "interrupt": 1}.get(run.on_crash, 0)
+    return attempts + min(starts, lost_max)
 
 
 def in_time(facts: Facts) -> Found:

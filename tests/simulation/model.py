@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Literal, NamedTuple
+
+import msgspec
 
 from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest, Usage
 from headwater.domain.run import RunRequest
 from headwater.errors import BadRequestError, ErrorCode, ProviderError, Truncated
-from headwater.providers.contract import Finish, Item, Silence
+from headwater.providers.contract import Checkpoint, Finish, Item, Silence
 from headwater.providers.cost import UNPRICED, Pricing
 from headwater.workflows.contract import RunContext
 from tests.kit.history import History, UpstreamCalled, UpstreamEnded, UpstreamHeard, UpstreamSaid
@@ -38,6 +42,10 @@ class Script(NamedTuple):
     close_s: float
     #: the call from which on it reaches its end
     recovers_at: int = 99
+    #: of an answer in the background: after how many steps there is a place to go on from each time, and after which
+    #: steps its connection is lost
+    mark: int = 2
+    cuts: tuple[int, ...] = ()
 
     @property
     def text(self) -> str:
@@ -56,8 +64,30 @@ def script(chance: random.Random) -> Script:
     return Script(steps, chance.choice(ENDS), chance.uniform(0, 0.1), chance.choice((0.0, 0.0, 0.0, 0.1, 4.0)))
 
 
+class LastingAnswer:
+    """One that is made whether somebody listens or not."""
+
+    def __init__(self, prompt: str, call: int, plan: Script, end: End, begun_at: float) -> None:
+        self.id = f"resp_{call}"
+        self.prompt = prompt
+        self.call = call
+        self.plan = plan
+        self.end = end
+        self.begun_at = begun_at
+        #: how many of its steps somebody was told of
+        self.said = 0
+        self.whole = False
+        self.cuts = set(plan.cuts)
+        self.is_end_cut = end in ("cut", "unfinished")
+
+    def place(self, number: int) -> ev.ProviderData:
+        """Says that all up to this step has been told."""
+        return ev.ProviderData("scripted", msgspec.to_builtins(Checkpoint(self.id, number)))
+
+
 class ScriptedProvider:
-    """The `Provider` that plays them; a prompt names its script."""
+    """The `Provider` that plays them; a prompt names its script. It goes on with what it is shown of an answer, and in
+    the background with what nobody listens to."""
 
     name = "scripted"
 
@@ -67,6 +97,7 @@ class ScriptedProvider:
         self._history = history
         self._calls = 0
         self._asked: Counter[str] = Counter()
+        self._lasting: dict[str, LastingAnswer] = {}
 
     def silence(self, name: str) -> Silence:
         """As `Models.silence`: it may be silent for ever."""
@@ -78,7 +109,7 @@ class ScriptedProvider:
 
     def capabilities(self, name: str) -> tuple[str, ...]:
         """As `Models.capabilities`."""
-        return ("text",)
+        return ("text", "prefill", "background")
 
     def who_can(self, capability: str) -> tuple[str, ...]:
         """As `Models.who_can`."""
@@ -91,12 +122,9 @@ class ScriptedProvider:
     async def stream(self, request: GenerationRequest, *, connect_s: float | None) -> AsyncIterator[list[Item]]:
         prompt = request.messages[0].content
         assert isinstance(prompt, str)
-        plan, note = self.scripts[prompt], self._history.note
-        self._calls += 1
-        call, whole = self._calls, False
-        self._asked[prompt] += 1
-        end: End = "finish" if self._asked[prompt] >= plan.recovers_at else plan.end
-        note(UpstreamCalled(prompt, call))
+        plan, note = self._plan_after(request), self._history.note
+        call, end = self._begin(prompt, plan)
+        whole = False
         self.open += 1
         try:
             await pause(plan.connect_s)
@@ -116,6 +144,86 @@ class ScriptedProvider:
             finally:
                 self.open -= 1
                 note(UpstreamEnded(prompt, call, whole))
+
+    def _begin(self, prompt: str, plan: Script) -> tuple[int, End]:
+        """The number of a call that begins, and how it ends."""
+        self._calls += 1
+        self._asked[prompt] += 1
+        self._history.note(UpstreamCalled(prompt, self._calls))
+        return self._calls, "finish" if self._asked[prompt] >= plan.recovers_at else plan.end
+
+    def _plan_after(self, request: GenerationRequest) -> Script:
+        """The script without what the request shows of the answer already."""
+        plan, last = self.scripts[str(request.messages[0].content)], request.messages[-1]
+        begun = str(last.content) if last.role == "assistant" else ""
+        assert plan.text.startswith(begun), "the model is shown an answer that it never began"
+        skip, steps = len(begun), []
+        for step in plan.steps:
+            words = []
+            for word in step.words:
+                words.append(word[skip:])
+                skip = max(0, skip - len(word))
+            steps.append(Step(step.gap_s, words))
+        return plan._replace(steps=steps)
+
+    # As `BackgroundProvider`.
+
+    async def stream_in_background(
+        self, request: GenerationRequest, *, connect_s: float | None
+    ) -> AsyncGenerator[list[Item], None]:
+        prompt = str(request.messages[0].content)
+        plan = self.scripts[prompt]
+        call, end = self._begin(prompt, plan)
+        answer = LastingAnswer(prompt, call, plan, end, asyncio.get_running_loop().time())
+        self._lasting[answer.id] = answer
+        async with aclosing(self._tell(answer, None)) as telling:
+            async for items in telling:
+                yield items
+
+    def reattach(
+        self, request: GenerationRequest, checkpoint: Checkpoint, *, connect_s: float | None
+    ) -> AsyncGenerator[list[Item], None]:
+        return self._tell(self._lasting[checkpoint.response_id], checkpoint.sequence_number)
+
+    async def stop(self, checkpoint: Checkpoint) -> None:
+        """What it would have said, nobody will hear."""
+
+    async def _tell(self, answer: LastingAnswer, after: int | None) -> AsyncGenerator[list[Item], None]:
+        """All of the answer, its name first, or what comes after a step."""
+        plan, note, loop = answer.plan, self._history.note, asyncio.get_running_loop()
+        self.open += 1
+        try:
+            await pause(plan.connect_s)
+            yield [] if after is not None else [answer.place(0)]
+            due = answer.begun_at
+            for number, step in enumerate(plan.steps, 1):
+                due += step.gap_s
+                if number <= (after or 0):
+                    continue
+                await pause(max(0.0, due - loop.time()))
+                if is_new := number > answer.said:
+                    answer.said = number
+                    note(UpstreamSaid(answer.prompt, answer.call, "".join(step.words)))
+                items: list[Item] = [ev.Chunk(word, 0) for word in step.words]
+                yield [*items, answer.place(number)] if number % plan.mark == 0 else items
+                if is_new:
+                    note(UpstreamHeard(answer.prompt, answer.call))
+                if number in answer.cuts:
+                    answer.cuts.remove(number)
+                    await _end_otherwise("cut")
+            if answer.is_end_cut:
+                answer.is_end_cut = False
+                await _end_otherwise(answer.end)
+                return
+            await _end_otherwise("finish" if answer.end in ("cut", "unfinished") else answer.end)
+            answer.whole = True
+            yield [ev.UsageReport(Usage(3, 0, len(plan.steps))), Finish("stop")]
+        finally:
+            try:
+                await pause(plan.close_s)
+            finally:
+                self.open -= 1
+                note(UpstreamEnded(answer.prompt, answer.call, answer.whole))
 
     async def close(self) -> None:
         """Nothing is kept open."""

@@ -22,10 +22,14 @@ from headwater.domain import event as ev
 from headwater.domain.run import Run
 from headwater.errors import ErrorCode, HeadwaterError
 from headwater.runs import recorder as recorder_module
+from headwater.runs import resumed as resumed_module
 from headwater.runs.call import ModelCall
 from headwater.runs.context import Context
+from headwater.runs.continuation import Joint
 from headwater.runs.ending import Stop
+from headwater.runs.overlap import Overlap
 from headwater.runs.recorder import Recorder
+from headwater.runs.resumed import Lasting
 from headwater.runs.runner import Runner
 from headwater.storage.contract import Commit, EventLog, Haste, IdempotencyKey, LogState
 from headwater.storage.memory import MemoryLog, MemoryRuns, MemoryStorage, _Change, _settle
@@ -252,6 +256,32 @@ def attempts_spliced(patch: Patch) -> None:
     patch(ModelCall, "_again", again)
 
 
+def rest_said_twice(patch: Patch) -> None:
+    """What the log has of an answer that is asked for again is put out once more."""
+    patch(Overlap, "take", lambda self, items: [*items])
+
+
+def lost_answer_made_again(patch: Patch) -> None:
+    """An answer that goes on at its provider's is not asked for again, but made, and paid for, anew."""
+    right = Lasting.stream
+
+    def stream(self: Lasting, *rest: Any, **options: Any) -> Any:
+        self.forget()
+        return right(self, *rest, **options)
+
+    patch(Lasting, "stream", stream)
+
+
+def beginning_not_shown(patch: Patch) -> None:
+    """The model is not shown what it has said before the crash, and what it says then is put behind it."""
+    patch(resumed_module, "continued", lambda request, partial: request)
+
+
+def joint_left_open(patch: Patch) -> None:
+    """White space at which an answer was cut is in it twice."""
+    patch(Joint, "take", lambda self, items: [*items])
+
+
 def key_forgotten(patch: Patch) -> None:
     """A repeat with the same idempotency key makes another run."""
     right = MemoryRuns.create
@@ -309,6 +339,10 @@ MUTANTS = (
     Mutant("partial dropped at the end", "I4", partial_dropped_at_the_end),
     Mutant("false complete", "I4", false_complete),
     Mutant("attempts spliced", "I4", attempts_spliced),
+    Mutant("rest said twice", "I4", rest_said_twice),
+    Mutant("lost answer made again", "I8", lost_answer_made_again),
+    Mutant("beginning not shown", "I4", beginning_not_shown),
+    Mutant("joint left open", "I4", joint_left_open),
     Mutant("key forgotten", "I8", key_forgotten),
     Mutant("limit forgotten", "I10", limit_forgotten),
     Mutant("watcher left", "I6", watcher_left),

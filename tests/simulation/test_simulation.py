@@ -76,7 +76,11 @@ def test_the_schedules_hold_what_they_are_there_for() -> None:
             found.update(f"record: {record.type}" for record in run.records)
             if run.final is not None and run.final.type == "error":
                 found.update([f"error: {run.final.data['code']}"])
-            found.update(["taken over"] if len({w.writer for w in run.writes}) > 1 else [])
+            if len({w.writer for w in run.writes}) > 1:
+                whole = run.final is not None and run.final.type == "complete"
+                found.update(["taken over", *([f"went on: {run.on_crash}"] if whole else [])])
+            states = {record.data["state"] for record in run.records if record.type == "status"}
+            found.update(f"state: {state}" for state in states)
         for reading in facts.clients.values():
             payloads = [event.payload for event, _ in reading.events if isinstance(event, seen.Got)]
             found.update("id only" if payload is None else "block" for payload in payloads)
@@ -84,6 +88,7 @@ def test_the_schedules_hold_what_they_are_there_for() -> None:
     wanted = {
         *(f"closed: {how}" for how in ("end", "none", "cut", "left", "refused")),
         *(f"down: {why}" for why in ("kill", "disk", "drain")),
+        *("went on: rerun", "went on: continue", "went on: reattach", "state: reattaching"),
         *("SpaceGone", "Cancelled", "Deleted", "taken over", "id only", "snapshot"),
         *(f"record: {kind}" for kind in ("complete", "cancelled", "error", "attempt", "reasoning", "status", "usage")),
         *(f"error: {code}" for code in ("INTERRUPTED", "TIMEOUT", "TRUNCATED", "DRAINING", "STORAGE", "SERVER")),

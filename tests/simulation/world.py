@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from unittest import mock
 
 from headwater.domain.message import Message
-from headwater.domain.run import CancelAfter, Limits, OnDisconnect, RunRequest, is_ended
+from headwater.domain.run import CancelAfter, Limits, OnCrash, OnDisconnect, RunRequest, is_ended
 from headwater.errors import ConflictError, NotFoundError, RefusedError
 from headwater.storage.contract import IdempotencyKey
 from tests.kit.history import (
@@ -263,13 +263,20 @@ class World:
         # Of its own, so that what is drawn here moves nothing else.
         tries = random.Random(f"{prompt} {chance.random()}")
         plan_ = script(chance)._replace(recovers_at=tries.choice((2, 3, 99)))
+        on_crash: OnCrash = chance.choice(("interrupt", "rerun"))
+        if tries.random() < 0.5:
+            on_crash = tries.choice(("continue", "reattach"))
+            plan_ = plan_._replace(mark=tries.choice((1, 2, 5)), cuts=tuple(tries.sample(range(1, 26), 4)))
+            if plan_.steps:
+                # said once, so that what follows a beginning never looks like it
+                plan_.steps[0].words.insert(0, "§ ")
         self._models.scripts[prompt] = plan_
         request = RunRequest(
             "any",
             messages=[Message("user", prompt)],
             limits=limits,
             on_disconnect=policy,
-            on_crash=chance.choice(("interrupt", "rerun")),
+            on_crash=on_crash,
             after_output=tries.choice(("fail", "new_attempt")),
             fallback=tries.choice(([], ["another"])),
         )
