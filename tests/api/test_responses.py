@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from headwater.api.services import BODY_BYTES_MAX
 from headwater.domain.event import Chunk, ProviderData, Reasoning, ToolCall
 from headwater.errors import ErrorCode, ProviderError
 from headwater.providers.contract import Finish
@@ -144,6 +145,13 @@ async def test_an_answer_that_has_not_ended_well_is_not_followed(api: RunningApi
         assert (following.status_code, error["param"]) == (400, "previous_response_id")
         assert status in error["message"]
         await api.client.post(f"{PATH}/{created['id']}/cancel")
+
+
+async def test_a_conversation_does_not_grow_for_ever(api: RunningApi) -> None:
+    long = "x" * (BODY_BYTES_MAX - 1000)
+    first = await answered(api, "Hi", input=long)
+    following = await api.client.post(PATH, json={**HELLO, "input": long, "previous_response_id": first["id"]})
+    assert (following.status_code, refused(following)["code"]) == (413, "too_large")
 
 
 async def test_what_is_sealed_comes_back(api: RunningApi) -> None:

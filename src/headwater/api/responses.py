@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -26,11 +27,11 @@ from headwater.api.stream import face_stream
 from headwater.delivery.formats.responses_object import ResponseState, run_id
 from headwater.delivery.formats.responses_stream import ResponseStream
 from headwater.delivery.formats.responses_whole import WholeResponse
-from headwater.delivery.polling import RECORDS_MAX
+from headwater.delivery.polling import RECORDS_MAX, WAIT_MS_MAX
 from headwater.domain.event import decode_record
 from headwater.domain.message import Message
 from headwater.domain.run import FaceTerms, OnCrash, Run, RunRequest
-from headwater.errors import BadRequestError, CursorAheadError, NotFoundError, RefusedError
+from headwater.errors import BadRequestError, CursorAheadError, NotFoundError, RefusedError, TooLargeError
 
 PATH: Final = "/v1/responses"
 #: What becomes of the run where the server is killed in the middle of it.
@@ -79,7 +80,7 @@ async def _run_request(call: Call, body: ResponseRequest) -> RunRequest:
     if model is None:
         raise model_not_found(body.model)
     before = [] if body.previous_response_id is None else await _conversation(call, body.previous_response_id)
-    return run_request(
+    request = run_request(
         body,
         before,
         on_disconnect="continue" if body.background else on_disconnect(call.header(ON_DISCONNECT)),
@@ -87,6 +88,9 @@ async def _run_request(call: Call, body: ResponseRequest) -> RunRequest:
         fallback=fallback(call.header(FALLBACK)),
         summary_for=model.provider if _BACKGROUND in model.capabilities else None,
     )
+    if before and len(msgspec.json.encode(request)) > (bytes_max := call.services.body_bytes_max):
+        raise TooLargeError(f"The conversation is larger than {bytes_max} bytes.", pointer="/previous_response_id")
+    return request
 
 
 def _on_crash(header: str | None) -> OnCrash:
@@ -140,18 +144,24 @@ async def _find(call: Call, response: str) -> Run:
     raise NotFoundError("There is no such response.")
 
 
-async def _state(call: Call, run: Run, *, ended_within_s: float = 0.0) -> ResponseState:
-    """How the response stands at its durable tail; at its end, where that comes soon enough."""
+async def _state(call: Call, run: Run) -> ResponseState:
+    """How the response stands at its durable tail."""
     state = ResponseState(run)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(ended_within_s or None):
-            while state.final is None:
-                page = await call.services.hub.page(run.id, state.seq, int(ended_within_s * 1000), RECORDS_MAX)
-                for payload in page.payloads:
-                    state.take(decode_record(payload))
-                if state.seq >= page.tail and not ended_within_s:
-                    break
+    await _read(call, run, 0, lambda payload: state.take(decode_record(payload)))
     return state
+
+
+async def _read(call: Call, run: Run, seq: int, take: Callable[[bytes], object]) -> None:
+    """Gives `take` the records after a seq, up to the durable tail."""
+    while True:
+        page = await call.services.hub.page(run.id, seq, 0, RECORDS_MAX)
+        for payload in page.payloads:
+            take(payload)
+        seq = page.last
+        if seq >= page.tail:
+            return
+        # Taking a page takes milliseconds; whoever else is due may go first.
+        await asyncio.sleep(0)
 
 
 def _object(run: Run, state: ResponseState, headers: Headers = ()) -> Asgi:
@@ -173,14 +183,8 @@ async def show_response(call: Call) -> Asgi:
 async def _check_number(call: Call, run: Run, after: int) -> None:
     """Never a silent wait for events that nobody has seen yet, or that a lost disk has taken along."""
     counted = ResponseStream(run)
-    seq = 0
-    while True:
-        page = await call.services.hub.page(run.id, seq, 0, RECORDS_MAX)
-        for payload in page.payloads:
-            seq += 1
-            counted.record(seq, payload)
-        if seq >= page.tail:
-            break
+    seqs = itertools.count(1)
+    await _read(call, run, 0, lambda payload: counted.record(next(seqs), payload))
     if after > counted.last_number:
         raise CursorAheadError(
             f"`starting_after` is {after}, but the last event has the number {counted.last_number}.",
@@ -192,7 +196,14 @@ async def cancel_response(call: Call) -> Asgi:
     """The response as it ended; one that was faster is as it is."""
     run = await _find(call, call.path["response"])
     noted = await call.services.supervisor.cancel(run.id, call.owner)
-    return _object(noted, await _state(call, noted, ended_within_s=CANCEL_WAIT_S))
+    state = await _state(call, noted)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CANCEL_WAIT_S):
+            while state.final is None:
+                page = await call.services.hub.page(run.id, state.seq, WAIT_MS_MAX, RECORDS_MAX)
+                for payload in page.payloads:
+                    state.take(decode_record(payload))
+    return _object(noted, state)
 
 
 async def delete_response(call: Call) -> Asgi:
