@@ -1,4 +1,5 @@
 import { Headwater } from "@headwater/client";
+import { sharedFetch } from "@headwater/client/shared";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
@@ -8,7 +9,8 @@ import { makeRouter } from "./router.tsx";
 import { RunStore, ServerContext } from "./server.ts";
 import "./styles.css";
 
-const client = new Headwater();
+// A browser has six connections to a server that speaks HTTP/1.1, for all its tabs together.
+const client = new Headwater({ fetch: sharedFetch() });
 const queries = new QueryClient({ defaultOptions: { queries: { retry: false, refetchOnReconnect: true } } });
 const server = { client, runs: new RunStore(client), groups: new GroupStore(client) };
 const router = makeRouter();

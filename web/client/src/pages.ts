@@ -1,10 +1,10 @@
 /** Reading without a stream: pages of records, each asked for when the one before has been read (long-poll). */
 
-import { asksForEvents } from "./event-body.ts";
 import { EVENT_STREAM } from "./http.ts";
 import { isObject } from "./record.ts";
 
-const EVENTS_PATH = /\/api\/v1\/runs\/[^/?]+\/events$/;
+const RUNS_PATH = /\/api\/v1\/runs$/;
+const EVENTS_PATH = /\/api\/v1\/runs\/[^/]+\/events$/;
 const utf8 = new TextEncoder();
 
 export interface PagesFetchOptions {
@@ -20,40 +20,45 @@ interface Page {
   readonly tail: number;
 }
 
+type Ask = (after: number, wait: number) => Promise<Response>;
+
 /**
- * A `fetch` that reads a run's events as pages, for networks that hold event streams back; everything else goes to the
- * real one. What comes out is an event stream all the same, so that its reader need not know.
+ * A `fetch` that reads a run's events as pages, for networks that hold event streams back, also those of a run that it
+ * starts; everything else goes to the real one. What comes out is an event stream all the same, so that its reader need
+ * not know.
  */
 export function pagesFetch(options: PagesFetchOptions = {}): typeof fetch {
   const plain: typeof fetch = options.fetch ?? ((input, init) => fetch(input, init));
   const { waitMs = 20_000 } = options;
   return async (input, init) => {
-    const address = new URL(String(input), globalThis.location?.href);
-    const { searchParams } = address;
-    if (
-      input instanceof Request ||
-      !EVENTS_PATH.test(address.pathname) ||
-      searchParams.has("from") ||
-      !asksForEvents({ ...init, headers: { Accept: new Headers(init?.headers).get("accept") ?? "" } })
-    ) {
+    const headers = new Headers(init?.headers);
+    if (input instanceof Request || headers.get("accept") !== EVENT_STREAM) {
       return plain(input, init);
     }
-    const ask = (after: number, wait: number): Promise<Response> => {
-      const headers = new Headers(init?.headers);
-      headers.set("Accept", "application/json");
-      searchParams.set("after", String(after));
-      searchParams.set("wait_ms", String(wait));
-      return plain(address.href, { ...init, headers });
+    const address = new URL(String(input), globalThis.location?.href);
+    headers.set("Accept", "application/json");
+    const pagesOf = (events: URL): Ask => (after, wait) => {
+      events.searchParams.set("after", String(after));
+      events.searchParams.set("wait_ms", String(wait));
+      return plain(events.href, { signal: init?.signal ?? null, cache: "no-store", headers });
     };
-    return answered(ask, Number(searchParams.get("after") ?? 0), waitMs);
+    if (init?.method === "POST" && RUNS_PATH.test(address.pathname)) {
+      const started = await plain(input, { ...init, headers });
+      const run = started.ok ? await objectOf(started, "a run", ({ id }) => typeof id === "string") : null;
+      if (run === null) {
+        return started;
+      }
+      const response = await answered(pagesOf(new URL(`${address.pathname}/${run.id}/events`, address)), 0, waitMs);
+      response.headers.set("X-Run-Id", String(run.id));
+      return response;
+    }
+    return EVENTS_PATH.test(address.pathname) && !address.searchParams.has("from")
+      ? answered(pagesOf(address), Number(address.searchParams.get("after") ?? 0), waitMs)
+      : plain(input, init);
   };
 }
 
-async function answered(
-  ask: (after: number, wait: number) => Promise<Response>,
-  after: number,
-  waitMs: number,
-): Promise<Response> {
+async function answered(ask: Ask, after: number, waitMs: number): Promise<Response> {
   // The first page says at once whether there is anything to read.
   const first = await ask(after, 0);
   if (!first.ok) {
@@ -82,14 +87,25 @@ async function answered(
       }
     },
   });
-  const headers = { "Content-Type": EVENT_STREAM, "X-Run-Id": first.headers.get("x-run-id") ?? "" };
-  return new Response(body, { headers });
+  return new Response(body, { headers: { "Content-Type": EVENT_STREAM } });
 }
 
 async function pageOf(response: Response): Promise<Page> {
-  const page: unknown = response.ok ? await response.json() : null;
-  if (!isObject(page) || !Array.isArray(page.records) || !Number.isInteger(page.last)) {
-    throw new TypeError("The server's answer is not a page of records");
+  if (!response.ok) {
+    throw new TypeError(`The server answered with status ${response.status}`);
   }
-  return page as unknown as Page;
+  const isPage = ({ records, last }: Record<string, unknown>) => Array.isArray(records) && Number.isInteger(last);
+  return (await objectOf(response, "a page of records", isPage)) as unknown as Page;
+}
+
+async function objectOf(
+  response: Response,
+  what: string,
+  fits: (value: Record<string, unknown>) => boolean,
+): Promise<Record<string, unknown>> {
+  const value: unknown = await response.json();
+  if (!isObject(value) || !fits(value)) {
+    throw new TypeError(`The server's answer is not ${what}`);
+  }
+  return value;
 }

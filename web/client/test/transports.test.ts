@@ -6,7 +6,19 @@ import { test } from "node:test";
 import { Headwater, NotFound, type ProtocolRecord } from "../src/index.ts";
 import { eventSourceFetch, fallbackFetch, pagesFetch } from "../src/transports.ts";
 import { FOLLOW, PAGES, type PagesCase } from "./cases.ts";
-import { blocks, collect, cursorOf, impatient, json, logOf, OPENING, problem, RUN, stream } from "./run-log.ts";
+import {
+  blocks,
+  collect,
+  cursorOf,
+  impatient,
+  json,
+  logOf,
+  OPENING,
+  problem,
+  REQUEST,
+  RUN,
+  stream,
+} from "./run-log.ts";
 import { type Answer, type Asked, ScriptedServer } from "./scripted-server.ts";
 
 const LOG = logOf("Hello", " wörld\n", " 🌊");
@@ -58,6 +70,20 @@ test("what an EventSource can not send goes over fetch", async () => {
   const [headwater] = impatient(server, { fetch: eventSourceFetch(), headers: { Authorization: "Bearer k" } });
   assert.deepEqual(await collect(headwater.follow(RUN)), LOG);
   assert.equal(server.asked[0]?.headers.authorization, "Bearer k");
+});
+
+test("a run that is started is read as pages too, and started once", async () => {
+  await using server = await serving((asked) =>
+    asked.method === "POST"
+      ? json({ id: RUN, state: "queued" }, 201)
+      : json({ records: LOG, tail: LOG.length, last: LOG.length, closed: true }),
+  );
+  const [headwater] = impatient(server, { fetch: pagesFetch() });
+  const subscription = headwater.startAndFollow(REQUEST);
+  assert.deepEqual(await collect(subscription), LOG);
+  assert.equal(subscription.run, RUN);
+  assert.deepEqual(server.asked.map((asked) => asked.method), ["POST", "GET"]);
+  assert.ok(server.asked.every((asked) => asked.headers.accept === "application/json"));
 });
 
 test("only a run's events are read as pages", async () => {

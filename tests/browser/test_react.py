@@ -1,0 +1,168 @@
+"""The hooks and components of `@headwater/client/react` with real React in Chromium, against the real server.
+
+The page is `web/client/test/pages/react-page.ts`, bundled as a user's bundler would and served at the server's own
+address. The endpoint of analyses is scripted, for the server has none yet.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.chat import PATIENCE_MS
+from tests.browser.conftest import NewContext
+from tests.browser.model import Gate, ScriptedModel, told_in_parts
+from tests.browser.server import Server
+from tests.browser.watch import DOWN, Watch
+from tests.web.node import installed, run_node
+
+HTML: Final = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>React</title>
+<div id="root"></div><script src="/react-page.js"></script>"""
+SCRIPT: Final = "text/javascript"
+QUESTION = "Where does the river begin?"
+PARTS = [["At a ", "*spring* — ", "泉 👩\u200d👩\u200d👧.\n"], ["<b>Then</b> ", "it runs on."]]
+TEXTS = ["".join(token for part in PARTS[:count] for token in part) for count in range(len(PARTS) + 1)]
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
+    built = tmp_path_factory.mktemp("react") / "page.js"
+    rolldown = installed() / "rolldown" / "bin" / "cli.mjs"
+    options = ["--format", "iife", "--platform", "browser", "--transform.define", 'process.env.NODE_ENV:"production"']
+    done = run_node(rolldown, "test/pages/react-page.ts", "--file", built, *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return built.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def context(new_context: NewContext, bundle: str) -> BrowserContext:
+    context = new_context()
+    context.route(re.compile(r"/react-page\.js$"), lambda route: route.fulfill(body=bundle, content_type=SCRIPT))
+    context.route(re.compile(r"/react(\?|$)"), lambda route: route.fulfill(body=HTML, content_type="text/html"))
+    return context
+
+
+@pytest.fixture
+def show(context: BrowserContext) -> Open:
+    def opened(what: str, **asked: str) -> Page:
+        page = context.new_page()
+        page.goto(f"/react?{urlencode({'show': what, **asked})}")
+        return page
+
+    return opened
+
+
+@pytest.fixture
+def gates(model: ScriptedModel) -> list[Gate]:
+    gates = [model.gate() for _ in PARTS]
+    model.answers(QUESTION, told_in_parts(PARTS, gates))
+    return gates
+
+
+def shows(page: Page, text: str, states: str | re.Pattern[str]) -> None:
+    shown = page.locator("pre")
+    expect(shown).to_have_js_property("textContent", text, timeout=PATIENCE_MS)
+    expect(shown).to_have_attribute("data-states", states, timeout=PATIENCE_MS)
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name).click()
+
+
+def test_a_stream_from_its_start_to_its_end(show: Open, model: ScriptedModel, gates: list[Gate]) -> None:
+    page = show("stream", ask=QUESTION)
+    shows(page, "", "idle")
+    press(page, "Start")
+    for text, gate in zip(TEXTS[1:], gates, strict=True):
+        shows(page, text, "idle connecting streaming")
+        model.open(gate)
+    shows(page, TEXTS[-1], "idle connecting streaming complete")
+    # What a model says is text, whatever it looks like.
+    assert page.locator("b").count() == 0
+    expect(page.get_by_role("status")).to_have_text("Complete")
+    press(page, "Reset")
+    shows(page, "", "idle connecting streaming complete idle")
+
+
+def test_a_server_that_is_killed(
+    show: Open, model: ScriptedModel, gates: list[Gate], server: Server, watch: Watch
+) -> None:
+    watch.expect(DOWN)
+    page = show("stream", ask=QUESTION)
+    press(page, "Start")
+    shows(page, TEXTS[1], "idle connecting streaming")
+    server.kill()
+    shows(page, TEXTS[1], "idle connecting streaming reconnecting")
+    server.start()
+    shows(page, TEXTS[1], "idle connecting streaming reconnecting streaming partial")
+    expect(page.get_by_role("status")).to_contain_text("Stopped before its end: ")
+
+
+def test_a_stop_reaches_the_run(show: Open, gates: list[Gate], server: Server) -> None:
+    page = show("stream", ask=QUESTION)
+    press(page, "Start")
+    shows(page, TEXTS[1], "idle connecting streaming")
+    press(page, "Stop")
+    shows(page, TEXTS[1], "idle connecting streaming partial")
+    assert server.run(page.locator("main").get_attribute("data-run") or "")["state"] == "cancelled"
+
+
+def test_a_run_is_followed_after_a_reload(show: Open, model: ScriptedModel, gates: list[Gate], server: Server) -> None:
+    page = show("stream", run=server.ask(QUESTION), typewriter="yes")
+    press(page, "Follow")
+    shows(page, TEXTS[1], "idle connecting streaming")
+    page.reload()
+    press(page, "Follow")
+    for gate in gates:
+        model.open(gate)
+    shows(page, TEXTS[-1], "idle connecting streaming complete")
+    # The typewriter comes to the end of the text as well.
+    expect(page.locator("[data-state] > div")).to_have_js_property("textContent", TEXTS[-1])
+
+
+@pytest.mark.parametrize("streaming", ["yes", "no"])
+def test_a_conversation(show: Open, context: BrowserContext, model: ScriptedModel, streaming: str) -> None:
+    forms: list[str] = []
+    context.on("request", lambda asked: forms.append(asked.headers["accept"]) if "/runs" in asked.url else None)
+    answers = {"First?": "One.", "Second?": "Two."}
+    page = show("conversation", streaming=streaming)
+    said: list[str] = []
+    for question, answer in answers.items():
+        model.answers(question, told_in_parts([[answer]], []))
+        page.get_by_label("Your message").fill(question)
+        press(page, "Send")
+        expect(page.get_by_role("status")).to_have_text("Complete", timeout=PATIENCE_MS)
+        said += [question, f"{answer}Complete"]
+        expect(page.get_by_role("listitem")).to_have_text(said)
+        said[-1] = answer
+    assert set(forms) == {"text/event-stream" if streaming == "yes" else "application/json"}
+
+
+def test_an_analysis(show: Open, context: BrowserContext) -> None:
+    records = [
+        {"type": "reasoning", "data": {"content": "Hm.", "index": 0}},
+        {"type": "chunk", "data": {"content": "Red", "index": 0}},
+        {"type": "complete", "data": {"finish_reason": "stop", "usage": {}}},
+    ]
+    numbered = [{"seq": seq, "t": seq, **record} for seq, record in enumerate(records, 1)]
+    body = "".join(f"id: run_1:{each['seq']}\ndata: {json.dumps(each)}\n\n" for each in numbered)
+    asked: list[str] = []
+    headers = {"content-type": "text/event-stream", "x-run-id": "run_1"}
+
+    context.on("request", lambda request: asked.append(request.url) if "/analyze/" in request.url else None)
+    context.route("**/api/stream/analyze/**", lambda route: route.fulfill(body=body, headers=headers))
+    page = show("analysis")
+    press(page, "Start")
+    # What comes at once is drawn at once.
+    shows(page, "Hm.|Red", re.compile("^idle connecting (streaming )?complete$"))
+    expect(page.locator("main")).to_have_attribute("data-summary", "stop")
+    assert [url.partition("/api/")[2] for url in asked] == ["stream/analyze/task/a/b?temperature=0.5"]
+    press(page, "Close")
+    shows(page, "|", re.compile("complete idle$"))
