@@ -226,9 +226,10 @@ def read(shelf: StreamShelf, name: StreamName, after: int, now_ms: int, bytes_ma
     """A page, across all the streams that it was forked from."""
     stream = alive(shelf, name, now_ms)
     pieces = [(stream, stream.tail)]
-    holder = stream
+    holder, last = stream, stream.tail
     while after < holder.base and holder.source is not None:
-        last, holder = holder.base, shelf.get(holder.source)
+        # It may have been forked at a place that its source has from another one in turn.
+        last, holder = min(last, holder.base), shelf.get(holder.source)
         pieces.append((holder, last))
     payloads: list[bytes] = []
     size = 0

@@ -199,9 +199,11 @@ class StreamContract:
         await a_stream(storage, "two", StreamConfig(fork=ForkPoint("s", 2)))
         await add(storage, text(b"X"), "two")
         await a_stream(storage, "three", StreamConfig(fork=ForkPoint("two")), b"Y")
+        await a_stream(storage, "four", StreamConfig(fork=ForkPoint("two", 1)))
         await add(storage, text(b"d"))
         storage = await self.reopen(storage)
-        assert [await whole(storage, name) for name in ("s", "two", "three")] == [b"abcd", b"abX", b"abXY"]
+        names = ("s", "two", "three", "four")
+        assert [await whole(storage, name) for name in names] == [b"abcd", b"abX", b"abXY", b"a"]
         page = await storage.streams.read(named("three"), 1, 1000)
         assert (page.payloads, page.stream.tail) == ([b"b", b"X", b"Y"], 4)
         await storage.close()
