@@ -11,6 +11,7 @@ import codecs
 import logging
 import socket
 from collections import deque
+from http import HTTPStatus
 from typing import NamedTuple, cast
 
 from websockets.datastructures import Headers as HandshakeHeaders
@@ -62,7 +63,9 @@ def handshake(scope: Scope) -> Handshake:
     request = Request("/", headers, scope["method"], f"HTTP/{scope['http_version']}")
     protocol = ServerProtocol(logger=_SILENT)
     response = protocol.accept(request)
-    if response.status_code not in (101, 426):
+    if response.status_code == HTTPStatus.HTTP_VERSION_NOT_SUPPORTED:
+        return Handshake(HTTPStatus.UPGRADE_REQUIRED, ())  # HTTP/1.0 has no upgrade, so it can not have asked for one
+    if response.status_code not in (HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.UPGRADE_REQUIRED):
         # A header's value is quoted in it, and none of these is secret.
         raise BadRequestError(f"This is no request for a WebSocket: {protocol.handshake_exc}.")
     kept = ("upgrade", "connection", "sec-websocket-accept")
