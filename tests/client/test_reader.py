@@ -21,7 +21,7 @@ from headwater.client import (
     TimedOut,
 )
 from headwater.domain import event as ev
-from headwater.wire.sse import encode_event
+from headwater.wire.sse import Frame, encode_event
 from tests.kit.run_log import OPENING, SSE_HEAD, ManualLoop, log_of, open_with, run_manually, sse, whole
 from tests.kit.upstream import EndWithoutTerminator, HugeLine, ScriptedUpstream, Send, Stall, Status, Step
 
@@ -237,3 +237,23 @@ def test_silence_is_told_from_life_by_any_byte() -> None:
                 await reading
 
     run_manually(scenario)
+
+
+async def test_frames_of_any_server_are_read_with_their_comments_in_place() -> None:
+    body = b":first\ndata: a\n\n: second\n:third\nevent: b\nid: 7\ndata: c\n\n:last\n"
+    meant = ["first", Frame(b"a"), " second", "third", Frame(b"c", "b", "7"), "last"]
+    for pieces in (None, 1):
+        async with reader_of([Status(200, SSE_HEAD), Send(body, pieces)], comments=True) as reader:
+            assert [item async for item in reader.read_frames()] == meant
+            assert reader.last_event_id == "7"
+        async with reader_of([Status(200, SSE_HEAD), Send(body, pieces)]) as reader:
+            assert [item async for item in reader.read_frames()] == [item for item in meant if isinstance(item, Frame)]
+
+
+async def test_frames_are_cancelled_like_events() -> None:
+    async with reader_of([Status(200, SSE_HEAD), Send(b"data: a\n\ndata: b\n\n"), Stall()]) as reader:
+        with pytest.raises(Cancelled):
+            async for _ in reader.read_frames():
+                await reader.cancel()
+        with pytest.raises(RuntimeError):
+            await anext(reader.read_frames())

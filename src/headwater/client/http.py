@@ -78,7 +78,14 @@ class Http:
 
         Raises what `call` does.
         """
-        request = self._request(method, path, query, body, {"Accept": accept, **(headers or {})}, _STREAM_TIMEOUT)
+        request = self._request(
+            method,
+            path,
+            query,
+            body,
+            {"Accept": accept, "Cache-Control": "no-cache", **(headers or {})},
+            _STREAM_TIMEOUT,
+        )
         try:
             async with asyncio.timeout(silence_s):
                 return await self._send(request)
@@ -99,7 +106,7 @@ class Http:
     ) -> httpx2.Request:
         # Changes are always application/json: a server refuses others, because a foreign page could send them.
         if method != "GET":
-            headers["Content-Type"] = "application/json"
+            headers.setdefault("Content-Type", "application/json")
         return self._client.build_request(
             method, path, params=dict(query) if query else None, content=body, headers=headers, timeout=timeout
         )

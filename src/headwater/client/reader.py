@@ -15,7 +15,7 @@ from headwater.client.forms import Form, settle
 from headwater.domain.event import Cancelled, Complete, Error, Record, is_final
 from headwater.errors import WireError
 from headwater.wire.ndjson import NDJSONDecoder
-from headwater.wire.sse import MEDIA_TYPE, SSEDecoder
+from headwater.wire.sse import MEDIA_TYPE, Frame, SSEDecoder
 
 #: An event above this is refused. A record has at most 256 KiB; other people's servers send larger ones.
 EVENT_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -167,25 +167,34 @@ class StreamReader:
             await self._response.aclose()
 
     async def _records(self) -> AsyncGenerator[Record, None]:
-        self._check_head()
-        chunks = self._response.aiter_raw()
-        assert isinstance(chunks, AsyncGenerator)
+        batches = self._batches()
         try:
-            while (chunk := await self._next(chunks)) is not None:
-                self.bytes_received += len(chunk)
-                for frame in self._decoder.feed(chunk):
+            async for frames in batches:
+                for frame in frames:
                     if self.form is None:
                         self.form = settle(frame)
                     for record in self.form.read(frame):
                         if self._cancelled:
                             raise ReadingCancelled("Reading was cancelled")
                         yield record
+            for record in self.form.end() if self.form is not None else ():
+                yield record
+        finally:
+            await batches.aclose()
+
+    async def _batches(self) -> AsyncGenerator[list[Frame], None]:
+        """The frames that came together, over and over, to the body's clean end."""
+        self._check_head()
+        chunks = self._response.aiter_raw()
+        assert isinstance(chunks, AsyncGenerator)
+        try:
+            while (chunk := await self._next(chunks)) is not None:
+                self.bytes_received += len(chunk)
+                yield self._decoder.feed(chunk)
                 if self._decoder.fault is not None:
                     break
             self._decoder.end()
             self.whole = True
-            for record in self.form.end() if self.form is not None else ():
-                yield record
         except WireError as error:
             raise ParseError(error.message) from error
         finally:
@@ -239,7 +248,8 @@ class SSEStreamReader(StreamReader):
             async for record in SSEStreamReader(response).read_events():
                 …
 
-    `event_bytes_max` bounds one event's data; a larger one is a `ParseError`.
+    `event_bytes_max` bounds one event's data; a larger one is a `ParseError`. `comments`: `read_frames` gives the
+    comments, too.
     """
 
     def __init__(
@@ -248,8 +258,9 @@ class SSEStreamReader(StreamReader):
         *,
         silence_s: float | None = None,
         event_bytes_max: int = EVENT_BYTES_MAX,
+        comments: bool = False,
     ) -> None:
-        self._sse = SSEDecoder(line_bytes_max=event_bytes_max, event_bytes_max=event_bytes_max)
+        self._sse = SSEDecoder(line_bytes_max=event_bytes_max, event_bytes_max=event_bytes_max, keep_comments=comments)
         super().__init__(response, self._sse, MEDIA_TYPE, silence_s=silence_s)
 
     @property
@@ -261,6 +272,33 @@ class SSEStreamReader(StreamReader):
     def last_event_id(self) -> str:
         """What a reconnection sends as `Last-Event-ID`; "" for none."""
         return self._sse.last_event_id
+
+    async def read_frames(self) -> AsyncGenerator[Frame | str, None]:
+        """The events as they stand on the wire, of any server: their `data` is not looked into, and nothing is counted.
+
+        A comment is a `str`, where they were asked for. Ends with the body; raises what `read_events` does.
+        """
+        if self._started:
+            raise RuntimeError("a stream is read once; a new response needs a new reader")
+        self._started = self.is_streaming = True
+        batches = self._batches()
+        try:
+            async for frames in batches:
+                for item in self._with_comments(frames):
+                    if self._cancelled:
+                        raise ReadingCancelled("Reading was cancelled")
+                    yield item
+        finally:
+            self.is_streaming = False
+            await batches.aclose()
+
+    def _with_comments(self, frames: list[Frame]) -> list[Frame | str]:
+        items: list[Frame | str] = [*frames]
+        comments = self._sse.kept_comments or []
+        for place, comment in enumerate(comments):
+            items.insert(comment.before + place, comment.text)
+        comments.clear()
+        return items
 
 
 class NDJSONStreamReader(StreamReader):

@@ -7,7 +7,7 @@ where the bytes were cut, its work is linear in them, and what it keeps is bound
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -43,6 +43,13 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     id: str | None = None
 
 
+class Comment(NamedTuple):
+    """A comment's text without its colon; `before` is how many frames of the same `feed` came before it."""
+
+    before: int
+    text: str
+
+
 class SSEDecoder:
     """The bytes of one event stream, in pieces of any size, to frames. One decoder reads one response body.
 
@@ -57,7 +64,7 @@ class SSEDecoder:
     does a decoder without it.
 
     `comments` counts the comment lines so far: heartbeats, which say that a peer is there but not that it progresses.
-    `retry_ms` is the last reconnection time asked for, or None.
+    With `keep_comments` their texts are kept too. `retry_ms` is the last reconnection time asked for, or None.
     """
 
     __slots__ = (
@@ -77,6 +84,7 @@ class SSEDecoder:
         "_piece_bytes_max",
         "_plain",
         "comments",
+        "kept_comments",
         "retry_ms",
     )
 
@@ -89,6 +97,7 @@ class SSEDecoder:
         line_bytes_max: int = LINE_BYTES_MAX,
         event_bytes_max: int = EVENT_BYTES_MAX,
         bare_json: bool = False,
+        keep_comments: bool = False,
     ) -> None:
         if line_bytes_max < 1 or event_bytes_max < 1:
             raise ValueError("the limits must be positive")
@@ -111,6 +120,8 @@ class SSEDecoder:
         self._plain = False  # past the BOM, and neither faulty nor ended: one test for what nearly always holds
         self.retry_ms: int | None = None
         self.comments = 0
+        #: the comments of the newest `feed`, where they are kept; whoever keeps them clears the list
+        self.kept_comments: list[Comment] | None = [] if keep_comments else None
 
     @property
     def last_event_id(self) -> str:
@@ -330,6 +341,8 @@ class SSEDecoder:
                 self.retry_ms = _retry_ms(value)
         elif colon and not name:
             self.comments += 1
+            if self.kept_comments is not None:
+                self.kept_comments.append(Comment(len(frames), line[1:].decode(errors="replace")))
         elif self._bare is not None and (self._bare or line.startswith(b"{")):
             self._take_bare(line)
 
