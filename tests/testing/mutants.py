@@ -8,6 +8,7 @@ from typing import Any
 from headwater.storage.contract import Storage
 from headwater.storage.memory import MemoryStorage
 from headwater.testing.storage import StorageContract
+from headwater.testing.stream_contract import SMALL
 
 
 class Kit(StorageContract):
@@ -18,7 +19,7 @@ class Kit(StorageContract):
 
     async def reopen(self, storage: Storage) -> Storage:
         await storage.close()
-        another = MemoryStorage(storage.medium)  # type: ignore[attr-defined] # always the reference engine here
+        another = MemoryStorage(storage.medium, stream_limits=SMALL)  # type: ignore[attr-defined] # always the reference engine here
         self.mutate(another)
         await another.open()
         return another
@@ -28,7 +29,7 @@ async def is_caught(test: str, mutate: Callable[[MemoryStorage], None]) -> bool:
     """Whether this test of the kit fails for the mutant; it has to pass for the engine as it is."""
     for change, expected in ((_nothing, True), (mutate, False)):
         kit = Kit(change)
-        storage = MemoryStorage()
+        storage = MemoryStorage(stream_limits=SMALL)
         change(storage)
         await storage.open()
         run: Callable[[Storage], Awaitable[Any]] = getattr(kit, test)

@@ -1,4 +1,4 @@
-"""The kit catches an engine that loses its last words, and holds every test of both contracts."""
+"""The kit catches an engine that loses its last words, and holds every test of the three contracts."""
 
 import pytest
 
@@ -6,12 +6,13 @@ from headwater.storage.memory import MemoryStorage
 from headwater.testing.log_contract import LogContract
 from headwater.testing.run_contract import RunContract
 from headwater.testing.storage import StorageContract
+from headwater.testing.stream_contract import StreamContract
 from tests.testing.mutants import is_caught
 
 
-def test_the_kit_has_the_tests_of_both_contracts() -> None:
+def test_the_kit_has_the_tests_of_all_contracts() -> None:
     tests = {name for name in dir(StorageContract) if name.startswith("test_")}
-    for part in (LogContract, RunContract):
+    for part in (LogContract, RunContract, StreamContract):
         own = {name for name in vars(part) if name.startswith("test_")}
         assert own
         assert own <= tests
