@@ -60,6 +60,17 @@ def test_arguments_that_are_no_object_are_an_empty_one(arguments: str) -> None:
     assert call["input"] == {}
 
 
+def test_what_an_attempt_superseded_is_no_part_of_it() -> None:
+    message = message_of(
+        ev.Chunk("Hel", 0),
+        ev.ToolCall("a", "f", "{"),
+        ev.Attempt(1, 2, "TRUNCATED", "p", "m", supersedes_from=1),
+        ev.Chunk("Hello", 0),
+        complete(),
+    )
+    assert message["content"] == [{"type": "text", "text": "Hello"}]
+
+
 def test_a_refusal_says_why() -> None:
     message = message_of(ev.Refusal("No.", 0), complete("refusal"))
     assert (message["content"], message["stop_reason"]) == ([], "refusal")

@@ -267,6 +267,12 @@ def test_an_estimate_says_that_it_is_one() -> None:
     assert usage_object(USAGE) == COUNTED
 
 
+def test_what_the_cache_took_is_counted_apart() -> None:
+    counted = usage_object(Usage(20, 4, 1, cache_write_tokens=6))
+    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    assert [counted[name] for name in names] == [10, 4, 6]
+
+
 SIGNED = {"type": "thinking", "thinking": "", "signature": "cw=="}
 EVENTS = st.one_of(
     st.builds(ev.Chunk, content=st.text(max_size=8), index=st.integers(0, 2)),

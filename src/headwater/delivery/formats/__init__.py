@@ -7,8 +7,10 @@ anthropic_error    our error codes as Anthropic's clients know them
 anthropic_stream   Messages, streamed: a record becomes events
 anthropic_message  Messages, whole
 content_blocks     a log as the content blocks of a message
+standing_records   what of an answer stands, for formats that show it whole
 refusal_headers    what tells those clients whether to try again
 ai_sdk             the AI SDK's UI message stream
+ag_ui              AG-UI's events
 segments           where text of one kind begins and ends, for formats that say so
 tool_inputs        tool calls put together from their pieces
 """

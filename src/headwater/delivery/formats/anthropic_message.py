@@ -17,6 +17,7 @@ from headwater.delivery.formats.anthropic_stream import (
     message_object,
 )
 from headwater.delivery.formats.content_blocks import ContentBlocks
+from headwater.delivery.formats.standing_records import StandingRecords
 from headwater.delivery.held import Refusal
 from headwater.domain import event as ev
 
@@ -32,7 +33,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class AnthropicMessage:
-    """The encoding of one whole answer. It shows nothing before the run's end, and folds each record once."""
+    """The encoding of one whole answer. It shows nothing before the run's end, and takes each record once."""
 
     transport = "anthropic_message"
     media_type = b"application/json"
@@ -40,31 +41,22 @@ class AnthropicMessage:
     heartbeat = b""
     head_within_s: float | None = None
 
-    __slots__ = ("_blocks", "_content", "_failure", "_identity", "_pieces", "_seq", "ended")
+    __slots__ = ("_failure", "_identity", "_standing", "ended")
 
     def __init__(self, identity: Identity) -> None:
         self.ended = False
         self._identity = identity
         self._failure: Refusal | None = None
-        self._seq = 0
-        self._blocks = ContentBlocks()
-        self._content: list[dict[str, Any]] = []
-        #: of each block what the members that grow have been given
-        self._pieces: list[dict[str, list[str]]] = []
+        self._standing = StandingRecords()
 
     def record(self, seq: int, payload: bytes) -> bytes:
         """Nothing, but for the final record: the message, or the error in its place."""
         event = ev.decode_record(payload).event
-        if seq > self._seq:
-            self._seq = seq
-            for each in self._blocks.events(seq, event):
-                self._fold(each)
+        self._standing.take(seq, event)
         match event:
             case ev.Complete():
                 self.ended = True
-                ended, usage = ending(event, "".join(self._blocks.refusal))
-                content = list(map(_grown, self._content, self._pieces))
-                return _encode({**message_object(self._identity, content), **ended, "usage": usage})
+                return _encode(self._message(event))
             case ev.Error() | ev.Cancelled():
                 return self._fail(failure_refusal(event))
         return b""
@@ -86,18 +78,38 @@ class AnthropicMessage:
         self._failure = refusal
         return refusal.body
 
-    def _fold(self, event: dict[str, Any]) -> None:
+    def _message(self, event: ev.Complete) -> dict[str, Any]:
+        blocks, content = ContentBlocks(), _Content()
+        for place, said in enumerate((*self._standing, event), 1):
+            for each in blocks.events(place, said):
+                content.take(each)
+        ended, usage = ending(event, "".join(blocks.refusal))
+        return {**message_object(self._identity, content.blocks()), **ended, "usage": usage}
+
+
+class _Content:
+    """The events of a stream put together."""
+
+    def __init__(self) -> None:
+        self._blocks: list[dict[str, Any]] = []
+        #: of each block what the members that grow have been given
+        self._pieces: list[dict[str, list[str]]] = []
+
+    def take(self, event: dict[str, Any]) -> None:
         match event["type"]:
             case "content_block_start":
-                self._content.append(dict(event["content_block"]))
+                self._blocks.append(dict(event["content_block"]))
                 self._pieces.append({})
             case "content_block_delta":
                 delta = event["delta"]
                 if delta["type"] == "citations_delta":
-                    self._content[event["index"]].setdefault("citations", []).append(delta["citation"])
+                    self._blocks[event["index"]].setdefault("citations", []).append(delta["citation"])
                 else:
                     member, piece = _GROWING[delta["type"]]
                     self._pieces[event["index"]].setdefault(member, []).append(delta[piece])
+
+    def blocks(self) -> list[dict[str, Any]]:
+        return list(map(_grown, self._blocks, self._pieces))
 
 
 def _grown(block: dict[str, Any], pieces: dict[str, list[str]]) -> dict[str, Any]:

@@ -70,13 +70,16 @@ def message_object(identity: Identity, content: list[Any]) -> dict[str, Any]:
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:
-    """`usage` as Anthropic counts: input tokens are without those from the cache. An estimate says so."""
+    """`usage` as Anthropic counts: input tokens are without those that the cache gave or took. An estimate says so."""
+    written, _ = usage.cache_writes
     counted: dict[str, Any] = {
-        "input_tokens": usage.input_tokens - usage.cached_input_tokens,
+        "input_tokens": usage.input_tokens - usage.cached_input_tokens - written,
         "cache_read_input_tokens": usage.cached_input_tokens,
         "output_tokens": usage.output_tokens,
         "output_tokens_details": {"thinking_tokens": usage.reasoning_tokens},
     }
+    if written:
+        counted["cache_creation_input_tokens"] = written
     if usage.source == "estimated":
         counted["estimated"] = True
     return counted

@@ -19,11 +19,11 @@ from headwater.delivery.formats.openai_chat import (
     is_citation,
     usage_object,
 )
+from headwater.delivery.formats.standing_records import Said, StandingRecords
 from headwater.delivery.held import Refusal
 from headwater.domain import event as ev
 
 _encode = msgspec.json.Encoder().encode
-_Said = ev.Chunk | ev.Reasoning | ev.Refusal | ev.ToolCall | ev.Annotation
 
 
 class OpenAIChatCompletion:
@@ -35,22 +35,18 @@ class OpenAIChatCompletion:
     heartbeat = b""
     head_within_s: float | None = None
 
-    __slots__ = ("_failure", "_identity", "_said", "_seq", "ended")
+    __slots__ = ("_failure", "_identity", "_standing", "ended")
 
     def __init__(self, identity: Identity) -> None:
         self.ended = False
         self._identity = identity
         self._failure: Refusal | None = None
-        self._seq = 0
-        #: what the answer consists of, with its place
-        self._said: list[tuple[int, _Said]] = []
+        self._standing = StandingRecords()
 
     def record(self, seq: int, payload: bytes) -> bytes:
         """Nothing, but for the final record: the completion, or the error in its place."""
         event = ev.decode_record(payload).event
-        if seq > self._seq:
-            self._seq = seq
-            self._take(seq, event)
+        self._standing.take(seq, event)
         match event:
             case ev.Complete():
                 self.ended = True
@@ -76,17 +72,8 @@ class OpenAIChatCompletion:
         self._failure = refusal
         return refusal.body
 
-    def _take(self, seq: int, event: ev.Event) -> None:
-        match event:
-            case ev.Chunk() | ev.Reasoning() | ev.Refusal() | ev.ToolCall() | ev.Annotation():
-                self._said.append((seq, event))
-            case ev.Attempt(supersedes_from=int(start)):
-                self._said = [
-                    (place, said) for place, said in self._said if place < start or (said.call or 1) != event.call
-                ]
-
     def _completion(self, event: ev.Complete) -> dict[str, Any]:
-        said = [each for _, each in self._said]
+        said = list(self._standing)
         logprobs = _logprobs(said)
         choice = {
             "index": 0,
@@ -104,7 +91,7 @@ class OpenAIChatCompletion:
         }
 
 
-def _message(said: Sequence[_Said]) -> dict[str, Any]:
+def _message(said: Sequence[Said]) -> dict[str, Any]:
     tools = _tool_calls(said)
     message: dict[str, Any] = {
         "role": "assistant",
@@ -122,11 +109,11 @@ def _message(said: Sequence[_Said]) -> dict[str, Any]:
     return message
 
 
-def _joined(kind: type[ev.Chunk | ev.Reasoning | ev.Refusal], said: Sequence[_Said]) -> str:
+def _joined(kind: type[ev.Chunk | ev.Reasoning | ev.Refusal], said: Sequence[Said]) -> str:
     return "".join(each.content for each in said if isinstance(each, kind))
 
 
-def _tool_calls(said: Sequence[_Said]) -> list[dict[str, Any]]:
+def _tool_calls(said: Sequence[Said]) -> list[dict[str, Any]]:
     pieces: dict[str, list[ev.ToolCall]] = {}
     for each in said:
         if isinstance(each, ev.ToolCall):
@@ -141,6 +128,6 @@ def _tool_calls(said: Sequence[_Said]) -> list[dict[str, Any]]:
     ]
 
 
-def _logprobs(said: Sequence[_Said]) -> list[Any]:
+def _logprobs(said: Sequence[Said]) -> list[Any]:
     given = [each.logprobs for each in said if isinstance(each, ev.Chunk) and isinstance(each.logprobs, dict)]
     return [token for each in given for token in each.get("content") or []]
