@@ -15,7 +15,8 @@ that sees only sockets. Each invariant is a function over `Facts`; `INVARIANTS` 
     I5   one writer per run and epoch; epochs only go up
     I6   resources return to where they were
     I8   one idempotency key, one run, one call; one more for each attempt, and for each crash where that was asked for
-    I10  a run ends within its limit plus one second, and after a cancel within one
+    I10  a run ends within its limit plus one second, and after a cancel within one; what no server was there for counts
+         unless the wall clock was set back meanwhile
 """
 
 from __future__ import annotations
@@ -235,7 +236,7 @@ def in_time(facts: Facts) -> Found:
         # While the disk is full no record can be written; what counts then is when there is space again.
         freed = [at + RECOVERY_S for at in (*facts.space_back, *facts.ups) if at <= run.final_at]
         if submitted.total_s is not None:
-            due = max([started + submitted.total_s + LIMIT_SLACK_S, *freed])
+            due = max([started + submitted.total_s + run.unknown_s + LIMIT_SLACK_S, *freed])
             if run.final_at > due:
                 yield (
                     run.id,

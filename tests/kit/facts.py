@@ -32,6 +32,8 @@ class Run:
         self.cancelled_at: list[float] = []
         self.deleted = False
         self.durable_tail = 0
+        #: for how long it was nobody's, so that only the wall clock could know, which had been set back
+        self.unknown_s = 0.0
         #: None where nobody looked below the log
         self.final_at: float | None = None
         self.durable_noted = False
@@ -83,6 +85,7 @@ class Facts:
         self.ups: list[float] = []
         self.space_gone: list[float] = []
         self.space_back: list[float] = []
+        self.set_back: list[float] = []
         self.before: dict[str, int] | None = None
         self.after: dict[str, int] | None = None
         for at, what in entries:
@@ -127,6 +130,8 @@ class Facts:
                 self.space_gone.append(at)
             case seen.SpaceBack():
                 self.space_back.append(at)
+            case seen.ClockSet():
+                self.set_back += [at] if what.by_s < 0 else []
             case seen.Counted():
                 if what.when == "before":
                     self.before = what.counts
@@ -170,6 +175,8 @@ class Facts:
                 if what.closed and run.final_at is None:
                     run.final_at = at
             case seen.Claimed() | seen.Appended():
+                if isinstance(what, seen.Claimed) and any(run.first_at <= back for back in self.set_back):
+                    run.unknown_s += at - max(run.written_at, default=at)
                 run.writes.append(what)
                 run.written_at.append(at)
             case seen.LogFound():

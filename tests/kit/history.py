@@ -172,6 +172,12 @@ class SpaceBack(Observation, frozen=True):
     pass
 
 
+class ClockSet(Observation, frozen=True):
+    """The wall clock was set; less than 0 is back."""
+
+    by_s: float
+
+
 class LogFound(Observation, frozen=True):
     """At the test's end, of a run that must have ended by now: what its log holds."""
 
@@ -217,6 +223,7 @@ Seen = (
     | Up
     | SpaceGone
     | SpaceBack
+    | ClockSet
     | LogFound
     | RowFound
     | Counted

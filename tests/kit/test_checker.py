@@ -450,6 +450,16 @@ def test_a_full_disk_delays_an_end_and_may_lose_what_was_heard() -> None:
     assert not violations, report(violations)
 
 
+@pytest.mark.parametrize(("by_s", "too_long"), [(-3600.0, False), (3600.0, True)])
+def test_a_clock_that_was_set_back_hides_what_no_server_was_there_for(by_s: float, too_long: bool) -> None:
+    entries = good().entries
+    too_late(entries)
+    last = index(entries, seen.Durable, tail=5)
+    insert(entries, last, seen.Claimed(RUN, 2, "next"), entries[last].at - 0.5)
+    insert(entries, index(entries, seen.Durable, tail=4), seen.ClockSet(by_s))
+    assert ("I10" in {violation.invariant for violation in check(entries)}) is too_long
+
+
 def test_histories_of_several_processes_become_one(tmp_path: Path) -> None:
     whole = good()
     files = [tmp_path / "clients", tmp_path / "rest"]

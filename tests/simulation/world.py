@@ -18,6 +18,7 @@ from headwater.storage.contract import IdempotencyKey
 from tests.kit.history import (
     CancelAsked,
     Cancelled,
+    ClockSet,
     Counted,
     Deleted,
     Down,
@@ -216,7 +217,9 @@ class World:
 
     async def _jump(self) -> None:
         """The wall clock is set."""
-        self._clock.jump(self._chance.choice((-3600.0, 3600.0)))
+        by_s = self._chance.choice((-3600.0, 3600.0))
+        self._clock.jump(by_s)
+        self._history.note(ClockSet(by_s))
 
     # ── clients ─────────────────────────────────────────────────────────────────────────────────
 
