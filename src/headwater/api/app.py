@@ -6,6 +6,7 @@ from functools import partial
 
 from starlette.routing import Router
 
+from headwater.api.ag_ui import AG_UI
 from headwater.api.ai_sdk import AI_SDK_CHAT, AI_SDK_STOP, AI_SDK_STREAM
 from headwater.api.answer import Asgi, Receive, Scope, Send
 from headwater.api.anthropic_messages import MESSAGES
@@ -32,7 +33,7 @@ _API: list[Resource] = [
     *[RUN_STREAM, STREAM],
     *[RESPONSES, RESPONSE, RESPONSE_CANCEL, RESPONSE_INPUT],
     *[MESSAGES],
-    *[AI_SDK_CHAT, AI_SDK_STREAM, AI_SDK_STOP],
+    *[AI_SDK_CHAT, AI_SDK_STREAM, AI_SDK_STOP, AG_UI],
 ]
 
 #: Every resource of the server; the OpenAPI document and the tests of the routes are made from it.

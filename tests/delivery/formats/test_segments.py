@@ -39,6 +39,7 @@ def test_a_segment_goes_on_until_text_of_another_part_comes() -> None:
     assert segments.at(3) == Segment(2, "reasoning", ("reasoning", 1, 0))
     assert segments.at(8) == Segment(8, "text", ("refusal", 1, 2))
     assert segments.at(0) is None
+    assert [segments.text_at(3), segments.text_at(5)] == [None, segments.at(4)]
 
 
 def test_what_was_seen_changes_nothing() -> None:

@@ -28,3 +28,5 @@ def test_pieces_are_put_together_by_call_and_id() -> None:
     ]
     again = [tools.learn(seq, piece) for seq, piece in enumerate(PIECES, 1)]
     assert [tool.arguments for tool in again] == [tool.arguments for tool in found]
+    assert [tool.id for tool in tools.before(3)] == ["a", "b"]
+    assert [[tool.id for tool in tools.open_at(seq)] for seq in (1, 3, 4, 7)] == [[], ["a", "b"], ["b"], ["b"]]

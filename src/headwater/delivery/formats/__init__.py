@@ -12,5 +12,6 @@ refusal_headers    what tells those clients whether to try again
 ai_sdk             the AI SDK's UI message stream
 ag_ui              AG-UI's events
 segments           where text of one kind begins and ends, for formats that say so
+shown              which records a reader of an answer is shown
 tool_inputs        tool calls put together from their pieces
 """

@@ -18,6 +18,7 @@ import msgspec
 
 from headwater.delivery.formats.openai_chat import HEAD_WITHIN_S, failure
 from headwater.delivery.formats.segments import Segment, Segments
+from headwater.delivery.formats.shown import Shown, is_told
 from headwater.delivery.formats.tool_inputs import ToolInputs
 from headwater.delivery.held import Refusal
 from headwater.domain import event as ev
@@ -35,8 +36,6 @@ FINISH_REASONS: dict[ev.FinishReason, str] = {
     "tool_calls": "tool-calls",
     "refusal": "content-filter",
 }
-#: States in which a run says that nothing comes for a while; the others pass too fast to be shown.
-_TOLD_STATES = frozenset({"queued", "retrying", "falling_back"})
 
 _DONE = b"data: [DONE]\n\n"
 _ERROR = b'data: {"type":"error"'
@@ -79,21 +78,20 @@ class AISDKStream:
     heartbeat = encode_comment("heartbeat")
     head_within_s: float | None = HEAD_WITHIN_S
 
-    __slots__ = ("_failure", "_identity", "_internal", "_segments", "_tools", "ended")
+    __slots__ = ("_failure", "_identity", "_segments", "_shown", "_tools", "ended")
 
     def __init__(self, identity: Identity) -> None:
         self.ended = False
         self._identity = identity
         self._segments = Segments()
         self._tools = ToolInputs()
-        #: calls whose output is no part of the answer, by the seq that says so
-        self._internal: dict[int, int] = {}
+        self._shown = Shown()
         self._failure: Refusal | None = None
 
     def record(self, seq: int, payload: bytes) -> bytes:
         """The parts of a record; empty for what this format does not show."""
         event = ev.decode_record(payload).event
-        if seq > self._internal.get(getattr(event, "call", None) or 0, seq):
+        if not self._shown.is_shown(seq, event):
             return b""
         match event:
             case ev.Chunk() | ev.Reasoning() | ev.Refusal():
@@ -104,8 +102,6 @@ class AISDKStream:
                 return self._complete(seq, event)
             case ev.Error() | ev.Cancelled():
                 return self._failed(seq, event)
-            case ev.Call(role="internal"):
-                self._internal.setdefault(event.call, seq)
         data = _data_part(seq, event)
         return b"" if data is None else _part(data)
 
@@ -194,7 +190,7 @@ def _data_part(seq: int, event: ev.Event) -> dict[str, Any] | None:
             return _data("iteration", {"number": event.number, **event.data})
         case ev.Log():
             return _data("log", {"level": event.level, "message": event.message}, transient=True)
-        case ev.Status() if event.state in _TOLD_STATES:
+        case ev.Status() if is_told(event):
             return _data("status", msgspec.to_builtins(event), transient=True)
     return None
 

@@ -49,3 +49,8 @@ class Segments:
         """The segment that the record `seq` belongs to, or that is open before it."""
         place = bisect_right(self._starts, seq)
         return self._segments[place - 1] if place else None
+
+    def text_at(self, seq: int) -> Segment | None:
+        """The last segment of text that began at or before the record `seq`."""
+        place = bisect_right(self._starts, seq)
+        return next((each for each in reversed(self._segments[:place]) if each.kind == "text"), None)

@@ -44,3 +44,13 @@ class ToolInputs:
                 tool.add(event.arguments)
                 tool.done_at = seq if event.done else None
         return tool
+
+    def open_at(self, seq: int) -> list[ToolInput]:
+        """Calls that had begun before the record `seq` and had not ended, in their order."""
+        return [
+            tool for tool in self._inputs.values() if tool.seq < seq and (tool.done_at is None or tool.done_at > seq)
+        ]
+
+    def before(self, seq: int) -> list[ToolInput]:
+        """All calls that had begun before the record `seq`, in their order."""
+        return [tool for tool in self._inputs.values() if tool.seq < seq]
