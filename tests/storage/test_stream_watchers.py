@@ -1,5 +1,7 @@
 """Who watches a stream is told of it alone, and can stop."""
 
+from functools import partial
+
 from headwater.domain.run import LOCAL_OWNER
 from headwater.domain.stream import StreamName
 from headwater.storage.stream_watchers import StreamWatchers
@@ -9,7 +11,7 @@ ONE, TWO = StreamName(LOCAL_OWNER, "one"), StreamName(LOCAL_OWNER, "two")
 
 def test_those_who_watch_are_told_until_they_stop() -> None:
     watchers, told = StreamWatchers(), list[str]()
-    stops = [watchers.watch(ONE, lambda who=who: told.append(who)) for who in ("a", "b")]
+    stops = [watchers.watch(ONE, partial(told.append, who)) for who in ("a", "b")]
     watchers.watch(TWO, lambda: told.append("c"))
     watchers.wake(ONE)
     stops[0]()
