@@ -124,8 +124,7 @@ class ScriptedUpstream:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
-        for connection in list(self._connections):
-            await connection.end()
+        await self.hang_up()
         await self._server.wait_closed()
 
     @property
@@ -157,6 +156,11 @@ class ScriptedUpstream:
         async with self._arrived:
             await self._arrived.wait_for(lambda: len(self.requests) >= number)
         return self.requests[number - 1]
+
+    async def hang_up(self) -> None:
+        """Closes every connection, as a server does with those that are idle for too long."""
+        for connection in list(self._connections):
+            await connection.end()
 
     def _script_for(self, received: Received) -> Iterable[Step]:
         script = self._scripts[min(received.number, len(self._scripts)) - 1]

@@ -54,6 +54,29 @@ class TestConnections:
                 await let_things_happen()
             assert (len(upstream.requests), upstream.accepted) == (3, 1)
 
+    async def test_one_that_was_closed_meanwhile_is_not_used(self) -> None:
+        async with calling(chat_stream(["a"])) as (upstream, provider):
+            for _ in range(3):
+                assert text_of(flat(await batches(provider))) == "a"
+                await upstream.requests[-1].played.wait()
+                await upstream.hang_up()
+                await let_things_happen()
+            assert (len(upstream.requests), upstream.accepted) == (3, 3)
+
+    async def test_a_request_on_one_that_is_just_being_closed_is_not_sent_twice(self) -> None:
+        """The server may have read it: whether it is made again is for the policy of retries, which tells of it."""
+        async with calling(chat_stream(["a"]), [Raw(b""), Reset()]) as (upstream, provider):
+            await batches(provider)
+            await upstream.requests[-1].played.wait()
+            await let_things_happen()
+            stream = open_stream(provider)
+            with pytest.raises(ProviderError) as caught:
+                await read_all(stream)
+            assert caught.value.code is ErrorCode.NETWORK
+            assert caught.value.retryable
+            assert stream.is_unanswered
+            assert (len(upstream.requests), upstream.accepted) == (2, 1)
+
     async def test_after_the_end_marker_nothing_is_waited_for(self) -> None:
         """Not even when the server keeps the body open; the socket is closed soon after."""
         async with calling([Send(HELLO + STOP + DONE), Stall()], chat_stream(["b"])) as (upstream, provider):
