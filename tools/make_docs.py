@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from headwater.api import responses_parameters
+from headwater.api import anthropic_parameters, responses_parameters
 from headwater.api.openai_parameters import PARAMETERS, Parameter
 from headwater.domain.run import state_diagram
 from headwater.errors import CODES
@@ -184,6 +184,10 @@ def response_parameters() -> str:
     return parameters(responses_parameters.PARAMETERS)
 
 
+def message_parameters() -> str:
+    return parameters(anthropic_parameters.PARAMETERS)
+
+
 def _let_pass(harmless: Sequence[object]) -> str:
     values = " and ".join(f"`{msgspec.json.encode(value).decode()}`" for value in harmless)
     return f"; {values} {'is' if len(harmless) == 1 else 'are'} let pass" if values else ""
@@ -212,6 +216,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "refusals": refusals,
     "parameters": parameters,
     "response-parameters": response_parameters,
+    "message-parameters": message_parameters,
     "consequences": consequences,
     "breaker-states": breaker_states,
 }

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.slow
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
-OPENAI_SDK: Final = (ROOT / "docs" / "howto" / "openai-sdk.md").read_text(encoding="utf-8")
+#: Each is about the SDK of another API, and its programs are tried too.
+SDK_PAGES: Final = ("openai-sdk", "anthropic-sdk")
 URL: Final = "http://127.0.0.1:8000"
 _BLOCK: Final = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 #: What differs from one run to the next: an id, a time, when to come back.
@@ -118,9 +119,16 @@ def test_what_is_shown_in_typescript_is_what_the_client_shows() -> None:
     assert all(f"```ts\n{text}```" in checked for text in shown)
 
 
-@pytest.mark.parametrize("number", range(len([text for language, text in blocks(OPENAI_SDK) if language == "python"])))
-async def test_what_is_shown_of_openai_s_sdk_works(number: int, product: Product, tmp_path: Path) -> None:
-    program = [text for language, text in blocks(OPENAI_SDK) if language == "python"][number]
+def programs_of(page: str) -> list[str]:
+    shown = (ROOT / "docs" / "howto" / f"{page}.md").read_text(encoding="utf-8")
+    return [text for language, text in blocks(shown) if language == "python"]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [pytest.param(each, id=f"{page}-{at}") for page in SDK_PAGES for at, each in enumerate(programs_of(page))],
+)
+async def test_what_is_shown_of_another_api_s_sdk_works(program: str, product: Product, tmp_path: Path) -> None:
     said = await say(product, Example("python", program, ""), tmp_path)
     assert re.search(r"You wrote: “Hello”|^run_[0-9a-f]{32}$|^\['simulated'\]$", said, re.MULTILINE), said
 
