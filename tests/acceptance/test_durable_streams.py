@@ -16,7 +16,7 @@ from tests.kit.client import Answer, call
 from tests.kit.product import Product
 from tests.wire.oracles import NODE, ORACLES, installed_packages
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.heavy, pytest.mark.slow]
 
 FOLDER = ORACLES / "durable_streams"
 LONG_POLL_MS = 500
@@ -52,7 +52,6 @@ async def node(*command: str | Path, given: bytes = b"", **environ: str) -> tupl
     return process.returncode, out.decode()
 
 
-@pytest.mark.heavy
 async def test_the_protocol_s_own_conformance_suite_passes(data_dir: Path, tmp_path: Path) -> None:
     packages = await asyncio.to_thread(installed_packages, FOLDER)
     root = tmp_path / "suite"
