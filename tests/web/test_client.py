@@ -62,7 +62,7 @@ BYTES_MAX = {
 def test_it_is_small_and_needs_nothing_else(tmp_path: Path, entry: str, bytes_max: int) -> None:
     bundle = tmp_path / "client.js"
     rolldown = installed() / "rolldown" / "bin" / "cli.mjs"
-    options = ["--file", bundle, "--format", "esm", "--minify", "--external", "react"]
+    options: list[str | Path] = ["--file", bundle, "--format", "esm", "--minify", "--external", "react"]
     done = run_node(rolldown, f"src/{entry}.ts", *options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(gzip.compress(bundle.read_bytes(), 9)) <= bytes_max

@@ -20,6 +20,8 @@ export interface SharedFetchOptions {
   /** Tabs with one name share. Those of different users of one origin must not. */
   readonly name?: string;
   readonly heartbeatMs?: number;
+  /** How long nobody may answer before a tab goes its own way: the tab with the connection may be stopped. */
+  readonly patienceMs?: number;
 }
 
 /** A `fetch` that can be ended. */
@@ -29,8 +31,8 @@ export interface SharedFetch {
   close(): void;
 }
 
-/** How long nobody may answer before a tab goes its own way. */
-const UNANSWERED_MS = 3000;
+/** In the name: tabs with pages of different ages understand each other, or do not meet. */
+const MESSAGES_VERSION = 1;
 const EVENTS_OF_ONE = /^\/api\/v1\/runs\/([^/]+)\/events$/;
 
 /**
@@ -83,9 +85,12 @@ class Tab {
   readonly #channel: BroadcastChannel;
   readonly #streams = new Set<SharedStream>();
   readonly #closed = new AbortController();
+  readonly #patienceMs: number;
 
   constructor(options: SharedFetchOptions & { readonly baseUrl: string }, plain: typeof fetch) {
-    const { baseUrl, headers = {}, name = `headwater ${baseUrl}`, heartbeatMs = 15_000 } = options;
+    const { baseUrl, headers = {}, heartbeatMs = 15_000 } = options;
+    const { name = `headwater ${MESSAGES_VERSION} ${baseUrl}`, patienceMs = 3000 } = options;
+    this.#patienceMs = patienceMs;
     this.#channel = new BroadcastChannel(name);
     this.#channel.onmessage = ({ data }: MessageEvent<LeaderMessage>) => this.#take(data);
     const { signal } = this.#closed;
@@ -119,7 +124,7 @@ class Tab {
       };
       const stream = new SharedStream(this.#id, runs, named, tell, resolve, reject);
       this.#streams.add(stream);
-      const timer = setTimeout(() => stream.goAlone(alone), UNANSWERED_MS);
+      const timer = setTimeout(() => stream.goAlone(alone), this.#patienceMs);
       const aborted = (): void => stream.fail(signal?.reason);
       signal?.addEventListener("abort", aborted);
       stream.whenOver(() => {

@@ -173,6 +173,22 @@ test("what is wrong with one run does not concern the others, and a closed log e
   assert.deepEqual([reading.seqs, closed.seqs], [[1, 2], []]);
 });
 
+test("where the tab with the connection does not answer, another goes its own way", async () => {
+  const records = LOG.map((record) => `data: ${JSON.stringify(record)}\n\n`).join("");
+  await using server = await serving(() => ({ headers: { "Content-Type": "text/event-stream" }, body: records }));
+  const name = `test ${crypto.randomUUID()}`;
+  const stopped = Promise.withResolvers<void>();
+  const held = navigator.locks.request(name, () => stopped.promise);
+  const alone = sharedFetch({ baseUrl: server.url, name, patienceMs: 1 });
+  const reading = new Reading(new Headwater({ baseUrl: server.url, fetch: alone }).follow("a"));
+  await reading.done;
+  assert.deepEqual(reading.seqs, WHOLE);
+  assert.deepEqual(server.asked.map((asked) => asked.path), ["/api/v1/runs/a/events?after=0"]);
+  alone.close();
+  stopped.resolve();
+  await held;
+});
+
 test("changes and other readings go their own way", async () => {
   await using server = await serving(() => ({
     headers: { "Content-Type": "application/json" },
