@@ -97,6 +97,10 @@ simulate: $(VENV)/.package $(VENV)/.dev ## the seeded simulation with SEEDS=2000
 cuts: $(VENV)/.package $(VENV)/.dev ## cut the connections of each client CUTS=10000 times, in each way that it reads
 	@HEADWATER_CUTS=$(CUTS) $(BIN)/python -m pytest tests/cuts --timeout=0 -n 0 -s $(ARGS)
 
+.PHONY: autobahn
+autobahn: $(VENV)/.package $(VENV)/.dev ## fuzz our WebSockets by Autobahn, where there is a Python 2.7 (ARGS=--limits)
+	@$(BIN)/python -m tools.autobahn $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.package $(VENV)/.dev ## the figures, each beside its reference
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -191,6 +191,13 @@ async def test_a_close_is_answered_with_its_own_code(port: int, code: int | None
         assert [each.opcode for each in found] == [Opcode.CLOSE], "what comes after a close is not looked at"
 
 
+async def test_a_close_may_come_inside_a_message(port: int) -> None:
+    async with wired(port) as wire:
+        wire.writer.write(frame(1, b"a", fin=False) + closing(1000) + frame(0, b"b"))
+        found = await wire.frames(2)
+        assert [(each.opcode, bytes(each.data)) for each in found] == [(Opcode.CLOSE, b"\x03\xe8")]
+
+
 async def test_frames_may_come_with_the_request(port: int) -> None:
     """A client should wait for the answer, and one that does not loses nothing."""
     async with wired(port, ahead=frame(1, b"early") + frame(1, b"bird")) as wire:

@@ -73,6 +73,18 @@ def handshake(scope: Scope) -> Handshake:
     return Handshake(response.status_code, [pair for pair in pairs if pair[0].decode() in kept])
 
 
+class _Framing(Protocol):
+    """The package's framing, which takes a close inside a message that comes in pieces for a fault of the client's.
+
+    It is none: control frames may come there (RFC 6455, 5.4), and who closes owes no rest of a message.
+    """
+
+    def recv_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
+
+
 class WebSocketConnection(Successor):
     """A socket; also the `Outlet` of its reader.
 
@@ -85,7 +97,7 @@ class WebSocketConnection(Successor):
     def __init__(self, limits: WebSocketLimits | None = None) -> None:
         self._limits = limits = limits or WebSocketLimits()
         self._loop = asyncio.get_running_loop()
-        self._frames = Protocol(Side.SERVER, max_size=limits.message_bytes_max, logger=_SILENT)
+        self._frames = _Framing(Side.SERVER, max_size=limits.message_bytes_max, logger=_SILENT)
         self._transport: asyncio.Transport | None = None
         self._reader: SocketReader
         self._write_paused = False
