@@ -46,6 +46,9 @@ export interface SendOptions {
 
 export type ResumeOptions = Pick<SendOptions, "chatId" | "abortSignal" | "headers">;
 
+/** Whether a replay begins with the steps that the message had before this answer: a page that kept them needs none. */
+type Steps = "all" | "own";
+
 const RETRY: RetryPolicy = { triesMax: 10, baseMs: 1000, capMs: 8000, retryAfterMsMax: 60_000 };
 const SILENCE_MS = 37_500;
 const DONE = "[DONE]";
@@ -83,13 +86,13 @@ export class HeadwaterChatTransport {
       body: JSON.stringify({ ...added, ...asked.body, id: chatId, messages, trigger, messageId }),
     };
     const response = await this.#insist(() => this.#send(this.#api, init, abortSignal), abortSignal);
-    return this.#stream(chatId, response, asked);
+    return this.#stream(chatId, response, asked, "own");
   }
 
   /** The answer under way, or the one whose end this browser has not seen; null where there is none. */
   async reconnectToStream(asked: ResumeOptions): Promise<ReadableStream<Part> | null> {
     const { chatId, abortSignal } = asked;
-    const open = (run: string | null) => () => this.#replay(chatId, run, asked);
+    const open = (run: string | null) => () => this.#replay(chatId, run, asked, "all");
     const remembered = this.#remembered(chatId);
     let response: Response | null = null;
     if (remembered !== null) {
@@ -102,7 +105,7 @@ export class HeadwaterChatTransport {
       });
     }
     response ??= await this.#insist(open(null), abortSignal);
-    return response.status === 204 ? null : this.#stream(chatId, response, asked);
+    return response.status === 204 ? null : this.#stream(chatId, response, asked, "all");
   }
 
   /** Stops the answer of a chat: the model too, and for every page that shows it. What came is kept. */
@@ -121,10 +124,10 @@ export class HeadwaterChatTransport {
     return { ...own, ...Object.fromEntries(new Headers(more)) };
   }
 
-  #replay(chatId: string, run: string | null, asked: ResumeOptions): Promise<Response> {
-    const query = run === null ? "" : `?run=${encodeURIComponent(run)}`;
+  #replay(chatId: string, run: string | null, asked: ResumeOptions, steps: Steps): Promise<Response> {
+    const query = new URLSearchParams({ steps, ...(run === null ? {} : { run }) });
     const init = { headers: this.#headers(asked.headers) };
-    return this.#send(`${this.#address(chatId)}/stream${query}`, init, asked.abortSignal);
+    return this.#send(`${this.#address(chatId)}/stream?${query}`, init, asked.abortSignal);
   }
 
   async #send(address: string, init: RequestInit, signal: AbortSignal | undefined): Promise<Response> {
@@ -162,10 +165,10 @@ export class HeadwaterChatTransport {
     return new Backoff(this.#retry, this.#options.random ?? Math.random);
   }
 
-  #stream(chatId: string, response: Response, asked: ResumeOptions): ReadableStream<Part> {
+  #stream(chatId: string, response: Response, asked: ResumeOptions, steps: Steps): ReadableStream<Part> {
     const left = new AbortController();
     const signal = asked.abortSignal == null ? left.signal : AbortSignal.any([asked.abortSignal, left.signal]);
-    const parts = this.#parts(chatId, response, { ...asked, abortSignal: signal });
+    const parts = this.#parts(chatId, response, { ...asked, abortSignal: signal }, steps);
     return new ReadableStream<Part>({
       async pull(controller): Promise<void> {
         const next = await parts.next();
@@ -184,7 +187,12 @@ export class HeadwaterChatTransport {
   }
 
   /** The parts of an answer, each once: a replay is always the same, and what was shown of it is passed over. */
-  async *#parts(chatId: string, first: Response, asked: ResumeOptions): AsyncGenerator<Part[], void, undefined> {
+  async *#parts(
+    chatId: string,
+    first: Response,
+    asked: ResumeOptions,
+    steps: Steps,
+  ): AsyncGenerator<Part[], void, undefined> {
     const run = first.headers.get("x-run-id");
     if (run === null) {
       throw new ParseError("The server's answer has no X-Run-Id");
@@ -196,7 +204,7 @@ export class HeadwaterChatTransport {
     let shown = 0;
     for (;;) {
       try {
-        response ??= await this.#replay(chatId, run, asked);
+        response ??= await this.#replay(chatId, run, asked, steps);
         let seen = 0;
         for await (const frames of new StreamReader(response, { silenceMs: this.#silenceMs, signal }).frames()) {
           const data = frames.map((frame) => frame.data);

@@ -72,12 +72,12 @@ export class EventBody {
   }
 }
 
-/** Whether a request asks for an event stream, and says so with nothing that only `fetch` can send. */
-export function asksForEvents(init: RequestInit | undefined, only: readonly string[] = ["accept"]): boolean {
+/** Whether a request asks for an event stream; `only`: with no other headers than these. */
+export function asksForEvents(init: RequestInit | undefined, only?: readonly string[]): boolean {
   const headers = new Headers(init?.headers);
   return (
     (init?.method ?? "GET") === "GET" &&
     headers.get("accept") === EVENT_STREAM &&
-    [...headers.keys()].every((name) => only.includes(name))
+    (only === undefined || [...headers.keys()].every((name) => only.includes(name)))
   );
 }

@@ -26,7 +26,7 @@ export function eventSourceFetch(options: EventSourceFetchOptions = {}): typeof 
   const plain: typeof fetch = options.fetch ?? ((input, init) => fetch(input, init));
   const Source = options.EventSource ?? globalThis.EventSource;
   return (input, init) => {
-    if (Source === undefined || input instanceof Request || !asksForEvents(init)) {
+    if (Source === undefined || input instanceof Request || !asksForEvents(init, ["accept"])) {
       return plain(input, init);
     }
     const source = new Source(input, { withCredentials: options.withCredentials ?? false });

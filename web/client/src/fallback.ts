@@ -39,7 +39,7 @@ export function fallbackFetch(first: typeof fetch, second: typeof fetch, options
     }
   };
   return async (input, init) => {
-    if (!asksForEvents({ ...init, headers: { Accept: new Headers(init?.headers).get("accept") ?? "" } })) {
+    if (!asksForEvents(init)) {
       return first(input, init);
     }
     if (since !== null && now() - since < returnMs) {
@@ -53,20 +53,20 @@ export function fallbackFetch(first: typeof fetch, second: typeof fetch, options
     const { signal } = init ?? {};
     // A reader that has had enough, or whose network changed, says so with an error of this client's.
     const left = (): boolean => signal?.aborted === true && signal.reason instanceof ClientError;
-    const once = new Verdict((good) => {
-      if (good || !left()) {
-        judge(good);
+    const broke = (): void => {
+      if (!left()) {
+        judge(false);
       }
-    });
+    };
     const response = await first(input, init).catch((error: unknown) => {
-      once.is(false);
+      broke();
       throw error;
     });
     if (!response.ok || response.status === 204) {
       return response;
     }
     if (response.body !== null && response.headers.get("content-type")?.startsWith(EVENT_STREAM)) {
-      return new Response(watched(response.body, once), { headers: response.headers });
+      return new Response(watched(response.body, () => judge(true), broke), { headers: response.headers });
     }
     await response.body?.cancel();
     giveUp();
@@ -74,47 +74,34 @@ export function fallbackFetch(first: typeof fetch, second: typeof fetch, options
   };
 }
 
-/** The first word counts. */
-class Verdict {
-  readonly #say: (good: boolean) => void;
-  said = false;
-
-  constructor(say: (good: boolean) => void) {
-    this.#say = say;
-  }
-
-  is(good: boolean): void {
-    if (!this.said) {
-      this.said = true;
-      this.#say(good);
-    }
-  }
-}
-
-/** The same body: good with its first event, bad if it ends before that. */
-function watched(body: Bytes, verdict: Verdict): Bytes {
+/** The same body. `came` is called with its first event, `broke` when it ends, or is given up before any came. */
+function watched(body: Bytes, came: () => void, broke: () => void): Bytes {
   const reader = body.getReader();
   const decoder = new SseDecoder();
+  let any = false;
   return new ReadableStream({
     pull: async (controller) => {
       try {
         const { done, value } = await reader.read();
         if (done) {
-          verdict.is(false);
+          broke();
           controller.close();
           return;
         }
-        if (!verdict.said && decoder.feed(value).length > 0) {
-          verdict.is(true);
+        if (!any && decoder.feed(value).length > 0) {
+          any = true;
+          came();
         }
         controller.enqueue(value);
       } catch (error) {
-        verdict.is(false);
+        broke();
         controller.error(error);
       }
     },
     cancel: (reason) => {
-      verdict.is(false);
+      if (!any) {
+        broke();
+      }
       return reader.cancel(reason);
     },
   });

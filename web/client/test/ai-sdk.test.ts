@@ -87,7 +87,7 @@ for (const end of ["cut", "reset", "clean"] as const) {
     assert.deepEqual(await all(await transport.sendMessages(ASKED)), PARTS);
     assert.deepEqual(paths(server), [
       "POST /api/chat",
-      ...Array.from({ length: 4 }, () => `GET /api/chat/a%2Fb/stream?run=${RUN}`),
+      ...Array.from({ length: 4 }, () => `GET /api/chat/a%2Fb/stream?steps=own&run=${RUN}`),
     ]);
   });
 }
@@ -128,7 +128,7 @@ test("a page that was reloaded gets the answer whose end it has not seen", async
   await using _ = server;
   storage.setItem("headwater.chat.a/b", RUN);
   assert.deepEqual(await all(await transport.reconnectToStream(ASKED)), PARTS);
-  assert.deepEqual(paths(server), [`GET /api/chat/a%2Fb/stream?run=${RUN}`]);
+  assert.deepEqual(paths(server), [`GET /api/chat/a%2Fb/stream?steps=all&run=${RUN}`]);
   assert.equal(storage.items.size, 0);
 });
 
@@ -138,7 +138,7 @@ test("an answer that is gone is forgotten, and what is under way is asked for", 
   await using _ = server;
   storage.setItem("headwater.chat.a/b", RUN);
   assert.equal(await transport.reconnectToStream(ASKED), null);
-  assert.deepEqual(paths(server).at(-1), "GET /api/chat/a%2Fb/stream");
+  assert.deepEqual(paths(server).at(-1), "GET /api/chat/a%2Fb/stream?steps=all");
   assert.equal(storage.items.size, 0);
 });
 
@@ -176,5 +176,5 @@ test("without a storage nothing is remembered, and nothing breaks", async () => 
   await using _ = server;
   assert.deepEqual(await all(await transport.sendMessages(ASKED)), PARTS);
   assert.equal(await transport.reconnectToStream(ASKED), null);
-  assert.deepEqual(paths(server).at(-1), "GET /api/chat/a%2Fb/stream");
+  assert.deepEqual(paths(server).at(-1), "GET /api/chat/a%2Fb/stream?steps=all");
 });

@@ -142,6 +142,12 @@ async function checkPages(each: PagesCase): Promise<void> {
     await assert.rejects(reading, { name: each.error.name, code: each.error.code });
   }
   assert.deepEqual(seen.map(({ seq }) => seq), each.sees);
+  assert.deepEqual(server.asked.map(question), each.requests);
+}
+
+function question(asked: Asked): string {
+  const after = `after=${cursorOf(asked)}`;
+  return asked.headers.accept === "application/json" ? `page ${after}` : after;
 }
 
 function answerOf(each: PagesCase, asked: Asked): Answer {
