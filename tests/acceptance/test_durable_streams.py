@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.scene import Scene, until
-from tests.kit.client import Answer, call
+from tests.kit.client import Answer, Http, call
 from tests.kit.product import Product
 from tests.wire.oracles import NODE, ORACLES, installed_packages
 
@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.heavy, pytest.mark.slow]
 
 FOLDER = ORACLES / "durable_streams"
 LONG_POLL_MS = 500
+#: How long one test of the suite may take: not what it measures, but a busy machine.
+PATIENCE_MS = 30_000
 #: The suite asks, as a page of this origin would, whether it may.
 SUITE_ORIGIN = "https://example.com"
 LONG: dict[str, Any] = {"settings": {"extra": {"simulated": {"words": 300, "delay_ms": 5, "format": "plain"}}}}
@@ -61,9 +63,9 @@ async def test_the_protocol_s_own_conformance_suite_passes(data_dir: Path, tmp_p
     async with stream_product(data_dir) as product:
         code, said = await node(
             packages / "node_modules" / "vitest" / "vitest.mjs",
-            *("run", "--reporter=default", "--root", root),
+            *("run", "--reporter=default", f"--testTimeout={PATIENCE_MS}", "--root", root),
             CONFORMANCE_BASE_URL=product.url,
-            CONFORMANCE_LONG_POLL_MS=str(LONG_POLL_MS),
+            CONFORMANCE_LONG_POLL_MS=str(PATIENCE_MS),
             HOME=str(tmp_path),
         )
     failed = sorted(set(re.findall(r"FAIL +(.*)", said)))
@@ -156,3 +158,29 @@ async def test_what_was_acknowledged_is_there_once_after_kills(data_dir: Path) -
         for writer in writers:
             assert [each["seq"] for each in there if each["from"] == writer.name] == [*range(writer.count)]
         assert await product.terminate() == 0
+
+
+async def test_who_waits_is_let_go_when_the_server_ends(data_dir: Path) -> None:
+    async with Product(data_dir) as product:
+        assert (await call(product.port, "PUT", "/v1/stream/a", [1])).status == 201
+        events = Http(product.port)
+        await events.send("GET", "/v1/stream/a?offset=-1&live=sse")
+        said = b""
+        body = events.body()
+        while b"upToDate" not in said:
+            said += await anext(body)
+        offset = f"{0:016d}_{1:016d}"
+        reader, writer = await asyncio.open_connection("127.0.0.1", product.port)
+        target = f"/v1/stream/a?offset={offset}&live=long-poll"
+        writer.write(f"GET {target} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n".encode())
+        await writer.drain()
+        # What came later was answered, so the poll has come.
+        assert (await call(product.port, "HEAD", "/v1/stream/a")).status == 200
+        assert await product.terminate() == 0
+        assert b"".join([piece async for piece in body]) == b""
+        assert events.whole
+        events.close()
+        answer = (await reader.read()).decode()
+        writer.close()
+        assert answer.startswith("HTTP/1.1 204 "), answer
+        assert f"stream-next-offset: {offset}\r\n" in answer

@@ -28,7 +28,7 @@ def test_what_a_new_stream_is_to_be() -> None:
         stream_forked_from="/v1/stream/a/b", stream_fork_offset=f"{0:016d}_{5:016d}", stream_fork_sub_offset="2"
     )
     assert config_of(fork).fork == ForkPoint("a/b", 5, 2)
-    assert config_of(a_call(stream_forked_from="/v1/stream/a")).fork == ForkPoint("a")
+    assert config_of(a_call(stream_forked_from="/v1/stream/a%2Fr%C3%BCm")).fork == ForkPoint("a/rüm")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import unquote
 
 import msgspec
 
@@ -85,7 +86,8 @@ def _fork(call: Call) -> ForkPoint | None:
         seq = None if offset is None else parse_offset(offset)
     except ValueError as error:
         raise BadRequestError(f"Expected {error}.", parameter="Stream-Fork-Offset") from None
-    return ForkPoint(own_name(call, source.removeprefix(PREFIX)).name, seq, sub or 0)
+    # It is the path of an address, in which a name may be encoded.
+    return ForkPoint(own_name(call, unquote(source.removeprefix(PREFIX))).name, seq, sub or 0)
 
 
 def append_of(call: Call, body: bytes) -> Append:
