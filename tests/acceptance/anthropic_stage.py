@@ -34,7 +34,7 @@ class AnthropicStage:
         async with await self.stream(prompt, **asked) as stream:
             return [_EVENT.validate_python(event.model_dump(exclude_unset=True)) async for event in stream]
 
-    async def whole(self, prompt: str, **asked: Any) -> Message:
+    async def whole(self, prompt: str, **asked: Any) -> Any:
         message = await self.client.messages.create(**asking(prompt, **asked))
         return Message.model_validate(message.model_dump(exclude_unset=True))
 

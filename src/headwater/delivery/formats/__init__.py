@@ -7,9 +7,11 @@ anthropic_error    our error codes as Anthropic's clients know them
 anthropic_stream   Messages, streamed: a record becomes events
 anthropic_message  Messages, whole
 content_blocks     a log as the content blocks of a message
+whole_answer       what the encodings of whole answers share
 standing_records   what of an answer stands, for formats that show it whole
 refusal_headers    what tells those clients whether to try again
 ai_sdk             the AI SDK's UI message stream
+ai_sdk_steps       the steps that a message had before the run that goes on with it
 ag_ui              AG-UI's events
 segments           where text of one kind begins and ends, for formats that say so
 shown              which records a reader of an answer is shown

@@ -9,16 +9,15 @@ from typing import Any
 
 import msgspec
 
+from headwater.delivery.formats.anthropic_error import refusal
 from headwater.delivery.formats.anthropic_stream import (
     Identity,
-    draining_refusal,
     ending,
-    failure_refusal,
     message_object,
 )
 from headwater.delivery.formats.content_blocks import ContentBlocks
 from headwater.delivery.formats.standing_records import StandingRecords
-from headwater.delivery.held import Refusal
+from headwater.delivery.formats.whole_answer import WholeAnswer
 from headwater.domain import event as ev
 
 #: The member of a block that each type of delta adds to, and the delta's own.
@@ -32,21 +31,16 @@ _GROWING: dict[str, tuple[str, str]] = {
 _encode = msgspec.json.Encoder().encode
 
 
-class AnthropicMessage:
+class AnthropicMessage(WholeAnswer):
     """The encoding of one whole answer. It shows nothing before the run's end, and takes each record once."""
 
     transport = "anthropic_message"
-    media_type = b"application/json"
-    ends_by_204 = False
-    heartbeat = b""
-    head_within_s: float | None = None
 
-    __slots__ = ("_failure", "_identity", "_standing", "ended")
+    __slots__ = ("_identity", "_standing")
 
     def __init__(self, identity: Identity) -> None:
-        self.ended = False
+        super().__init__(refusal)
         self._identity = identity
-        self._failure: Refusal | None = None
         self._standing = StandingRecords()
 
     def record(self, seq: int, payload: bytes) -> bytes:
@@ -58,25 +52,8 @@ class AnthropicMessage:
                 self.ended = True
                 return _encode(self._message(event))
             case ev.Error() | ev.Cancelled():
-                return self._fail(failure_refusal(event))
+                return self.failed(event)
         return b""
-
-    def skip(self, seq: int) -> bytes:
-        return b""
-
-    def greeting(self, retry_ms: int) -> bytes:
-        return b""
-
-    def farewell(self, retry_ms: int) -> bytes:
-        return self._fail(draining_refusal())
-
-    def refusal(self, data: bytes) -> Refusal | None:
-        return self._failure
-
-    def _fail(self, refusal: Refusal) -> bytes:
-        self.ended = True
-        self._failure = refusal
-        return refusal.body
 
     def _message(self, event: ev.Complete) -> dict[str, Any]:
         blocks, content = ContentBlocks(), _Content()

@@ -15,11 +15,10 @@ import msgspec
 
 from headwater.delivery.formats.anthropic_error import error_json, refusal
 from headwater.delivery.formats.content_blocks import ContentBlocks
-from headwater.delivery.formats.openai_chat import HEAD_WITHIN_S, STOPPING, failure
+from headwater.delivery.formats.openai_chat import HEAD_WITHIN_S, draining_refusal, failure, failure_refusal
 from headwater.delivery.held import Refusal
 from headwater.domain import event as ev
 from headwater.domain.message import Usage
-from headwater.errors import ErrorCode
 
 #: Our reasons for an end in Anthropic's words, which has none for a filter that is not the model's own.
 STOP_REASONS: dict[ev.FinishReason, str] = {
@@ -94,19 +93,6 @@ def ending(event: ev.Complete, refusal_words: str) -> tuple[dict[str, Any], dict
     return ended, usage_object(event.usage)
 
 
-def failure_refusal(event: ev.Error | ev.Cancelled) -> Refusal:
-    """The answer where a run has failed before it put out anything."""
-    code, message = failure(event)
-    if isinstance(event, ev.Cancelled):
-        return refusal(code, message, retryable=False)
-    after_s = None if event.retry_after_ms is None else event.retry_after_ms / 1000
-    return refusal(code, message, retryable=event.retryable, retry_after_s=after_s)
-
-
-def draining_refusal() -> Refusal:
-    return refusal(ErrorCode.DRAINING, STOPPING, retryable=True, retry_after_s=2)
-
-
 class AnthropicStream:
     """The encoding of one streamed answer. What it learns is where blocks begin and end: facts of the log."""
 
@@ -143,7 +129,7 @@ class AnthropicStream:
 
     def farewell(self, retry_ms: int) -> bytes:
         self.ended = True
-        self._failure = draining_refusal()
+        self._failure = draining_refusal(refusal)
         return _ERROR + b"data: " + self._failure.body + b"\n\n"
 
     def refusal(self, data: bytes) -> Refusal | None:
@@ -158,7 +144,7 @@ class AnthropicStream:
                 return content + _event({"type": "message_delta", "delta": delta, "usage": usage}) + _STOP
             case ev.Error() | ev.Cancelled():
                 self.ended = True
-                self._failure = failure_refusal(event)
+                self._failure = failure_refusal(event, refusal)
                 return _ERROR + b"data: " + error_json(*failure(event)) + b"\n\n"
         return content
 

@@ -9,7 +9,7 @@ A text record becomes its chunk by cutting the text out of its bytes; only what 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -81,17 +81,23 @@ def failure(event: ev.Error | ev.Cancelled) -> tuple[str, str]:
     return event.code, event.message
 
 
-def failure_refusal(event: ev.Error | ev.Cancelled) -> Refusal:
+class Refuse(Protocol):
+    """Makes the answer that says no in the words of an API."""
+
+    def __call__(self, code: str, message: str, *, retryable: bool, retry_after_s: float | None = None) -> Refusal: ...
+
+
+def failure_refusal(event: ev.Error | ev.Cancelled, refuse: Refuse = refusal) -> Refusal:
     """The answer where a run has failed before it put out anything."""
     code, message = failure(event)
     if isinstance(event, ev.Cancelled):
-        return refusal(code, message, retryable=False)
+        return refuse(code, message, retryable=False)
     after_s = None if event.retry_after_ms is None else event.retry_after_ms / 1000
-    return refusal(code, message, retryable=event.retryable, retry_after_s=after_s)
+    return refuse(code, message, retryable=event.retryable, retry_after_s=after_s)
 
 
-def draining_refusal() -> Refusal:
-    return refusal(ErrorCode.DRAINING, STOPPING, retryable=True, retry_after_s=2)
+def draining_refusal(refuse: Refuse = refusal) -> Refusal:
+    return refuse(ErrorCode.DRAINING, STOPPING, retryable=True, retry_after_s=2)
 
 
 class OpenAIChatStream:

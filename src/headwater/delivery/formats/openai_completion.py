@@ -14,33 +14,27 @@ import msgspec
 from headwater.delivery.formats.openai_chat import (
     FINISH_REASONS,
     Identity,
-    draining_refusal,
-    failure_refusal,
     is_citation,
     usage_object,
 )
+from headwater.delivery.formats.openai_error import refusal
 from headwater.delivery.formats.standing_records import Said, StandingRecords
-from headwater.delivery.held import Refusal
+from headwater.delivery.formats.whole_answer import WholeAnswer
 from headwater.domain import event as ev
 
 _encode = msgspec.json.Encoder().encode
 
 
-class OpenAIChatCompletion:
+class OpenAIChatCompletion(WholeAnswer):
     """The encoding of one whole answer. It shows nothing before the run's end, and takes each record once."""
 
     transport = "openai_completion"
-    media_type = b"application/json"
-    ends_by_204 = False
-    heartbeat = b""
-    head_within_s: float | None = None
 
-    __slots__ = ("_failure", "_identity", "_standing", "ended")
+    __slots__ = ("_identity", "_standing")
 
     def __init__(self, identity: Identity) -> None:
-        self.ended = False
+        super().__init__(refusal)
         self._identity = identity
-        self._failure: Refusal | None = None
         self._standing = StandingRecords()
 
     def record(self, seq: int, payload: bytes) -> bytes:
@@ -52,25 +46,8 @@ class OpenAIChatCompletion:
                 self.ended = True
                 return _encode(self._completion(event))
             case ev.Error() | ev.Cancelled():
-                return self._fail(failure_refusal(event))
+                return self.failed(event)
         return b""
-
-    def skip(self, seq: int) -> bytes:
-        return b""
-
-    def greeting(self, retry_ms: int) -> bytes:
-        return b""
-
-    def farewell(self, retry_ms: int) -> bytes:
-        return self._fail(draining_refusal())
-
-    def refusal(self, data: bytes) -> Refusal | None:
-        return self._failure
-
-    def _fail(self, refusal: Refusal) -> bytes:
-        self.ended = True
-        self._failure = refusal
-        return refusal.body
 
     def _completion(self, event: ev.Complete) -> dict[str, Any]:
         said = list(self._standing)

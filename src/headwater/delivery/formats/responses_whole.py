@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import msgspec
 
-from headwater.delivery.formats.openai_chat import draining_refusal, failure_refusal
+from headwater.delivery.formats.openai_error import refusal
 from headwater.delivery.formats.responses_object import ResponseState
-from headwater.delivery.held import Refusal
+from headwater.delivery.formats.whole_answer import WholeAnswer
 from headwater.domain import event as ev
 from headwater.domain.run import Run
 
 _encode = msgspec.json.Encoder().encode
 
 
-class WholeResponse:
+class WholeResponse(WholeAnswer):
     """The encoding of one whole response. It shows nothing before the run's end, and takes each record once."""
 
     transport = "openai_response"
-    media_type = b"application/json"
-    ends_by_204 = False
-    heartbeat = b""
-    head_within_s: float | None = None
 
     def __init__(self, run: Run) -> None:
-        self.ended = False
+        super().__init__(refusal)
         self._state = ResponseState(run)
-        self._failure: Refusal | None = None
 
     def record(self, seq: int, payload: bytes) -> bytes:
         """Nothing, but for the final record: the response, or the error in its place."""
@@ -40,21 +35,4 @@ class WholeResponse:
                 self.ended = True
                 return _encode(self._state.json())
             case failed:
-                return self._fail(failure_refusal(failed))
-
-    def skip(self, seq: int) -> bytes:
-        return b""
-
-    def greeting(self, retry_ms: int) -> bytes:
-        return b""
-
-    def farewell(self, retry_ms: int) -> bytes:
-        return self._fail(draining_refusal())
-
-    def refusal(self, data: bytes) -> Refusal | None:
-        return self._failure
-
-    def _fail(self, refusal: Refusal) -> bytes:
-        self.ended = True
-        self._failure = refusal
-        return refusal.body
+                return self.failed(failed)
