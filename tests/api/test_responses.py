@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
 
 from headwater.api.services import BODY_BYTES_MAX
 from headwater.domain.event import Chunk, ProviderData, Reasoning, ToolCall
-from headwater.errors import ErrorCode, ProviderError
 from headwater.providers.contract import Finish
 from tests.api.composed import RunningApi
-from tests.api.test_openai_chat import readers, refused
+from tests.api.leaving import check_who_leaves_stops_the_run, failed_at_once
+from tests.api.test_openai_chat import refused
 from tests.delivery.formats.responses import check_response, events_of
 
 PATH = "/v1/responses"
@@ -147,6 +146,12 @@ async def test_an_answer_that_has_not_ended_well_is_not_followed(api: RunningApi
         await api.client.post(f"{PATH}/{created['id']}/cancel")
 
 
+async def test_an_answer_that_said_nothing_is_no_message(api: RunningApi) -> None:
+    first = await answered(api)
+    await answered(api, "Two", input="And?", previous_response_id=first["id"])
+    assert [message.content for message in api.prompter.calls[-1].messages] == ["Hello", "And?"]
+
+
 async def test_a_conversation_does_not_grow_for_ever(api: RunningApi) -> None:
     long = "x" * (BODY_BYTES_MAX - 1000)
     first = await answered(api, "Hi", input=long)
@@ -166,25 +171,12 @@ async def test_what_is_sealed_comes_back(api: RunningApi) -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_who_leaves_stops_the_run(api: RunningApi, stream: bool) -> None:
-    asking = asyncio.create_task(
-        api.client.post(PATH, json={**HELLO, "stream": stream}, headers={"headwater-on-disconnect": "cancel"})
-    )
-    await readers(api, 1)
-    (run,) = (await api.client.get("/api/v1/runs")).json()["runs"]
-    asking.cancel()
-    await readers(api, 0)
-    *_, last = await api.ended(run["id"])
-    assert json.loads(last)["data"]["by"] == "disconnect"
+    await check_who_leaves_stops_the_run(api, PATH, {**HELLO, "stream": stream})
 
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_what_fails_before_it_said_anything_has_its_status(api: RunningApi, stream: bool) -> None:
-    def fail(*_: object, **__: object) -> Any:
-        raise ProviderError(ErrorCode.RATE_LIMIT, "Slow down.", provider="p", retry_after_ms=3000)
-
-    api.prompter.stream = fail  # type: ignore[method-assign]  # the call fails before there is a stream
-    response = await api.client.post(PATH, json={**HELLO, "stream": stream})
-    assert (response.status_code, response.headers["retry-after"]) == (429, "3")
+    response = await failed_at_once(api, PATH, {**HELLO, "stream": stream})
     assert refused(response)["message"] == "Slow down."
     # Asked for again it is a response like any, that failed.
     found = check_response(

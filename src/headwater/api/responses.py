@@ -122,7 +122,10 @@ async def _conversation(call: Call, response: str) -> Sequence[Message]:
     if state.status not in ("completed", "incomplete"):
         raise _not_followed(f"This response is {state.status}, and can not be followed by another.")
     messages = run.request.messages
-    return [*(messages[1:] if _terms(run).instructions else messages), state.output.message()]
+    said = state.output.message()
+    # No model takes a message that says nothing.
+    answer = [said] if said != Message("assistant") else []
+    return [*(messages[1:] if _terms(run).instructions else messages), *answer]
 
 
 def _not_followed(message: str) -> PreviousResponseNotFoundError:
