@@ -215,10 +215,11 @@ async def test_silence_is_broken_and_a_drain_ends_in_good_order() -> None:
 
 async def test_an_event_stream_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "CONNECTION_S", 0.02)
-    stage = await a_stage(heartbeat_s=0.01)
-    await (await stage.follow())
-    assert stage.client.ended
-    await check_nobody_is_left(stage)
+    for heartbeat_s in (0.01, 30.0):
+        stage = await a_stage(heartbeat_s=heartbeat_s)
+        await (await stage.follow())
+        assert stage.client.ended
+        await check_nobody_is_left(stage)
 
 
 async def test_a_client_that_takes_nothing_is_cut() -> None:

@@ -269,10 +269,10 @@ class StreamReaders:
                 told = portion.place
             if portion.at_end or self._draining or loop.time() >= until:
                 return
-            while portion.place.up_to_date and not await waiting.wait(self._heartbeat_s):
-                await write(_HEARTBEAT)
+            while portion.place.up_to_date and not await waiting.wait(min(self._heartbeat_s, until - loop.time())):
                 if loop.time() >= until:
                     return
+                await write(_HEARTBEAT)
             portion = await source.read(portion.place.seq, EVENT_BYTES_MAX)
 
     def _join(self, source: StreamSource, receive: Receive) -> _Waiting:
