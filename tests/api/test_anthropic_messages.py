@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -11,11 +10,10 @@ import pytest
 
 from headwater.api.anthropic_messages import in_their_words
 from headwater.domain.event import Chunk
-from headwater.errors import ErrorCode, ProviderError
 from headwater.providers.contract import Finish
 from tests.api.composed import HELLO, RunningApi
+from tests.api.leaving import check_who_leaves_stops_the_run, failed_at_once
 from tests.api.test_anthropic_error import check_anthropic
-from tests.api.test_openai_chat import readers
 
 PATH = "/v1/messages"
 ASKED: dict[str, Any] = {**HELLO, "max_tokens": 100}
@@ -55,25 +53,12 @@ async def test_a_key_makes_a_repeat_the_same_answer(api: RunningApi) -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_who_leaves_stops_the_run(api: RunningApi, stream: bool) -> None:
-    asking = asyncio.create_task(
-        api.client.post(PATH, json={**ASKED, "stream": stream}, headers={"headwater-on-disconnect": "cancel"})
-    )
-    await readers(api, 1)
-    (run,) = (await api.client.get("/api/v1/runs")).json()["runs"]
-    asking.cancel()
-    await readers(api, 0)
-    *_, last = await api.ended(run["id"])
-    assert json.loads(last)["data"]["by"] == "disconnect"
+    await check_who_leaves_stops_the_run(api, PATH, {**ASKED, "stream": stream})
 
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_what_fails_before_it_said_anything_has_its_status(api: RunningApi, stream: bool) -> None:
-    def fail(*_: object, **__: object) -> Any:
-        raise ProviderError(ErrorCode.RATE_LIMIT, "Slow down.", provider="p", retry_after_ms=3000)
-
-    api.prompter.stream = fail  # type: ignore[method-assign]  # the call fails before there is a stream
-    response = await api.client.post(PATH, json={**ASKED, "stream": stream})
-    assert (response.status_code, response.headers["retry-after"]) == (429, "3")
+    response = await failed_at_once(api, PATH, {**ASKED, "stream": stream})
     assert refused(response) == {"type": "rate_limit_error", "message": "Slow down.", "code": "rate_limit"}
 
 

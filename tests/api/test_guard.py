@@ -198,6 +198,7 @@ async def test_a_preflight(opened: RunningApi) -> None:
     allowed = headers["access-control-allow-headers"].split(", ")
     # What OpenAI's SDK sends from a browser is on the list too.
     assert {"idempotency-key", "authorization", "headwater-on-disconnect", "x-stainless-os"} <= set(allowed)
+    assert {"x-api-key", "anthropic-version", "anthropic-beta"} <= set(allowed)
 
 
 async def test_answers_differ_by_origin_once_origins_are_listed(opened: RunningApi) -> None:

@@ -17,6 +17,7 @@ from headwater.domain.run import CancelAfter, OnDisconnect
 from headwater.errors import BadRequestError, ErrorCode, ProviderError
 from headwater.providers.contract import Finish
 from tests.api.composed import HELLO, RunningApi
+from tests.api.leaving import check_who_leaves_stops_the_run, failed_at_once, readers
 from tests.api.test_openai_error import check_openai
 
 PATH = "/v1/chat/completions"
@@ -55,12 +56,6 @@ async def next_data(lines: AsyncIterator[str]) -> str:
         if line.startswith("data: "):
             return line.removeprefix("data: ")
     raise AssertionError("the answer ended")
-
-
-async def readers(api: RunningApi, count: int) -> None:
-    async with asyncio.timeout(30):
-        while api.hub.readers != count:  # noqa: ASYNC110  # the hub has no event for who comes and goes
-            await asyncio.sleep(0.001)  # paces: the server has its turns of the loop that they share
 
 
 def refused(response: httpx.Response) -> dict[str, Any]:
@@ -103,29 +98,13 @@ async def test_a_whole_answer_counts_as_a_reader_while_it_waits(api: RunningApi)
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_who_leaves_stops_the_run(api: RunningApi, stream: bool) -> None:
-    asking = asyncio.create_task(
-        api.client.post(PATH, json={**HELLO, "stream": stream}, headers={"headwater-on-disconnect": "cancel"})
-    )
-    await readers(api, 1)
-    (run,) = (await api.client.get("/api/v1/runs")).json()["runs"]
-    asking.cancel()
-    # Who looks at the run before that is noticed is a reader too, and would keep it.
-    await readers(api, 0)
-    *_, last = await api.ended(run["id"])
-    assert json.loads(last)["data"]["by"] == "disconnect"
+    await check_who_leaves_stops_the_run(api, PATH, {**HELLO, "stream": stream})
 
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_what_fails_before_it_said_anything_has_its_status(api: RunningApi, stream: bool) -> None:
-    def fail(*_: object, **__: object) -> Any:
-        raise ProviderError(ErrorCode.RATE_LIMIT, "Slow down.", provider="p", retry_after_ms=3000)
-
-    api.prompter.stream = fail  # type: ignore[method-assign]  # the call fails before there is a stream
-    response = await api.client.post(PATH, json={**HELLO, "stream": stream})
-    assert (response.status_code, response.headers["retry-after"]) == (429, "3")
+    response = await failed_at_once(api, PATH, {**HELLO, "stream": stream})
     assert refused(response)["message"] == "Slow down."
-    run = response.headers["x-run-id"]
-    assert (await api.client.get(f"/api/v1/runs/{run}")).json()["state"] == "failed"
 
 
 async def test_a_silent_model_does_not_hold_the_head_back_for_ever(api: RunningApi) -> None:
