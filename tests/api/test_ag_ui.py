@@ -10,8 +10,8 @@ import httpx
 from headwater.api.ag_ui import PATH
 from headwater.domain.event import Chunk
 from tests.api.composed import RunningApi
+from tests.api.leaving import readers
 from tests.api.test_ag_ui_request import BODY
-from tests.api.test_openai_chat import readers
 from tests.api.test_problem import check
 
 ASKED: dict[str, Any] = {**BODY, "forwardedProps": {"model": "prompted"}}
