@@ -98,6 +98,29 @@ async def test_a_page_that_comes_back_reads_from_the_first_part(api: RunningApi)
     assert await whole(api, f"{PATH}/chat-1/stream?run={run}") == [*before, *rest]
 
 
+async def test_an_answer_that_goes_on_is_read_again_with_the_steps_before(api: RunningApi) -> None:
+    """A replay takes the place of the whole message; who only lost the connection has the steps before."""
+    called = {
+        "type": "tool-add",
+        "toolCallId": "t1",
+        "state": "output-available",
+        "input": {"x": 1},
+        "output": {"y": 2},
+    }
+    answer = {"id": "a1", "role": "assistant", "parts": [{"type": "step-start"}, called]}
+    api.prompter.say(Chunk("Two.", 0))
+    async with asked(api, messages=[*BODY["messages"], answer]) as (_, found):
+        first = await until_text(found, "Two.")
+    assert without_end(first) == ["start", "start-step", "text-start", "text-delta"]
+    assert first[0]["messageId"] == "a1"
+    async with api.client.stream("GET", f"{PATH}/chat-1/stream?steps=own") as response:
+        assert await until_text(parts(response), "Two.") == first
+    async with api.client.stream("GET", f"{PATH}/chat-1/stream") as response:
+        whole_message = await until_text(parts(response), "Two.")
+    steps = ["start-step", "tool-input-start", "tool-input-delta", "tool-output-available", "finish-step"]
+    assert without_end(whole_message) == ["start", *steps, *without_end(first)[1:]]
+
+
 async def test_the_newest_answer_of_the_chat_and_of_no_other(api: RunningApi) -> None:
     assert (await api.client.get(f"{PATH}/chat-1/stream")).status_code == 204
     runs = []

@@ -75,6 +75,30 @@ def test_reasoning_a_tool_of_the_page_s_own_and_what_comes_of_it(
     assert [run["state"] for run in server.runs()] == ["completed", "completed"]
 
 
+@pytest.mark.parametrize("query", [{"transport": "default", "keep": "1"}, {"keep": "1"}, {}])
+def test_reloaded_while_the_model_makes_something_of_a_tool_s_outcome(
+    new_page: Page, model: ScriptedModel, gates: list[Gate], server: Server, query: dict[str, str]
+) -> None:
+    steps: list[Step] = [
+        Send(chat_chunk(**calling("t1", '{"x":2,"y":3}'))),  # type: ignore[arg-type]  # members of the delta
+        Send(chat_chunk(finish="tool_calls")),
+        *chat_stream([])[-2:],
+    ]
+    model.answers("What is 2 + 3?", steps)
+    model.answers('{"sum":5}', told_in_parts(PARTS, gates))
+    chat = UseChat(new_page, "tools", **query).open()
+    chat.ask("What is 2 + 3?")
+    for text, gate in zip(TEXTS[1:], gates, strict=True):
+        chat.shows(text)
+        chat.page.reload()
+        chat.shows(text)
+        chat.shows('{"input":{"x":2,"y":3},"output":{"sum":5}}', "tool-add")
+        model.open(gate)
+    chat.status("ready")
+    # The page did not run its tool again, nor ask again.
+    assert [run["state"] for run in server.runs()] == ["completed", "completed"]
+
+
 @pytest.mark.parametrize("query", [{"transport": "default", "keep": "1"}, {"transport": "default"}, {"keep": "1"}, {}])
 def test_reloaded_in_mid_answer(
     new_page: Page, model: ScriptedModel, gates: list[Gate], server: Server, query: dict[str, str]

@@ -16,6 +16,7 @@ from headwater.api.route import Call, Operation, Reply, Resource
 from headwater.api.runs import check_model, idempotency_key, own_run
 from headwater.api.stream import face_stream
 from headwater.delivery.formats.ai_sdk import STREAM_HEADER, AISDKStream, Identity, message_id
+from headwater.delivery.formats.ai_sdk_steps import earlier_steps
 from headwater.domain.run import Run
 from headwater.errors import LogMissing, NotFoundError
 
@@ -38,9 +39,12 @@ async def resume(call: Call) -> Asgi:
         run = await own_run(call, named)
         if run.request.metadata.get(CHAT) != call.path["chat"]:
             raise NotFoundError(NO_SUCH_RUN)
-        return _stream(call, run)
-    live = await _live_runs(call)
-    return _stream(call, live[-1]) if live else no_content()
+    else:
+        live = await _live_runs(call)
+        if not live:
+            return no_content()
+        run = live[-1]
+    return _stream(call, run, whole=call.query.get("steps") != "own")
 
 
 async def stop(call: Call) -> Asgi:
@@ -65,9 +69,11 @@ async def _live_runs(call: Call) -> list[Run]:
     return live
 
 
-def _stream(call: Call, run: Run, headers: Headers = ()) -> Asgi:
-    message = run.request.metadata.get(MESSAGE) or message_id(run.id)
-    face = AISDKStream(Identity(run.id, message, run.request.model))
+def _stream(call: Call, run: Run, headers: Headers = (), *, whole: bool = False) -> Asgi:
+    """`whole` is for a page that has to be given the message from its first part, the steps before this run too."""
+    goes_on = run.request.metadata.get(MESSAGE)
+    earlier = earlier_steps(run.request.messages) if whole and goes_on else ()
+    face = AISDKStream(Identity(run.id, goes_on or message_id(run.id), run.request.model), earlier=earlier)
     return face_stream(call, run, face, [STREAM_HEADER, *headers])
 
 
@@ -92,7 +98,12 @@ AI_SDK_STREAM = Resource(
             Reply(200, "The answer as a UI message stream", media=("text/event-stream",)),
             Reply(204, "No answer of this chat is under way"),
         ),
-        query=(parameters.text("run", 100, "This answer, whether or not it has ended; its id is in `X-Run-Id`"),),
+        query=(
+            parameters.text("run", 100, "This answer, whether or not it has ended; its id is in `X-Run-Id`"),
+            parameters.one_of(
+                "steps", ("all", "own"), "`own`: without the steps that the message had before this answer"
+            ),
+        ),
         head=False,
     ),
     with_slashes=("chat",),

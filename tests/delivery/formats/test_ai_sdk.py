@@ -73,6 +73,12 @@ def test_an_answer_from_start_to_done() -> None:
     assert stream.ended
 
 
+def test_what_the_message_had_before_comes_first() -> None:
+    stream = AISDKStream(Identity(RUN, MESSAGE, "m"), earlier=[{"type": "start-step"}, {"type": "finish-step"}])
+    found = [json.loads(data)["type"] for data in frames(stream.greeting(0))]
+    assert found == ["start", "start-step", "finish-step", "start-step"]
+
+
 @pytest.mark.parametrize(
     ("reason", "theirs"),
     [

@@ -12,6 +12,7 @@ got them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -78,11 +79,13 @@ class AISDKStream:
     heartbeat = encode_comment("heartbeat")
     head_within_s: float | None = HEAD_WITHIN_S
 
-    __slots__ = ("_failure", "_identity", "_segments", "_shown", "_tools", "ended")
+    __slots__ = ("_earlier", "_failure", "_identity", "_segments", "_shown", "_tools", "ended")
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, *, earlier: Iterable[dict[str, Any]] = ()) -> None:
+        """`earlier` are the parts that the message had before this run, for who begins with the message's first."""
         self.ended = False
         self._identity = identity
+        self._earlier = b"".join(map(_part, earlier))
         self._segments = Segments()
         self._tools = ToolInputs()
         self._shown = Shown()
@@ -111,7 +114,7 @@ class AISDKStream:
     def greeting(self, retry_ms: int) -> bytes:
         metadata = {"run": self._identity.run, "model": self._identity.model}
         start = {"type": "start", "messageId": self._identity.message, "messageMetadata": metadata}
-        return _part(start) + _part({"type": "start-step"})
+        return _part(start) + self._earlier + _part({"type": "start-step"})
 
     def farewell(self, retry_ms: int) -> bytes:
         """Nothing: a stream that just ends looks whole to this client, so the connection is broken off instead."""
