@@ -98,8 +98,8 @@ cuts: $(VENV)/.package $(VENV)/.dev ## cut the connections of each client CUTS=1
 	@HEADWATER_CUTS=$(CUTS) $(BIN)/python -m pytest tests/cuts --timeout=0 -n 0 -s $(ARGS)
 
 .PHONY: autobahn
-autobahn: $(VENV)/.package $(VENV)/.dev ## fuzz our WebSockets by Autobahn, where there is a Python 2.7 (ARGS=--limits)
-	@$(BIN)/python -m tools.autobahn $(ARGS)
+autobahn: $(VENV)/.package $(VENV)/.dev ## fuzz our WebSockets by Autobahn, where there is a Python 2.7
+	@$(BIN)/python -m tools.autobahn
 
 .PHONY: bench
 bench: $(VENV)/.package $(VENV)/.dev ## the figures, each beside its reference

@@ -4,12 +4,11 @@ The test suite runs on Python 2.7 only, with the packages that it names; both ar
 fetched once, into `.cache/autobahn`. Where there is no Python 2.7 this says so and ends with 3. Set
 `AUTOBAHN_PYTHON` for one that is not on PATH and not pyenv's.
 
-Compression (12, 13) is left out, for the product agrees on none. `--limits` adds the large messages (9): minutes.
+Compression (12, 13) is left out, for the product agrees on none. The rest takes a minute or two.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -25,8 +24,7 @@ import uvloop
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".cache" / "autobahn"
 SUITE = "autobahntestsuite==25.10.1"
-CASES = ("1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*")
-LIMITS = ("9.*",)
+CASES = ("1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*")
 AGENT = "headwater"
 EXIT_FAILED, EXIT_NO_PYTHON = 1, 3
 #: What a case may come to without being a failure; UNCLEAN and the rest are.
@@ -95,16 +93,13 @@ async def fuzz(python: str, cases: Sequence[str]) -> Mapping[str, Mapping[str, s
     return report
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Autobahn's fuzzing client against our WebSocket connections.")
-    parser.add_argument("--limits", action="store_true", help="large messages too, which takes minutes")
-    asked = parser.parse_args(arguments)
+def main() -> int:
     python = find_python(os.environ, Path.home())
     if python is None:
         print("Autobahn's test suite needs Python 2.7, and there is none here (AUTOBAHN_PYTHON=path).", file=sys.stderr)
         return EXIT_NO_PYTHON
     install(python)
-    report = uvloop.run(fuzz(python, CASES + LIMITS if asked.limits else CASES))
+    report = uvloop.run(fuzz(python, CASES))
     counts = Counter(found["behavior"] for found in report.values())
     print(f"{len(report)} cases: " + ", ".join(f"{count} {behavior}" for behavior, count in counts.most_common()))
     failed = failures(report)

@@ -21,7 +21,7 @@ def test_a_python_is_looked_for_where_it_may_be(tmp_path: Path) -> None:
 
 def test_without_one_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(autobahn, "find_python", lambda environ, home: None)
-    assert autobahn.main([]) == autobahn.EXIT_NO_PYTHON
+    assert autobahn.main() == autobahn.EXIT_NO_PYTHON
     assert "needs Python 2.7" in capsys.readouterr().err
 
 
