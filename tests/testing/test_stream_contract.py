@@ -15,12 +15,12 @@ from tests.testing.mutants import is_caught
 
 
 def repeats_are_appended(storage: MemoryStorage) -> None:
-    append = storage.streams.append
+    right = storage.streams.append
 
-    async def wrong(name: StreamName, asked: Append, now_ms: int) -> Appended:
-        done = await append(name, asked, now_ms)
-        if done.duplicate and asked.payload is not None and not done.stream.closed:
-            await append(name, asked._replace(producer=None), now_ms)
+    async def wrong(name: StreamName, append: Append, now_ms: int) -> Appended:
+        done = await right(name, append, now_ms)
+        if done.duplicate and append.payload is not None and not done.stream.closed:
+            await right(name, append._replace(producer=None), now_ms)
         return done
 
     storage.streams.append = wrong  # type: ignore[method-assign]
@@ -32,10 +32,10 @@ def producers_are_forgotten(storage: MemoryStorage) -> None:
 
 
 def ends_are_ignored(storage: MemoryStorage) -> None:
-    append = storage.streams.append
+    right = storage.streams.append
 
-    async def wrong(name: StreamName, asked: Append, now_ms: int) -> Appended:
-        return await append(name, asked._replace(close=False), now_ms)
+    async def wrong(name: StreamName, append: Append, now_ms: int) -> Appended:
+        return await right(name, append._replace(close=False), now_ms)
 
     storage.streams.append = wrong  # type: ignore[method-assign]
 
