@@ -99,6 +99,11 @@ def test_every_failure_has_a_word(code: ErrorCode) -> None:
     assert (found["error"]["message"], found["error"]["type"].islower()) == ("No.", True)
 
 
+def test_what_was_put_into_a_cache_is_told() -> None:
+    details = usage_object(Usage(9, 2, 1, 0, cache_write_tokens=4))["input_tokens_details"]
+    assert details == {"cached_tokens": 2, "cache_write_tokens": 4}
+
+
 def test_an_estimate_says_that_it_is_one() -> None:
     assert usage_object(Usage(1, 0, 2, 0, source="estimated"))["estimated"] is True
     assert "estimated" not in usage_object(Usage(1, 0, 2, 0))

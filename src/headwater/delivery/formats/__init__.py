@@ -3,6 +3,12 @@
 openai_error       our error codes as OpenAI's clients know them
 openai_chat        Chat Completions, streamed: a record becomes chunks
 openai_completion  Chat Completions, whole: the same records, folded into one object
+responses_stream   Responses, streamed: numbered events, from after any of them on
+responses_whole    Responses, whole
+responses_object   the response itself: who it is, what was asked, how it stands
+responses_output   its output, put together from the records
+responses_items    the items of the output, and what is said as they begin, grow and end
+responses_annotations  citations and probabilities in its words
 anthropic_error    our error codes as Anthropic's clients know them
 anthropic_stream   Messages, streamed: a record becomes events
 anthropic_message  Messages, whole
