@@ -322,3 +322,41 @@ async def test_binary_messages_are_none(api: RunningApi) -> None:
         with pytest.raises(ConnectionClosed):
             await socket.more()
         assert socket.connection.close_code == 1003
+
+
+# ── the connection ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_it_may_be_asked_for_behind_another_request(api: RunningApi) -> None:
+    """On one connection, before the first answer has come: that one is whole, then the socket is open."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" + HEAD % (b"localhost", ASKS + KEY))
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+    await reader.readexactly(length)
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+    writer.write(b"\x88\x80\x00\x00\x00\x00")
+    assert await reader.read() == b"\x88\x00"
+    writer.close()
+
+
+async def test_who_is_gone_before_the_answer_leaves_nothing_behind(api: RunningApi) -> None:
+    for _ in range(20):
+        _, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        writer.write(HEAD % (b"localhost", ASKS + KEY))
+        writer.transport.abort()
+    async with socket_to(api.port) as socket:
+        await socket.done("ping")
+        while len(api.hub._watched) > 1:
+            await socket.done("ping")
+    assert api.hub.readers == 0
+
+
+async def test_a_request_that_asks_for_a_socket_elsewhere_is_answered_as_ever(api: RunningApi) -> None:
+    run = await api.finished()
+    status, headers, body = await api.exchange(
+        b"GET /api/v1/runs/%b HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % (run.encode(), ASKS + KEY)
+    )
+    assert (status, json.loads(body)["id"]) == (200, run)
+    assert headers["connection"] == "close"

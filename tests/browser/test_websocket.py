@@ -1,0 +1,65 @@
+"""Chromium's own WebSocket: our pages may open one, under their content security policy, and no other page may."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import NewContext
+from tests.browser.model import ScriptedModel, told_in_parts
+from tests.browser.server import Server
+from tests.browser.watch import Watch
+
+#: Reads a run to its end; what came, and the code that the socket was closed with.
+_FOLLOW = """
+([address, run]) => new Promise((resolve) => {
+  const messages = [];
+  const socket = new WebSocket(address);
+  socket.onopen = () => socket.send(JSON.stringify({ id: 1, op: "subscribe", run }));
+  socket.onmessage = ({ data }) => {
+    messages.push(JSON.parse(data));
+    if (messages.at(-1).end) socket.close(1000);
+  };
+  socket.onclose = ({ code, wasClean }) => resolve({ messages, code, wasClean });
+})
+"""
+
+
+def follow(page: Page, server: Server, run: str) -> dict[str, Any]:
+    address = server.url.replace("http", "ws", 1) + "/api/v1/ws"
+    seen: dict[str, Any] = page.evaluate(_FOLLOW, [address, run])
+    return seen
+
+
+def test_our_own_page_may(new_context: NewContext, model: ScriptedModel, server: Server) -> None:
+    model.answers("Hello", told_in_parts([["One — ", "泉 ", "👩\u200d👧"]], []))
+    run = server.ask("Hello")
+    page = new_context().new_page()
+    page.goto("/")
+    seen = follow(page, server, run)
+    log = server.http.get(f"/api/v1/runs/{run}/events", headers={"accept": "application/x-ndjson"}).text.splitlines()
+    assert "泉" in "".join(log)
+    assert seen["messages"][0] == {"id": 1, "ok": {"run": run, "after": 0}}
+    assert [each["record"] for each in seen["messages"] if "record" in each] == [json.loads(line) for line in log]
+    assert seen["messages"][-1] == {"run": run, "end": {"reason": "closed", "tail": len(log)}}
+    assert (seen["code"], seen["wasClean"]) == (1000, True)
+
+
+@pytest.mark.parametrize("place", ["http://evil.example/", "http://localhost:1/"])
+def test_no_other_page_may(
+    new_context: NewContext, model: ScriptedModel, server: Server, watch: Watch, place: str
+) -> None:
+    """Another port of this very machine is another origin too."""
+    watch.allow(place)
+    watch.expect(r"WebSocket connection to .* failed")
+    model.answers("Hello", told_in_parts([["secret"]], []))
+    run = server.ask("Hello")
+    context = new_context()
+    html = '<!doctype html><link rel="icon" href="data:,"><title>elsewhere</title>'
+    context.route(f"{place}**", lambda route: route.fulfill(body=html, content_type="text/html"))
+    page = context.new_page()
+    page.goto(place)
+    assert follow(page, server, run) == {"messages": [], "code": 1006, "wasClean": False}
