@@ -54,6 +54,7 @@ async def node(*command: str | Path, given: bytes = b"", **environ: str) -> tupl
     return process.returncode, out.decode()
 
 
+@pytest.mark.timeout(300)
 async def test_the_protocol_s_own_conformance_suite_passes(data_dir: Path, tmp_path: Path) -> None:
     packages = await asyncio.to_thread(installed_packages, FOLDER)
     root = tmp_path / "suite"
