@@ -128,10 +128,16 @@ async def test_a_model_may_answer_in_place_of_the_one_that_is_asked(api: Running
     assert run["snapshot"]["calls"][0]["model"] == "simulated"
 
 
-@pytest.mark.parametrize(("stream", "after_output"), [(True, None), (False, "new_attempt")])
-async def test_only_what_nobody_has_seen_is_taken_back(api: RunningApi, stream: bool, after_output: str | None) -> None:
+@pytest.mark.parametrize(
+    ("stream", "headers", "after_output"),
+    [(True, {}, None), (False, {}, "new_attempt"), (False, {"Idempotency-Key": "k"}, None)],
+)
+async def test_only_what_nobody_has_seen_is_taken_back(
+    api: RunningApi, stream: bool, headers: dict[str, str], after_output: str | None
+) -> None:
+    """With a key a repeat may read the same answer as a stream, while it is being made."""
     api.prompter.say(Chunk("Hi", 0), Finish("stop"))
-    response = await api.client.post(PATH, json={**HELLO, "stream": stream})
+    response = await api.client.post(PATH, json={**HELLO, "stream": stream}, headers=headers)
     run = (await api.client.get(f"/api/v1/runs/{response.headers['x-run-id']}")).json()
     assert run["request"].get("after_output") == after_output
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+import msgspec
+
 from headwater.api import parameters
 from headwater.api.answer import Asgi, Headers
 from headwater.api.bounds import CANCEL_AFTER_S, check_bounds
@@ -70,6 +72,9 @@ async def complete(call: Call) -> Asgi:
     if all(model.name != body.model for model in call.services.catalog.models()):
         raise model_not_found(body.model)
     request = run_request(body, on_disconnect(call.header(ON_DISCONNECT)), fallback(call.header(FALLBACK)))
+    if not body.stream and call.header("Idempotency-Key") is None:
+        # Nothing of it is shown before its end, so all of it can be taken back; with a key a repeat may stream it.
+        request = msgspec.structs.replace(request, after_output="new_attempt")
     check_bounds(request)
     check_model(call, request, fallback_header=FALLBACK)
     key = idempotency_key(call, f"POST {PATH}", request)

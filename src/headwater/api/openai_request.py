@@ -201,8 +201,6 @@ def run_request(body: ChatCompletionRequest, on_disconnect: OnDisconnect, fallba
         messages=[_message(message) for message in body.messages],
         settings=_settings(body),
         on_disconnect=on_disconnect,
-        # of an answer in one piece nothing has been shown before its end, so that all of it can still be taken back
-        after_output="fail" if body.stream else "new_attempt",
         fallback=list(fallback),
         metadata=body.metadata or {},
     )
