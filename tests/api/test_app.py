@@ -21,6 +21,7 @@ PROTOCOL = {
     "GET /api/v1/models",
     "GET /api/v1/providers",
     "POST /v1/chat/completions",
+    "POST /v1/messages",
     "POST /v1/responses",
     "GET /v1/responses/{response}",
     "DELETE /v1/responses/{response}",
