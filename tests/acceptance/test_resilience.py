@@ -205,6 +205,29 @@ async def test_a_new_attempt_takes_back_what_was_said(data_dir: Path) -> None:
         await scene.judge()
 
 
+async def test_a_completion_goes_to_another_model_after_output_and_a_stream_of_it_does_not(data_dir: Path) -> None:
+    """Of the first nothing has been shown; what a stream has said it can not take back."""
+    cut: list[Step] = [Send(chat_chunk("half of")), EndWithoutTerminator()]
+    async with (
+        ScriptedUpstream(cut) as upstream,
+        ScriptedUpstream(chat_stream(["All ", "of it"])) as other,
+        with_models(data_dir, upstream, other, tries_max=1) as product,
+    ):
+        path, headers = "/v1/chat/completions", {"Headwater-Fallback": OTHER}
+        asked = {"model": SCRIPTED, "messages": [{"role": "user", "content": "Hello"}]}
+        whole = await call(product.port, "POST", path, asked, headers)
+        assert whole.status == 200
+        assert whole.json()["choices"][0]["message"]["content"] == "All of it"
+        # the question twice, and what both have said
+        assert whole.json()["usage"]["completion_tokens"] == 2 + 2
+        assert (len(upstream.requests), len(other.requests)) == (1, 1)
+        streamed = (await call(product.port, "POST", path, {**asked, "stream": True}, headers)).body
+        assert b"half of" in streamed
+        assert b'"error"' in streamed
+        assert b"[DONE]" not in streamed
+        assert (len(upstream.requests), len(other.requests)) == (2, 1)
+
+
 FALLS: dict[str, tuple[Script, str, dict[str, Any]]] = {
     "down": (refusal(503), "OVERLOADED", {}),
     "no key": (refusal(401), "AUTH", {}),
