@@ -243,24 +243,29 @@ async def test_compression_is_not_agreed_on(port: int) -> None:
         assert connection.protocol.extensions == []
 
 
-async def test_who_does_not_read_is_not_listened_to() -> None:
-    """Answers wait for their reader, questions for their answers: neither piles up."""
+@pytest.mark.parametrize("size", [50_000, 1000])
+async def test_who_does_not_read_is_not_listened_to(size: int) -> None:
+    """Answers wait for their reader, questions for their answers: neither piles up, and others are served meanwhile."""
     app = EchoApp(LIMITS)
+    many = 100_000_000 // size
     async with echo_server(app) as port, wired(port) as wire:
         wire.writer.transport.set_write_buffer_limits(high=0)
+        message = frame(2, b"z" * size)
         sent = 0
         try:
             async with asyncio.timeout(0.7):
-                while sent < 2000:
-                    wire.writer.write(frame(2, b"z" * 50_000))
+                while sent < many:
+                    wire.writer.write(message)
                     await wire.writer.drain()
                     sent += 1
         except TimeoutError:
-            pass
-        assert sent < 2000, "it took all that it could not answer"
-        got = await wire.frames(sent)
-        assert len(got) == sent
-    assert app.ended == 1
+            sent += 1  # the one that was under way is on its way still
+        assert sent < many, "it took all that it could not answer"
+        async with connect(f"ws://127.0.0.1:{port}/", compression=None, proxy=None) as other:
+            await other.send("me too")
+            assert await other.recv() == "me too"
+        assert len(await wire.frames(sent)) == sent
+    assert app.ended == 2
 
 
 async def test_a_message_that_does_not_come_is_not_waited_for() -> None:

@@ -28,7 +28,7 @@ from headwater.delivery.connection import CONNECTION, connection_of
 from headwater.delivery.response import PROTOCOL
 from headwater.errors import ErrorCode
 
-NO_LINGER = struct.pack("ii", 1, 0)
+_NO_LINGER = struct.pack("ii", 1, 0)
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -141,14 +141,7 @@ class HttpConnection(HttpToolsProtocol):
         self._resume = callback
 
     def abort(self) -> None:
-        """A reset, not an end: what the peer has not taken is dropped, and the kernel keeps nothing of it either."""
-        peer: socket.socket | None = self.transport.get_extra_info("socket")
-        if peer is not None:
-            try:
-                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
-            except OSError:
-                pass  # it is closed already
-        self.transport.abort()
+        cut(self.transport)
 
     def switch(self, headers: Headers, successor: Successor) -> bool:
         """Answers 101 and leaves the transport to the successor, with what the client has sent in its protocol.
@@ -389,6 +382,17 @@ class HttpConnection(HttpToolsProtocol):
             await app(scope, receive, unclosed)
 
         return serve
+
+
+def cut(transport: asyncio.Transport) -> None:
+    """A reset, not an end: what the peer has not taken is dropped, and the kernel keeps nothing of it either."""
+    peer: socket.socket | None = transport.get_extra_info("socket")
+    if peer is not None:
+        try:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        except OSError:
+            pass  # it is closed already
+    transport.abort()
 
 
 def http_connection_of(scope: MutableMapping[str, Any]) -> HttpConnection:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import codecs
 import logging
-import socket
 from collections import deque
 from http import HTTPStatus
 from typing import NamedTuple, cast
@@ -21,7 +20,7 @@ from websockets.protocol import Protocol, Side, State
 from websockets.server import ServerProtocol
 
 from headwater.api.answer import Headers, Scope
-from headwater.api.connection import NO_LINGER, Successor
+from headwater.api.connection import Successor, cut
 from headwater.delivery.subscription import Why
 from headwater.delivery.websocket import SocketReader
 from headwater.errors import BadRequestError
@@ -86,12 +85,13 @@ class _Framing(Protocol):
 
 
 class WebSocketConnection(Successor):
-    """A socket; also the `Outlet` of its reader.
+    """A socket, made in three steps; also the `Outlet` of its reader.
 
-    connection = WebSocketConnection(limits)
-    connection.attach(hub.open_socket(connection))
-    http_connection.switch(headers, connection)
-    while (message := await connection.receive()) is not None: …
+        connection = WebSocketConnection(limits)
+        connection.attach(hub.open_socket(connection))
+        http_connection.switch(headers, connection)
+
+    Then there are messages to `receive`, until there is none any more.
     """
 
     def __init__(self, limits: WebSocketLimits | None = None) -> None:
@@ -127,12 +127,10 @@ class WebSocketConnection(Successor):
         So a client that does not read what it is told is not listened to either.
         """
         while True:
+            self._listen()
             if self._inbox and (self._over or not self._reader.waiting):
                 return self._inbox.popleft()
-            self._listen()
-            if self._inbox:
-                continue
-            if self._over:
+            if self._over and not self._inbox:
                 return None
             self._changed.clear()
             await self._changed.wait()
@@ -159,17 +157,8 @@ class WebSocketConnection(Successor):
         self.close(CloseCode.SERVICE_RESTART, "the server is shutting down")
 
     def abort(self) -> None:
-        """A reset: what the peer has not taken is dropped here and in the kernel."""
-        transport = self._transport
-        if transport is None:
-            return
-        peer: socket.socket | None = transport.get_extra_info("socket")
-        if peer is not None:
-            try:
-                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
-            except OSError:
-                pass  # it is closed already
-        transport.abort()
+        if self._transport is not None:
+            cut(self._transport)
 
     # ── the transport's protocol ────────────────────────────────────────────────────────────────
 
