@@ -17,8 +17,8 @@ from tests.kit.client import STUCK_S
 from tests.kit.proxy import Fault, FaultProxy
 
 AT_ONCE = 8
-#: A silence of one second is a dead connection here, not one of 37.5 s.
-HEARTBEAT_MS = 400
+#: A silence of two seconds is a dead connection here, not one of 37.5 s.
+HEARTBEAT_MS = 800
 #: The waits between tries are milliseconds.
 HASTE = 1000
 ENDED_RUN = {"words": 6, "delay_ms": 0, "format": "plain"}

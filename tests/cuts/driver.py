@@ -20,7 +20,10 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
+
+from tests.web.node import CLIENT
+from tools.pages import NODE
 
 #: Of one line: a reading's records.
 LINE_BYTES_MAX = 16 * 1024 * 1024
@@ -83,5 +86,14 @@ class Driver:
                 waiting.set_exception(AssertionError("the client's process ended in the middle of its readings"))
 
 
-#: The clients there are, each by the command that drives it.
-CLIENTS: dict[str, list[str | Path]] = {"python": [sys.executable, "-m", "tests.cuts.python_client"]}
+class Client(NamedTuple):
+    """A client there is: the command that drives it, and the ways in which it reads."""
+
+    command: list[str | Path]
+    vias: tuple[str, ...]
+
+
+CLIENTS: dict[str, Client] = {
+    "python": Client([sys.executable, "-m", "tests.cuts.python_client"], ("sse", "ndjson", "long-poll")),
+    "typescript": Client([NODE, CLIENT / "test" / "cuts.ts"], ("sse", "long-poll")),
+}

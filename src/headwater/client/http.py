@@ -54,9 +54,14 @@ class Http:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        silence_s: float | None = None,
     ) -> bytes:
-        """The body of the answer. Raises `NetworkError`, `TimedOut`, `ServerError`, `ParseError`."""
-        request = self._request(method, path, query, body, {"Accept": "application/json", **(headers or {})}, _TIMEOUT)
+        """The body of the answer. Raises `NetworkError`, `TimedOut`, `ServerError`, `ParseError`.
+
+        `silence_s`: a server from which nothing comes for so long is dead; left out, it is 30 s.
+        """
+        timeout = _TIMEOUT if silence_s is None else httpx2.Timeout(10.0, read=silence_s)
+        request = self._request(method, path, query, body, {"Accept": "application/json", **(headers or {})}, timeout)
         response = await self._send(request)
         try:
             return await self._read(response, ANSWER_BYTES_MAX)

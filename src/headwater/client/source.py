@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from typing import Final, Literal, Protocol
 from urllib.parse import quote
 
 import httpx2
 
-from headwater.client.errors import TimedOut
 from headwater.client.http import Http
 from headwater.client.reader import NDJSON_MEDIA_TYPE, NDJSONStreamReader, SSEStreamReader, StreamReader
 from headwater.client.resources import RecordPage, RunResource, decode
@@ -58,8 +56,8 @@ class HttpSource:
         self._headers = headers
 
     async def start(self) -> str:
-        asked = self._http.call("POST", RUNS, body=self._body, headers=self._headers)
-        return decode(await self._heard(asked), RunResource).id
+        body = await self._http.call("POST", RUNS, body=self._body, headers=self._headers, silence_s=self._silence_s)
+        return decode(body, RunResource).id
 
     async def open(self, run: str | None, after: int, via: Via) -> httpx2.Response:
         if run is None:
@@ -77,16 +75,8 @@ class HttpSource:
 
     async def page(self, run: str, after: int, wait_ms: int) -> RecordPage:
         query = {"after": str(after), "limit": str(PAGE_RECORDS_MAX), "wait_ms": str(min(wait_ms, _WAIT_MS_MAX))}
-        asked = self._http.call("GET", run_path(run) + "/events", query=query)
-        return decode(await self._heard(asked), RecordPage)
-
-    async def _heard(self, call: Awaitable[bytes]) -> bytes:
-        # The same silence is death as on a stream.
-        try:
-            async with asyncio.timeout(self._silence_s):
-                return await call
-        except TimeoutError:
-            raise TimedOut(f"The server did not answer within {self._silence_s:g} s") from None
+        body = await self._http.call("GET", run_path(run) + "/events", query=query, silence_s=self._silence_s)
+        return decode(body, RecordPage)
 
 
 def reader_of(via: Via, response: httpx2.Response, silence_s: float) -> StreamReader:
