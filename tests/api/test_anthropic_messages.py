@@ -62,6 +62,19 @@ async def test_what_fails_before_it_said_anything_has_its_status(api: RunningApi
     assert refused(response) == {"type": "rate_limit_error", "message": "Slow down.", "code": "rate_limit"}
 
 
+@pytest.mark.parametrize(
+    ("stream", "headers", "after_output"),
+    [(True, {}, None), (False, {}, "new_attempt"), (False, {"Idempotency-Key": "k"}, None)],
+)
+async def test_only_what_nobody_can_have_seen_is_taken_back(
+    api: RunningApi, stream: bool, headers: dict[str, str], after_output: str | None
+) -> None:
+    api.prompter.say(Chunk("Hi", 0), Finish("stop"))
+    response = await api.client.post(PATH, json={**ASKED, "stream": stream}, headers=headers)
+    run = (await api.client.get(f"/api/v1/runs/{response.headers['x-run-id']}")).json()
+    assert run["request"].get("after_output") == after_output
+
+
 async def test_a_model_that_is_not_there_leaves_no_run(api: RunningApi) -> None:
     response = await api.client.post(PATH, json={**ASKED, "model": "nobody"})
     assert (response.status_code, refused(response)["type"]) == (404, "not_found_error")

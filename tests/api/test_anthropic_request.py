@@ -30,7 +30,7 @@ SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}}
 
 
 def asked(**members: Any) -> RunRequest:
-    body = {"model": "m", "max_tokens": 9, "messages": HELLO, "stream": True, **members}
+    body = {"model": "m", "max_tokens": 9, "messages": HELLO, **members}
     return run_request(msgspec.json.decode(msgspec.json.encode(body), type=MessageRequest), "continue")
 
 
@@ -43,10 +43,6 @@ def test_the_least() -> None:
     assert asked() == RunRequest("m", messages=[Message("user", "Hello")], settings=Settings(max_tokens=9))
 
 
-def test_only_what_nobody_has_seen_is_taken_back() -> None:
-    assert (asked().after_output, asked(stream=False).after_output) == ("fail", "new_attempt")
-
-
 def test_every_parameter_of_the_sdk_is_known() -> None:
     """The SDK's own list: what is new there has to be taken, ignored or refused here."""
     theirs = {*get_type_hints(MessageCreateParamsStreaming), *get_type_hints(MessageCreateParamsNonStreaming)}
@@ -55,7 +51,7 @@ def test_every_parameter_of_the_sdk_is_known() -> None:
 
 
 def test_null_is_as_if_it_was_not_there() -> None:
-    nothing = dict.fromkeys(PARAMETERS.keys() - {"model", "messages", "max_tokens", "stream"})
+    nothing = dict.fromkeys(PARAMETERS.keys() - {"model", "messages", "max_tokens"})
     assert asked(**nothing) == asked()
 
 

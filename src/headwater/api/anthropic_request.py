@@ -189,8 +189,6 @@ def run_request(body: MessageRequest, on_disconnect: OnDisconnect, fallback: Seq
         settings=_settings(body),
         on_disconnect=on_disconnect,
         fallback=list(fallback),
-        # Nobody has seen any of a whole answer before its end.
-        after_output="fail" if body.stream else "new_attempt",
     )
 
 
