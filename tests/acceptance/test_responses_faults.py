@@ -103,11 +103,14 @@ async def test_a_cancel_is_no_end(data_dir: Path) -> None:
     async with openai_stage(data_dir, LEAVING) as stage:
         started = await stage.respond("Long", background=True)
         async with await stage.client.responses.retrieve(started.id, stream=True) as stream:
+            events: list[Any] = []
+            cancelled: list[Any] = []
             async for event in stream:
+                events.append(event)
                 if event.type == "response.output_text.delta":
-                    cancelled = await stage.client.responses.cancel(started.id)
-                last = event
-        assert (cancelled.status, cancelled.output_text) == ("cancelled", "Hel")
+                    cancelled.append(await stage.client.responses.cancel(started.id))
+        assert [(each.status, each.output_text) for each in cancelled] == [("cancelled", "Hel")]
+        last = events[-1]
         assert (last.type, last.response.status) == ("response.incomplete", "cancelled")
         await stage.upstream.requests[0].closed.wait()
 

@@ -176,7 +176,7 @@ async def test_in_the_background(data_dir: Path) -> None:
         # The SDK's own way to come back, which puts the response together from what it is told.
         async with stage.client.responses.stream(response_id=started.id, starting_after=3) as again:
             assert (await again.get_final_response()).output_text == "Hello"
-        items = [item async for item in stage.client.responses.input_items.list(started.id)]
+        items: list[Any] = [item async for item in stage.client.responses.input_items.list(started.id)]
         assert [item.content[0].text for item in items] == ["Long"]
         await stage.client.responses.delete(started.id)
         with pytest.raises(openai.NotFoundError):

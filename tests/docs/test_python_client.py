@@ -27,15 +27,21 @@ PRINTED: Final = [
 ]
 
 
+def python_path() -> str:
+    """This process's, from wherever it is read."""
+    return os.pathsep.join(
+        str(Path(each).resolve()) for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each
+    )
+
+
 @pytest.mark.parametrize(("program", "printed"), list(zip(PROGRAMS, PRINTED, strict=True)))
 async def test_a_program_does_what_the_page_says(program: str, printed: str, data_dir: Path, tmp_path: Path) -> None:
-    # The program has a directory of its own, from which a path that is relative leads elsewhere.
-    paths = [str(Path(each).resolve()) for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each]
     async with Product(data_dir) as product:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", program.replace(URL, product.url)),
+            # The program has a directory of its own, from which a path that is relative leads elsewhere.
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**os.environ, "PYTHONPATH": python_path()},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
