@@ -443,6 +443,38 @@ def page_of(records: Sequence[ev.Record], *, closed: bool = True) -> list[Step]:
     return json_answer(b'{"records":[%b],"tail":%d,"closed":%b,"last":0}' % (joined, len(LOG), state))
 
 
+async def test_a_wait_that_is_cancelled_is_no_end() -> None:
+    def silent_at_first(received: Received) -> Iterable[Step]:
+        if received.number == 1:
+            return [*open_with(*LOG[:1]), Stall()]
+        return whole(LOG, after(received))
+
+    async with ScriptedUpstream(silent_at_first) as upstream, client_of(upstream, Naps()) as client:
+        subscription = client.follow(RUN)
+        assert await anext(subscription) == LOG[0]
+        waiting = asyncio.ensure_future(anext(subscription))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await upstream.requests[0].closed.wait()
+        assert await collected(subscription) == LOG[1:]
+
+
+async def test_an_error_is_no_end() -> None:
+    def whole_at_last(received: Received) -> Iterable[Step]:
+        return [EndWithoutTerminator()] if received.number <= 2 else whole(LOG, after(received))
+
+    async with (
+        ScriptedUpstream(whole_at_last) as upstream,
+        client_of(upstream, Naps(), policy=RetryPolicy(tries_max=1)) as client,
+    ):
+        subscription = client.follow(RUN)
+        with pytest.raises(MaxRetriesExceeded):
+            await anext(subscription)
+        assert await collected(subscription) == LOG
+
+
 async def test_leaving_closes_the_connection() -> None:
     async with ScriptedUpstream([*open_with(*LOG[:1]), Stall()]) as upstream, client_of(upstream, Naps()) as client:
         async with client.follow(RUN) as subscription:

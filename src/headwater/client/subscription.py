@@ -90,6 +90,9 @@ class Subscription:
     `CursorAhead`, `CursorTrimmed`, and other `ServerError`s that another try would not change. Progress is a record,
     or a connection that the server kept alive for a heartbeat or longer: a model may think for an hour behind a proxy
     that cuts every connection after a minute.
+
+    The iteration ends behind the final record, or after `aclose`, and by nothing else: who asks for the next record
+    after an error, or after a wait that was cancelled, gets it over another connection.
     """
 
     def __init__(
@@ -124,7 +127,12 @@ class Subscription:
 
     async def __anext__(self) -> Record:
         await self._save()
-        record = await anext(self._records)
+        try:
+            record = await anext(self._records)
+        except (asyncio.CancelledError, ClientError):
+            # A generator is over with what it raises, and its next step would pass for the end of the run.
+            self._records = self._follow()
+            raise
         if self._options.on_progress is not None and isinstance(record.event, Status):
             self._options.on_progress(record.event)
         return record
