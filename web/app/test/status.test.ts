@@ -63,6 +63,14 @@ test("a model that is called again is told so until it answers, and so is anothe
   assert.equal(wordsOf(statusOf(null, streaming, falling, false)), "Asking another model");
 });
 
+test("an answer that goes on without its connection is told so until its rest comes", () => {
+  const reattaching = phaseOf({ state: "reattaching", wait_ms: 1500 }, { state: "streaming" }, 1000);
+  assert.deepEqual(reattaching, { state: "reattaching", at: 2500 });
+  assert.deepEqual(phaseOf({ state: "streaming" }, reattaching, 3000), { state: "streaming" });
+  assert.equal(wordsOf(statusOf(null, streaming, reattaching, true), 2), "Asking for the rest · in 2 s");
+  assert.equal(wordsOf(statusOf(null, streaming, reattaching, true), 0), "Asking for the rest");
+});
+
 test("a subscription's status becomes that of the connection", () => {
   assert.deepEqual(linkOf({ state: "reconnecting", attempt: 2, delayMs: 500 }, 1000), {
     state: "reconnecting",

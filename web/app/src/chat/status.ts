@@ -18,6 +18,8 @@ export type RunStatus =
   | { readonly kind: "retrying"; readonly at: number | null }
   /** The model failed, and another one is called. */
   | { readonly kind: "falling_back" }
+  /** The connection to the model was lost, and its answer goes on; `at` is when the rest is asked for. */
+  | { readonly kind: "reattaching"; readonly at: number }
   /** `at` is when the next try begins (milliseconds since 1970), null while it is under way. */
   | { readonly kind: "reconnecting"; readonly attempt: number; readonly at: number | null }
   | { readonly kind: "complete"; readonly reason: string }
@@ -37,6 +39,7 @@ export type End =
 export type Phase =
   | { readonly state: "connecting" | "streaming" | "falling_back" }
   | { readonly state: "retrying"; readonly at: number | null }
+  | { readonly state: "reattaching"; readonly at: number }
   | { readonly state: "queued"; readonly position: number | null };
 
 /** What a record of type `status` makes of it. A model that is called again is told so until it answers. */
@@ -49,7 +52,8 @@ export function phaseOf(
     case "queued":
       return { state: "queued", position: data.position ?? null };
     case "retrying":
-      return { state: "retrying", at: now + (data.wait_ms ?? 0) };
+    case "reattaching":
+      return { state: data.state, at: now + (data.wait_ms ?? 0) };
     case "connecting":
       if (before.state === "retrying") return { state: "retrying", at: null };
       return before.state === "falling_back" ? before : { state: "connecting" };
@@ -108,6 +112,7 @@ export function statusOf(end: End | null, link: Link, phase: Phase, output: bool
   if (link.state === "connecting" && !output) return { kind: "connecting" };
   if (phase.state === "queued") return { kind: "queued", position: phase.position };
   if (phase.state === "retrying") return { kind: "retrying", at: phase.at };
+  if (phase.state === "reattaching") return { kind: "reattaching", at: phase.at };
   return { kind: phase.state };
 }
 
@@ -149,6 +154,8 @@ export function wordsOf(status: RunStatus, seconds?: number): string {
       return seconds === undefined || status.at === null ? "Trying again" : `Trying again · in ${seconds} s`;
     case "falling_back":
       return "Asking another model";
+    case "reattaching":
+      return seconds ? `Asking for the rest · in ${seconds} s` : "Asking for the rest";
     case "reconnecting": {
       const attempt = `Reconnecting · attempt ${Math.max(1, status.attempt)}`;
       return seconds === undefined || status.at === null ? attempt : `${attempt} · in ${seconds} s`;

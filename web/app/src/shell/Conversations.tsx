@@ -19,6 +19,7 @@ const WORDS: Readonly<Record<StatusKind, string>> = {
   reconnecting: "Reconnecting",
   retrying: "Trying again",
   falling_back: "Asking another model",
+  reattaching: "Asking for the rest",
   complete: "Complete",
   stopped: "Stopped",
   partial: "Partial",
