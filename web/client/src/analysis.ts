@@ -90,7 +90,10 @@ async function told(
         known = true;
         handlers.onInit?.({ sessionId: subscription.run, taskId, modelKey });
       }
-      tell(record, handlers);
+      // What was told before may have been the reason to close.
+      if (!open.closed) {
+        tell(record, handlers);
+      }
     }
   } catch (error) {
     const failure = error instanceof ClientError ? error : new ParseError(String(error), { cause: error });

@@ -51,7 +51,7 @@ export function sharedFetch(options: SharedFetchOptions = {}): SharedFetch {
   const base = new URL(baseUrl, globalThis.location?.href).href.replace(/\/+$/, "");
   const shared: typeof fetch = (input, init) => {
     const address = input instanceof Request ? null : new URL(String(input), globalThis.location?.href);
-    const wanted = address?.href.startsWith(base) ? wantedBy(address, base) : null;
+    const wanted = address?.href.startsWith(`${base}/`) ? wantedBy(address, base) : null;
     return wanted === null || !asksForEvents(init, sent)
       ? plain(input, init)
       : tab.open(wanted.runs, wanted.named, init?.signal ?? null, () => plain(input, init));

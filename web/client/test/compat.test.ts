@@ -233,3 +233,20 @@ test("an analysis that is refused or stopped is an error, and one that is closed
   }
   assert.deepEqual(closed.told, []);
 });
+
+test("an analysis that a handler closes tells nothing more", async () => {
+  await using server = await serving(() => stream(OPENING + blocks(LOG), "open"));
+  const { told, handlers } = noted();
+  const inits: string[] = [];
+  const onInit: AnalysisStreamHandlers["onInit"] = ({ sessionId }) => {
+    inits.push(sessionId);
+    analysis.close();
+  };
+  const params = { taskId: "t", modelKey: "m" };
+  const analysis = createAnalysisStream(params, { ...handlers, onInit }, impatient(server)[0]);
+  while (inits.length === 0 || server.connections > 0) {
+    await new Promise(setImmediate);
+  }
+  assert.deepEqual(inits, [RUN]);
+  assert.deepEqual(told, []);
+});

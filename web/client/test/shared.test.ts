@@ -200,3 +200,12 @@ test("changes and other readings go their own way", async () => {
   assert.equal((await headwater.get("a")).id, "a");
   assert.equal((await headwater.cancel("a")).id, "a");
 });
+
+test("an address that only begins like the server's is another server's", async () => {
+  await using server = await serving(() => ({ headers: { "Content-Type": "text/event-stream" }, body: OPENING }));
+  const shared = sharedFetch({ baseUrl: server.url.slice(0, -1), name: `test ${crypto.randomUUID()}` });
+  const headers = { Accept: "text/event-stream" };
+  const response = await shared(`${server.url}/api/v1/runs/a/events?after=0`, { headers });
+  assert.equal(await response.text(), OPENING);
+  shared.close();
+});
