@@ -104,3 +104,9 @@ def test_what_can_not_be_meant_is_refused_by_name(changes: dict[str, Any], point
     with pytest.raises(RefusedError) as refused:
         run_request(msgspec.convert({**BODY, **changes}, RunAgentInput))
     assert refused.value.extra["pointer"] == pointer
+
+
+@pytest.mark.parametrize("parameters", [5, "x", [1]])
+def test_a_tool_without_a_schema_is_no_body_that_could_be_stored(parameters: object) -> None:
+    with pytest.raises(msgspec.ValidationError, match="parameters"):
+        request(tools=[{"name": "own", "parameters": parameters}])

@@ -26,7 +26,7 @@ ON_DISCONNECT_DEFAULT = CancelAfter(5)
 class AgentTool(msgspec.Struct, frozen=True):
     name: str
     description: str = ""
-    parameters: Any = None
+    parameters: dict[str, Any] | None = None
 
 
 class AgentContext(msgspec.Struct, frozen=True):
