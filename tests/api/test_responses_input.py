@@ -9,7 +9,7 @@ import pytest
 from headwater.api.responses_input import messages_of
 from headwater.delivery.formats.responses_output import seal
 from headwater.domain.message import ImagePart, Message, ProviderValue, TextPart, ToolResultPart, ToolUse
-from headwater.errors import BadRequestError
+from headwater.errors import BadRequestError, TooLargeError
 
 CALL = {"type": "function_call", "call_id": "a", "name": "f", "arguments": "{}"}
 OUTPUT = {"type": "function_call_output", "call_id": "a", "output": "1"}
@@ -89,3 +89,11 @@ def test_what_can_not_be_read_is_pointed_at(item: dict[str, Any], pointer: str) 
     with pytest.raises(BadRequestError) as caught:
         messages_of([{"role": "user", "content": "x"}, item])
     assert str(caught.value.extra["pointer"]).startswith(f"/input/1{pointer}")
+
+
+def test_what_is_sealed_is_no_deeper_than_a_body() -> None:
+    value: list[Any] = []
+    for _ in range(100):
+        value = [value]
+    with pytest.raises(TooLargeError):
+        messages_of([{**REASONING, "encrypted_content": seal([ProviderValue("p", value)])}])

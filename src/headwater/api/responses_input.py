@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from headwater.api.body import explain
+from headwater.api.body import check_shape, explain
 from headwater.delivery.formats.responses_output import unseal
 from headwater.domain.message import ImagePart, Message, Part, ProviderValue, TextPart, ToolResultPart, ToolUse
 from headwater.errors import BadRequestError
@@ -88,7 +88,10 @@ InputItem = InputMessage | FunctionCallItem | FunctionCallOutput | ReasoningInpu
 
 
 def messages_of(given: str | Sequence[dict[str, Any]]) -> list[Message]:
-    """The messages that the input amounts to. Raises `BadRequestError` with the pointer of what can not be read."""
+    """The messages that the input amounts to.
+
+    Raises `BadRequestError` with the pointer of what can not be read, `TooLargeError` for what is sealed too deep.
+    """
     if isinstance(given, str):
         return [Message("user", given)]
     conversation = _Conversation()
@@ -124,7 +127,10 @@ class _Conversation:
                 call = ToolUse(item.call_id, item.name, item.arguments)
                 self._extend(lambda last: {"tool_calls": [*last.tool_calls, call]})
             case ReasoningInput():
-                self._return(unseal(item.encrypted_content or ""))
+                values = unseal(item.encrypted_content or "")
+                # Inside a string the body's bounds have not seen it.
+                check_shape(msgspec.json.encode(values))
+                self._return(values)
             case FunctionCallOutput():
                 self._end(Message("tool", [ToolResultPart(item.call_id, _text(item.output))]))
             case InputMessage():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from headwater.delivery.formats.responses_output import NOTHING, ResponseOutput, seal, unseal
@@ -73,6 +75,10 @@ def test_several_values_are_sealed_together() -> None:
     assert unseal(item["encrypted_content"]) == [ProviderValue("p", 0), ProviderValue("p", 1)]
 
 
-@pytest.mark.parametrize("text", ["", "x", "gAAAA===", "é", seal([])[:-1]])
+#: Deeper than any parser goes.
+ABYSS = base64.urlsafe_b64encode(b'[{"provider":"p","value":%b%b}]' % (b"[" * 100_000, b"]" * 100_000)).decode()
+
+
+@pytest.mark.parametrize("text", ["", "x", "gAAAA===", "é", seal([])[:-1], ABYSS])
 def test_what_others_sealed_says_nothing(text: str) -> None:
     assert unseal(text) == []
