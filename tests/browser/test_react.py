@@ -28,6 +28,12 @@ SCRIPT: Final = "text/javascript"
 QUESTION = "Where does the river begin?"
 PARTS = [["At a ", "*spring* — ", "泉 👩\u200d👩\u200d👧.\n"], ["<b>Then</b> ", "it runs on."]]
 TEXTS = ["".join(token for part in PARTS[:count] for token in part) for count in range(len(PARTS) + 1)]
+#: Of every text that an element shows from now on.
+NOTE_LENGTHS: Final = """(shown) => {
+    window.lengths = [];
+    const note = () => window.lengths.push(shown.textContent.length);
+    new MutationObserver(note).observe(shown, { childList: true, characterData: true, subtree: true });
+}"""
 Open = Callable[..., Page]
 
 
@@ -125,6 +131,20 @@ def test_a_run_is_followed_after_a_reload(show: Open, model: ScriptedModel, gate
     shows(page, TEXTS[-1], "idle connecting streaming complete")
     # The typewriter comes to the end of the text as well.
     expect(page.locator("[data-state] > div")).to_have_js_property("textContent", TEXTS[-1])
+
+
+def test_a_typewriter_writes_the_next_answer_too(show: Open, model: ScriptedModel) -> None:
+    text = "It runs on. " * 20
+    model.answers(QUESTION, told_in_parts([[text]], []))
+    page = show("stream", ask=QUESTION, typewriter="yes")
+    written = page.locator("[data-state] > div")
+    written.evaluate(NOTE_LENGTHS)
+    for count in (1, 2):
+        press(page, "Start")
+        shows(page, text, re.compile(f"^idle( connecting( streaming)? complete){{{count}}}$"))
+        expect(written).to_have_js_property("textContent", text, timeout=PATIENCE_MS)
+        lengths = page.evaluate("window.lengths.splice(0)")
+        assert any(0 < length < len(text) for length in lengths), lengths
 
 
 @pytest.mark.parametrize("streaming", ["yes", "no"])

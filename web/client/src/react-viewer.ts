@@ -44,6 +44,10 @@ export function StreamedResponseViewer(props: ViewerProps): ReactElement {
 /** As much of the text as a typewriter would have written. */
 function useTyped(text: string, on: boolean): string {
   const [length, setLength] = useState(on ? 0 : text.length);
+  // Another answer has begun.
+  if (length > text.length) {
+    setLength(text.length);
+  }
   const behind = on && !wantsLessMotion() ? text.length - length : 0;
   useEffect(() => {
     if (behind <= 0) {
