@@ -118,9 +118,15 @@ def test_a_tool_call_is_streamed_and_then_known() -> None:
             "toolCallId": "c",
             "toolName": "bad",
             "input": '{"x',
-            "errorText": "The model's arguments are not JSON.",
+            "errorText": "The model's arguments are not JSON, or nested too deep.",
         },
     ]
+
+
+def test_arguments_that_no_parser_reads_break_no_stream() -> None:
+    abyss = '{"x":' + "[" * 100_000 + "]" * 100_000 + "}"
+    *_, fault = parts([ev.ToolCall("a", "f", abyss, done=True)])
+    assert (fault["type"], fault["input"]) == ("tool-input-error", abyss)
 
 
 CITATION = {"url": "https://example.com", "title": "t", "start_index": 1}

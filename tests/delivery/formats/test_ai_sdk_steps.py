@@ -38,6 +38,11 @@ def test_each_step_since_the_last_question_from_its_start_to_its_finish() -> Non
     ]
 
 
+@pytest.mark.parametrize("content", ["[" * 100_000, "[" * 100_000 + "]" * 100_000])
+def test_what_no_parser_reads_stays_a_text(content: str) -> None:
+    assert earlier_steps([*THREAD[:6], Message("tool", [ToolResultPart("t3", content)])])[-2]["output"] == content
+
+
 @pytest.mark.parametrize("thread", [[], THREAD[:1], THREAD[:3]])
 def test_a_question_has_none(thread: list[Message]) -> None:
     assert earlier_steps(thread) == []

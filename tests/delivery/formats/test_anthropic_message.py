@@ -54,7 +54,7 @@ def test_all_of_an_answer() -> None:
     }
 
 
-@pytest.mark.parametrize("arguments", ['{"x":', "[1]", "", "nonsense"])
+@pytest.mark.parametrize("arguments", ['{"x":', "[1]", "", "nonsense", '{"x":' * 100_000])
 def test_arguments_that_are_no_object_are_an_empty_one(arguments: str) -> None:
     (call,) = message_of(ev.ToolCall("a", "f", arguments, done=True), complete("length"))["content"]
     assert call["input"] == {}

@@ -143,10 +143,10 @@ class AISDKStream:
             return parts
         try:
             arguments: object = msgspec.json.decode(tool.arguments or "{}")
-        except msgspec.DecodeError:
-            fault = {"input": tool.arguments, "errorText": "The model's arguments are not JSON."}
+            return parts + _part({"type": "tool-input-available", **named, "input": arguments})
+        except (msgspec.DecodeError, RecursionError):
+            fault = {"input": tool.arguments, "errorText": "The model's arguments are not JSON, or nested too deep."}
             return parts + _part({"type": "tool-input-error", **named, **fault})
-        return parts + _part({"type": "tool-input-available", **named, "input": arguments})
 
     def _complete(self, seq: int, event: ev.Complete) -> bytes:
         self.ended = True

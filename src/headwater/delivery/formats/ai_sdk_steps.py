@@ -59,6 +59,6 @@ def _output(content: str) -> object:
     if content[:1] in ("{", "["):
         try:
             return msgspec.json.decode(content)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             pass
     return content

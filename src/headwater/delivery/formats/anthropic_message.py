@@ -19,6 +19,7 @@ from headwater.delivery.formats.content_blocks import ContentBlocks
 from headwater.delivery.formats.standing_records import StandingRecords
 from headwater.delivery.formats.whole_answer import WholeAnswer
 from headwater.domain import event as ev
+from headwater.providers.lenient_json import read_object
 
 #: The member of a block that each type of delta adds to, and the delta's own.
 _GROWING: dict[str, tuple[str, str]] = {
@@ -92,14 +93,6 @@ class _Content:
 def _grown(block: dict[str, Any], pieces: dict[str, list[str]]) -> dict[str, Any]:
     """A block with all that its deltas gave it."""
     if block["type"] == "tool_use":
-        return {**block, "input": _input("".join(pieces.get("input", ())))}
+        # Arguments that a limit cut off are none: the SDK has no place for half an object.
+        return {**block, "input": read_object("".join(pieces.get("input", ()))) or {}}
     return {**block, **{member: block[member] + "".join(given) for member, given in pieces.items()}}
-
-
-def _input(arguments: str) -> dict[str, Any]:
-    """The arguments as an object. Ones that a limit cut off are none: the SDK has no place for half an object."""
-    try:
-        value = msgspec.json.decode(arguments or "{}")
-    except msgspec.DecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
