@@ -185,6 +185,24 @@ async def test_what_fails_before_it_said_anything_has_its_status(api: RunningApi
     assert (found["status"], found["error"]["code"]) == ("failed", "rate_limit_exceeded")
 
 
+@pytest.mark.parametrize(
+    ("members", "headers", "after_output"),
+    [
+        ({}, {}, "new_attempt"),
+        ({"stream": True}, {}, None),
+        ({"background": True}, {}, None),
+        ({}, {"Idempotency-Key": "k"}, None),
+    ],
+)
+async def test_only_what_nobody_can_have_seen_is_taken_back(
+    api: RunningApi, members: dict[str, Any], headers: dict[str, str], after_output: str | None
+) -> None:
+    api.prompter.say(Chunk("Hi", 0), Finish("stop"))
+    response = await api.client.post(PATH, json={**HELLO, **members}, headers=headers)
+    run = (await api.client.get(f"/api/v1/runs/{response.headers['x-run-id']}")).json()
+    assert run["request"].get("after_output") == after_output
+
+
 async def test_one_key_is_one_run(api: RunningApi) -> None:
     api.prompter.say(Chunk("Hi", 0), Finish("stop"))
     headers = {"idempotency-key": "k"}

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from headwater.api import parameters
 from headwater.api.answer import Asgi, Headers
 from headwater.api.anthropic_request import MessageRequest, run_request
@@ -21,6 +19,7 @@ from headwater.api.openai_chat import (
     ON_DISCONNECT,
     fallback,
     on_disconnect,
+    retractable,
 )
 from headwater.api.route import Call, Operation, Reply, Resource
 from headwater.api.runs import check_model, idempotency_key
@@ -46,9 +45,8 @@ async def create(call: Call) -> Asgi:
         named = body.model[:100]
         raise NotFoundError(f"There is no model `{named}`; `GET /api/v1/models` lists them.", pointer="/model")
     request = run_request(body, on_disconnect(call.header(ON_DISCONNECT)), fallback(call.header(FALLBACK)))
-    if not body.stream and call.header("Idempotency-Key") is None:
-        # Nothing of it is shown before its end, so all of it can be taken back; with a key a repeat may stream it.
-        request = msgspec.structs.replace(request, after_output="new_attempt")
+    if not body.stream:
+        request = retractable(call, request)
     try:
         check_bounds(request)
         check_model(call, request, fallback_header=FALLBACK)

@@ -21,7 +21,7 @@ from headwater.api.runs import check_model, idempotency_key
 from headwater.api.stream import face_stream
 from headwater.delivery.formats.openai_chat import OpenAIChatStream, identity
 from headwater.delivery.formats.openai_completion import OpenAIChatCompletion
-from headwater.domain.run import CancelAfter, OnDisconnect
+from headwater.domain.run import CancelAfter, OnDisconnect, RunRequest
 from headwater.errors import BadRequestError
 
 PATH = "/v1/chat/completions"
@@ -67,14 +67,23 @@ def model_not_found(name: str) -> ModelNotFoundError:
     return ModelNotFoundError(f"There is no model `{name[:100]}`; `GET /v1/models` lists them.", pointer="/model")
 
 
+def retractable(call: Call, request: RunRequest) -> RunRequest:
+    """The run behind an answer in one piece: nothing of it is shown before its end, so all of it can be taken back.
+
+    Not with an idempotency key, by which a repeat may stream it.
+    """
+    if call.header("Idempotency-Key") is not None:
+        return request
+    return msgspec.structs.replace(request, after_output="new_attempt")
+
+
 async def complete(call: Call) -> Asgi:
     body: ChatCompletionRequest = call.body
     if all(model.name != body.model for model in call.services.catalog.models()):
         raise model_not_found(body.model)
     request = run_request(body, on_disconnect(call.header(ON_DISCONNECT)), fallback(call.header(FALLBACK)))
-    if not body.stream and call.header("Idempotency-Key") is None:
-        # Nothing of it is shown before its end, so all of it can be taken back; with a key a repeat may stream it.
-        request = msgspec.structs.replace(request, after_output="new_attempt")
+    if not body.stream:
+        request = retractable(call, request)
     check_bounds(request)
     check_model(call, request, fallback_header=FALLBACK)
     key = idempotency_key(call, f"POST {PATH}", request)

@@ -17,7 +17,15 @@ import msgspec
 from headwater.api import parameters
 from headwater.api.answer import Asgi, Headers, json_answer
 from headwater.api.bounds import check_bounds
-from headwater.api.openai_chat import FALLBACK, FALLBACK_HEADER, ON_DISCONNECT, fallback, model_not_found, on_disconnect
+from headwater.api.openai_chat import (
+    FALLBACK,
+    FALLBACK_HEADER,
+    ON_DISCONNECT,
+    fallback,
+    model_not_found,
+    on_disconnect,
+    retractable,
+)
 from headwater.api.openai_error import PreviousResponseNotFoundError
 from headwater.api.responses_items import ITEMS_LIMIT, ITEMS_LIMIT_MAX, ItemList, input_items, item_page
 from headwater.api.responses_request import ResponseRequest, check, run_request
@@ -60,6 +68,8 @@ async def create_response(call: Call) -> Asgi:
     body: ResponseRequest = call.body
     check(body)
     request = await _run_request(call, body)
+    if not (body.stream or body.background):
+        request = retractable(call, request)
     try:
         check_bounds(request)
         check_model(call, request, fallback_header=FALLBACK)
