@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,8 @@ from websockets.asyncio.client import connect
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
+from headwater.api.answer import Receive, Scope, Send
+from headwater.api.connection import http_connection_of
 from headwater.api.server import HttpServer
 from headwater.api.sockets import address_of, listen
 from headwater.api.websocket_connection import WebSocketConnection, WebSocketLimits, handshake
@@ -279,6 +282,99 @@ async def test_a_message_that_does_not_come_is_not_waited_for() -> None:
         await asyncio.sleep(0.2)  # paces: longer than a message may take
         wire.writer.write(frame(1, b"c"))
         assert [bytes(each.data) for each in await wire.frames(1)] == [b"c"], "silence between messages is none"
+
+
+async def test_messages_that_follow_each_other_have_each_their_own_time() -> None:
+    """However they are cut: where one ends in the middle of a piece, the next has begun in it."""
+    message = frame(1, b"x" * 50)
+    async with echo_server(EchoApp(LIMITS._replace(message_s=1.0))) as port, wired(port) as wire:
+        wire.writer.write(message[:20])
+        for _ in range(15):
+            await asyncio.sleep(0.1)  # paces: together they take longer than one message may
+            wire.writer.write(message[20:] + message[:20])
+        wire.writer.write(message[20:])
+        assert [bytes(each.data) for each in await wire.frames(16)] == [b"x" * 50] * 16
+
+
+async def test_what_comes_after_the_server_s_close_is_dropped() -> None:
+    """Its handler may be gone by then, and nobody would take it."""
+    received: list[str | bytes] = []
+    closed, finish, left = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    class Closing(EchoApp):
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            connection = WebSocketConnection(LIMITS)
+            connection.attach(SocketReader(connection, asyncio.get_running_loop().call_soon, lambda shared: None))
+            assert http_connection_of(scope).switch(handshake(scope).headers, connection)
+            while len(received) < 2 and (message := await connection.receive()) is not None:
+                received.append(message)
+            connection.close(1003)
+            closed.set()
+            await finish.wait()
+            while (message := await connection.receive()) is not None:
+                received.append(message)
+            left.set()
+
+    async with echo_server(Closing()) as port, wired(port) as wire:
+        wire.writer.write(frame(1, b"1") + frame(1, b"2") + frame(1, b"with the second"))
+        await closed.wait()
+        for _ in range(100):
+            wire.writer.write(frame(2, b"z" * 50_000))
+            await wire.writer.drain()
+        wire.writer.write(closing(1000))
+        assert await wire.close_code() == 1003
+        assert await wire.reader.read() == b"", "it has seen the client's close behind them"
+        finish.set()
+        await left.wait()
+    assert received == ["1", "2", "with the second"]
+
+
+async def test_a_message_in_pieces_takes_no_more_than_its_bytes() -> None:
+    character, pieces = "語", 40_000
+    block = frame(0, character.encode(), fin=False) * 1000
+    async with echo_server(EchoApp(LIMITS._replace(message_bytes_max=4 * pieces))) as port, wired(port) as wire:
+        wire.writer.write(frame(1, b"", fin=False))
+        tracemalloc.start()
+        try:
+            for _ in range(0, pieces, 1000):
+                wire.writer.write(block)
+                await wire.writer.drain()
+            wire.writer.write(frame(9, b"taken"))
+            assert [bytes(each.data) for each in await wire.frames(1)] == [b"taken"]
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        wire.writer.write(frame(0))
+        assert [bytes(each.data) for each in await wire.frames(1)] == [character.encode() * pieces]
+    assert peak < 12 * 3 * pieces, "a piece is kept as an object of its own"
+
+
+async def test_many_frames_at_once_leave_the_others_their_turn() -> None:
+    class Pongs:
+        count = 0
+
+        def write(self, data: bytes) -> bool:
+            self.count += 1
+            return True
+
+        def said(self) -> None: ...
+
+        def finish(self) -> None: ...
+
+        def abort(self) -> None: ...
+
+    pongs, many = Pongs(), 2000
+    connection = WebSocketConnection()
+    connection.attach(SocketReader(pongs, asyncio.get_running_loop().call_soon, lambda shared: None))
+    connection.data_received(frame(9) * many + frame(1, b"last"))
+    turns, before = 0, 0
+    while pongs.count < many:
+        assert pongs.count - before < 200, "all others waited for so many frames"
+        before = pongs.count
+        turns += 1
+        await asyncio.sleep(0)  # paces: one turn of the loop
+    assert turns > 10
+    assert await connection.receive() == "last"
 
 
 async def test_a_close_that_is_not_answered_is_a_cut() -> None:

@@ -29,7 +29,9 @@ from headwater.errors import BadRequestError
 _SILENT = logging.getLogger("headwater.websocket")
 _SILENT.setLevel(logging.CRITICAL + 1)
 #: How much of what came is looked at before it is acted on: a frame of six bytes is many times that as an object.
-_TAKEN_BYTES = 4096
+_TAKEN_BYTES = 1024
+#: After so many frames the others have their turn.
+_FRAMES_PER_TURN = 32
 _CONTROL_BYTES_MAX = 125
 _REASON_BYTES_MAX = _CONTROL_BYTES_MAX - 2
 
@@ -104,13 +106,18 @@ class WebSocketConnection(Successor):
         self._read_paused = False
         #: what has come and was not looked at yet
         self._unread = bytearray()
-        #: the message that is coming in: its pieces, and for a text what makes characters of them
-        self._pieces: list[str | bytes] = []
+        #: the message that is coming in; of a text, what tells at once where it is none
+        self._message = bytearray()
         self._decoder: codecs.IncrementalDecoder | None = None
+        self._unfinished = False
         self._inbox: deque[str | bytes] = deque()
         self._changed = asyncio.Event()
-        #: nothing more will come in
+        #: frames since the others had their turn, and whether they have it now
+        self._frames_taken = 0
+        self._resting = False
+        #: nothing more will come in, and of what comes all the same nothing but the client's close counts
         self._over = False
+        self._deaf = False
         self._linger: asyncio.TimerHandle | None = None
         #: runs while a message is coming in
         self._patience: asyncio.TimerHandle | None = None
@@ -130,7 +137,7 @@ class WebSocketConnection(Successor):
             self._listen()
             if self._inbox and (self._over or not self._reader.waiting):
                 return self._inbox.popleft()
-            if self._over and not self._inbox:
+            if self._over and not self._inbox and not self._resting:
                 return None
             self._changed.clear()
             await self._changed.wait()
@@ -169,10 +176,10 @@ class WebSocketConnection(Successor):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._transport = None
-        for timer in (self._linger, self._patience):
-            if timer is not None:
-                timer.cancel()
-        self._linger = self._patience = None
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+        self._stop_waiting()
         self._end_of_messages()
         self._listen()
 
@@ -188,6 +195,8 @@ class WebSocketConnection(Successor):
         return False
 
     def data_received(self, data: bytes) -> None:
+        # Nothing is read before all that came earlier was taken, so what came before the end is not lost.
+        self._deaf = self._over
         self._unread += data
         self._listen()
 
@@ -199,13 +208,17 @@ class WebSocketConnection(Successor):
         """Sets the time limit of a message that is not whole yet."""
         frames = self._frames
         partial = frames.state is State.OPEN and (frames.current_size is not None or bool(frames.reader.buffer))
-        if not partial and self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-        elif partial and self._patience is None:
+        if not partial:
+            self._stop_waiting()
+        elif self._patience is None:
             self._patience = self._loop.call_later(
                 self._limits.message_s, self.close, CloseCode.POLICY_VIOLATION, "the message did not come in time"
             )
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     # ── what comes in ───────────────────────────────────────────────────────────────────────────
 
@@ -213,21 +226,28 @@ class WebSocketConnection(Successor):
         """False where the rest is not to be looked at: the message is no text."""
         if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
             self._decoder = codecs.getincrementaldecoder("utf-8")() if frame.opcode is Opcode.TEXT else None
-        elif frame.opcode is not Opcode.CONT:
-            return True
-        try:
-            piece = self._decoder.decode(bytes(frame.data), frame.fin) if self._decoder else bytes(frame.data)
-        except UnicodeDecodeError:
-            self._pieces.clear()
-            if self._frames.state is State.OPEN:
-                self._frames.fail(CloseCode.INVALID_DATA, "not UTF-8")
-            return False
-        if piece:
-            self._pieces.append(piece)
-        if frame.fin:
-            whole = "" if self._decoder else b""
-            self._inbox.append(whole.join(self._pieces))  # type: ignore[arg-type]
-            self._pieces.clear()
+        if frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            self._unfinished = not frame.fin
+            if not self._deaf and not self._add(bytes(frame.data), whole=frame.fin):
+                return False
+        if not self._unfinished:
+            self._stop_waiting()  # what follows is another message, with all of the time
+        return True
+
+    def _add(self, piece: bytes, *, whole: bool) -> bool:
+        """Adds to the message that is coming in. False where it is no text."""
+        if self._decoder is not None:
+            try:
+                self._decoder.decode(piece, whole)
+            except UnicodeDecodeError:
+                self._message.clear()
+                if self._frames.state is State.OPEN:
+                    self._frames.fail(CloseCode.INVALID_DATA, "not UTF-8")
+                return False
+        self._message += piece
+        if whole:
+            self._inbox.append(self._message.decode() if self._decoder is not None else bytes(self._message))
+            self._message = bytearray()
             self._changed.set()
         return True
 
@@ -238,24 +258,35 @@ class WebSocketConnection(Successor):
 
     def _listen(self) -> None:
         """Takes a little of what has come, again and again until there is something to do; reads on if there is not."""
-        while self._unread and not self._busy:
+        while self._unread and not self._busy and not self._resting:
             self._frames.receive_data(self._unread[:_TAKEN_BYTES])
             del self._unread[:_TAKEN_BYTES]
             for event in self._frames.events_received():
+                self._frames_taken += 1
                 # What the package tells of are frames only: the handshake was made by another object of it.
                 if isinstance(event, Frame) and not self._take(event):
                     break
             self._be_patient()
             self._flush()
+            if self._frames_taken >= _FRAMES_PER_TURN:
+                self._resting = True
+                self._loop.call_soon(self._go_on)
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        if self._busy and not self._read_paused:
+        occupied = self._busy or self._resting
+        if occupied and not self._read_paused:
             self._read_paused = True
             transport.pause_reading()
-        elif not self._busy and self._read_paused:
+        elif not occupied and self._read_paused:
             self._read_paused = False
             transport.resume_reading()
+
+    def _go_on(self) -> None:
+        self._resting = False
+        self._frames_taken = 0
+        self._changed.set()
+        self._listen()
 
     # ── what goes out beside the reader's ───────────────────────────────────────────────────────
 
