@@ -102,6 +102,8 @@ class PriceSettings(_Section):
     input: float = Field(ge=0, le=1e6)
     output: float = Field(ge=0, le=1e6)
     cached_input: float | None = Field(default=None, ge=0, le=1e6)
+    cache_write: float | None = Field(default=None, ge=0, le=1e6)
+    cache_write_1h: float | None = Field(default=None, ge=0, le=1e6)
 
 
 class PriceListSettings(_Section):

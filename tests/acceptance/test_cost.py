@@ -97,11 +97,12 @@ async def test_every_run_says_what_it_used_and_cost(data_dir: Path) -> None:
 async def check_what_is_told(scene: Scene) -> None:
     """After those runs: how the models have been, what they cost, and what is listed of them."""
     listed = (await call(scene.port, "GET", "/api/v1/models")).json()["models"]
+    cache = {"cached_input": None, "cache_write": None, "cache_write_1h": None}
     assert {row["name"]: row["price"] for row in listed} == {
-        "simulated": {"input": 0.0, "output": 0.0, "cached_input": None},
-        "priced": {"input": 10_000, "output": 100_000, "cached_input": None},
+        "simulated": {"input": 0.0, "output": 0.0, **cache},
+        "priced": {"input": 10_000, "output": 100_000, **cache},
         "unpriced": None,
-        "unreachable": {"input": 10_000, "output": 100_000, "cached_input": None},
+        "unreachable": {"input": 10_000, "output": 100_000, **cache},
     }
     providers = (await call(scene.port, "GET", "/api/v1/providers")).json()["providers"]
     health = {model["name"]: model for provider in providers for model in provider["models"]}

@@ -11,6 +11,7 @@ import pytest
 from genai_prices import data_snapshot
 
 from headwater.domain.message import Usage
+from headwater.providers.cost import Price
 from headwater.providers.prices import ListedPrice, keep_fresh, load
 from tests.kit.upstream import ScriptedUpstream, Send, Status
 
@@ -62,6 +63,7 @@ def test_what_was_put_into_a_cache_has_a_price_of_its_own() -> None:
         return found * 10
 
     assert cost() == pytest.approx(price.input)
+    assert (price.cache_write, price.cache_write_1h) == pytest.approx((1.25 * price.input, 2 * price.input))
     # https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching#pricing
     assert cost(cache_write_tokens=100_000) == pytest.approx(1.25 * price.input)
     assert cost(cache_write_tokens=100_000, cache_write_1h_tokens=100_000) == pytest.approx(2 * price.input)
@@ -111,4 +113,4 @@ async def test_it_can_be_kept_fresh(stops: list[Callable[[], None]]) -> None:
         assert upstream.requests[0].path == "/prices.json"
     price = listed.price()
     assert price is not None
-    assert (price.input, price.output, price.cached_input) == (3, 7, None)
+    assert price == Price(3, 7)

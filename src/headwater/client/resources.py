@@ -54,11 +54,16 @@ class RecordPage(msgspec.Struct, frozen=True):
 
 
 class Price(msgspec.Struct, frozen=True):
-    """US dollars for a million tokens; `cached_input` is as `input` where it is None."""
+    """US dollars for a million tokens.
+
+    `cached_input` and `cache_write` are as `input` where they are None, and `cache_write_1h` as `cache_write`.
+    """
 
     input: float
     output: float
     cached_input: float | None = None
+    cache_write: float | None = None
+    cache_write_1h: float | None = None
 
 
 class Model(msgspec.Struct, frozen=True):

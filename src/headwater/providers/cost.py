@@ -18,6 +18,10 @@ class Price(msgspec.Struct, frozen=True):
     output: float
     #: of input that the provider had in its cache; None is as other input
     cached_input: float | None = None
+    #: of input that was put into the provider's cache; None is as other input
+    cache_write: float | None = None
+    #: of that, what was put there for an hour; None is as what is put there for minutes
+    cache_write_1h: float | None = None
 
 
 class Pricing(Protocol):
@@ -43,9 +47,16 @@ class Rates:
 
     def cost(self, usage: Usage) -> float | None:
         rates = self._price
-        cached = min(usage.cached_input_tokens, usage.input_tokens)
         cached_rate = rates.input if rates.cached_input is None else rates.cached_input
-        paid = (usage.input_tokens - cached) * rates.input + cached * cached_rate + usage.output_tokens * rates.output
+        write_rate = rates.input if rates.cache_write is None else rates.cache_write
+        hour_rate = write_rate if rates.cache_write_1h is None else rates.cache_write_1h
+        written, for_an_hour = usage.cache_writes
+        # more from or for the cache than there was makes no credit
+        cached = min(usage.cached_input_tokens, usage.input_tokens)
+        written = min(written, usage.input_tokens - cached)
+        for_an_hour = min(for_an_hour, written)
+        paid = (usage.input_tokens - cached - written) * rates.input + cached * cached_rate
+        paid += (written - for_an_hour) * write_rate + for_an_hour * hour_rate + usage.output_tokens * rates.output
         return paid / _PER
 
 

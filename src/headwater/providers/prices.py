@@ -76,7 +76,10 @@ def keep_fresh(every_s: float, url: str | None = None) -> Callable[[], None]:
 
 def _price(rates: Any) -> Price | None:
     paid, made = _base(rates.input_mtok), _base(rates.output_mtok)
-    return None if paid is None or made is None else Price(paid, made, _base(rates.cache_read_mtok))
+    if paid is None or made is None:
+        return None
+    cache = (rates.cache_read_mtok, rates.cache_write_mtok, rates.cache_write_1h_mtok)
+    return Price(paid, made, *map(_base, cache))
 
 
 def _base(rate: Any) -> float | None:

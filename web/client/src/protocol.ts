@@ -383,6 +383,8 @@ export interface Price {
   input: number;
   output: number;
   cached_input?: number | null;
+  cache_write?: number | null;
+  cache_write_1h?: number | null;
 }
 
 /** How a model has been in the window. What there is nothing to say about is null. */
