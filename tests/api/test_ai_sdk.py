@@ -14,7 +14,8 @@ import pytest
 from headwater.api.ai_sdk import PATH
 from headwater.api.ai_sdk_request import CHAT
 from headwater.domain.event import Chunk
-from headwater.domain.run import Owner, Run, RunRequest, new_run_id
+from headwater.domain.message import Message
+from headwater.domain.run import Owner, RunRequest
 from tests.api.composed import RunningApi
 
 BODY: dict[str, Any] = {
@@ -135,10 +136,23 @@ async def test_the_newest_answer_of_the_chat_and_of_no_other(api: RunningApi) ->
     assert other.content == never.content
 
 
+async def test_a_chat_is_found_without_reading_what_every_live_run_was_asked(
+    api: RunningApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with asked(api) as (response, _):
+        run = response.headers["x-run-id"]
+    monkeypatch.delattr(type(api.storage.runs), "unfinished")
+    async with api.client.stream("GET", f"{PATH}/chat-1/stream") as response:
+        assert response.headers["x-run-id"] == run
+    assert (await api.client.post(f"{PATH}/chat-1/stop")).status_code == 204
+    *_, last = await api.ended(run)
+    assert json.loads(last)["type"] == "cancelled"
+
+
 @pytest.mark.parametrize("owner", [Owner("local", "other"), Owner("other", "local")])
 async def test_a_stranger_finds_nothing(api: RunningApi, owner: Owner) -> None:
-    run = Run(new_run_id(), owner, RunRequest("prompted", metadata={CHAT: "chat-1"}), 0)
-    await api.storage.runs.create(run)
+    theirs = RunRequest("prompted", messages=[Message("user", "Hello")], metadata={CHAT: "chat-1"})
+    run, _ = await api.services.supervisor.submit(theirs, owner)
     assert (await api.client.get(f"{PATH}/chat-1/stream")).status_code == 204
     assert (await api.client.get(f"{PATH}/chat-1/stream", params={"run": run.id})).status_code == 404
     assert (await api.client.post(f"{PATH}/chat-1/stop")).status_code == 204

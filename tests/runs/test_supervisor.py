@@ -212,7 +212,23 @@ async def test_another_owner_s_run_looks_like_none() -> None:
                 await scene.supervisor.cancel(name, owner)
             with pytest.raises(NotFoundError):
                 await scene.supervisor.delete(name, owner)
+        assert (
+            scene.supervisor.live_of(Owner("local", "other")) == scene.supervisor.live_of(Owner("other", "local")) == []
+        )
         assert scene.supervisor.live == 1
+
+
+@virtual
+async def test_an_owner_s_live_runs_are_known_from_the_oldest_to_the_newest() -> None:
+    async with Scene(silent()) as scene:
+        runs = []
+        for _ in range(3):
+            runs.append(await scene.submit())
+            await pause(1)
+        assert scene.supervisor.live_of(LOCAL_OWNER) == runs
+        await scene.supervisor.cancel(runs[1].id, LOCAL_OWNER)
+        await scene.end_of(runs[1])
+        assert scene.supervisor.live_of(LOCAL_OWNER) == [runs[0], runs[2]]
 
 
 # ── delete ──────────────────────────────────────────────────────────────────────────────────────

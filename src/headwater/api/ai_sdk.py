@@ -55,13 +55,12 @@ async def stop(call: Call) -> Asgi:
 
 async def _live_runs(call: Call) -> list[Run]:
     """The chat's runs that have not ended, oldest first."""
-    storage = call.services.storage
     live = []
-    for run in await storage.runs.unfinished():
-        if run.owner == call.owner and run.request.metadata.get(CHAT) == call.path["chat"]:
+    for run in call.services.supervisor.live_of(call.owner):
+        if run.request.metadata.get(CHAT) == call.path["chat"]:
             try:
-                # The row is written after the final record: by the log the run may be over already.
-                ended = (await storage.log.state(run.id)).closed
+                # A run is over with its final record, and what is left to do for it comes after that.
+                ended = (await call.services.storage.log.state(run.id)).closed
             except LogMissing:
                 ended = False
             if not ended:

@@ -31,6 +31,10 @@ class RunControl(Protocol):
         """Whether the server is shutting down: no new runs."""
         ...
 
+    def live_of(self, owner: Owner) -> list[Run]:
+        """The owner's runs that have not ended, oldest first, each as it was when it was set going."""
+        ...
+
     async def submit(
         self,
         request: RunRequest,

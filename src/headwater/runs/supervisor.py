@@ -130,6 +130,11 @@ class Supervisor:
         """Runs that have not ended."""
         return len(self._runners)
 
+    def live_of(self, owner: Owner) -> list[Run]:
+        """The owner's runs that have not ended, oldest first, each as it was when it was set going."""
+        runs = [runner.run for runner in self._runners.values() if runner.run.owner == owner]
+        return sorted(runs, key=lambda run: (run.created_at_ms, run.id))
+
     @property
     def waiting(self) -> int:
         """Runs that wait for a slot."""
