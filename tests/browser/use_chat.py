@@ -1,4 +1,4 @@
-"""An application's page with `useChat`, built from tests/oracles/ai_sdk_page, at the product's own address."""
+"""An application's page with `useChat`, from tests/oracles/ai_sdk_page or another, at the product's own address."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _PAGE: Final = (
 )
 
 
-def build(out: Path) -> str:
-    """The page's script."""
+def build(out: Path, entry: Path = ORACLES / "ai_sdk_page" / "page.tsx") -> str:
+    """The script of the page that `entry` is."""
     installed()
-    done = run_node(ORACLES / "ai_sdk_page" / "build.mjs", WEB, installed_packages(), out)
+    done = run_node(ORACLES / "ai_sdk_page" / "build.mjs", WEB, installed_packages(), out, entry)
     assert done.returncode == 0, done.stderr
     return (out / "page.js").read_text(encoding="utf-8")
 

@@ -1,11 +1,11 @@
-// Bundles the page into one script: node build.mjs <web> <packages> <out>. The bundler and our client are of <web>, what
-// the page is written with is of <packages>.
+// Bundles a page into one script: node build.mjs <web> <packages> <out> <entry>. The bundler and our client are of
+// <web>, what the page is written with is of <packages>.
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 
-const [web, packages, out] = process.argv.slice(2);
-const here = dirname(fileURLToPath(import.meta.url));
+const [web, packages, out, entry] = process.argv.slice(2);
+const here = dirname(entry);
 const { build } = await import(pathToFileURL(createRequire(join(web, "package.json")).resolve("vite")).href);
 
 const packagesOfThePage = {
@@ -28,6 +28,6 @@ await build({
     outDir: out,
     emptyOutDir: false,
     minify: false,
-    lib: { entry: join(here, "page.tsx"), formats: ["es"], fileName: () => "page.js" },
+    lib: { entry, formats: ["es"], fileName: () => "page.js" },
   },
 });
