@@ -47,6 +47,31 @@ async def test_what_was_put_in_is_never_a_page_of_ours(api: RunningApi) -> None:
     assert "default-src 'none'" in response.headers["content-security-policy"]
 
 
+@pytest.mark.parametrize("use", ["script", "style", "worker", "serviceworker"])
+async def test_what_was_put_in_is_no_part_of_a_page_of_ours(api: RunningApi, use: str) -> None:
+    """Our pages run what is of their own origin: a stream must be no way to have it run something else."""
+    await make(api, b"alert(1)", **{"content-type": "text/javascript"})
+    page = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "no-cors"}
+    assert (await api.client.get(PATH, headers={**page, "sec-fetch-dest": use})).status_code == 403
+    assert (await api.client.get(PATH, headers={**page, "sec-fetch-dest": "empty"})).status_code == 200
+
+
+async def test_each_address_is_a_stream_of_its_own(api: RunningApi) -> None:
+    """But for slashes, which may be encoded: a proxy that lets callers to some names lets them to no others."""
+    addresses = ("a/b", "a%252Fb", "a%252fb", "a%25252Fb")
+    for address in addresses:
+        await make(api, address.encode(), f"/v1/stream/{address}")
+    for address in addresses:
+        assert (await api.client.get(f"/v1/stream/{address}")).content == address.encode()
+    for address in ("a%2Fb", "a%2fb", "%61/b"):
+        assert (await api.client.get(f"/v1/stream/{address}")).content == b"a/b"
+    for no_utf_8 in ("%ff", "%ed%a0%80"):
+        assert (await api.client.put(f"/v1/stream/{no_utf_8}", headers=TEXT)).status_code == 404
+    # httpx would mend this one.
+    half_encoded = b"GET /v1/stream/a%%32Fb HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    assert (await api.exchange(half_encoded))[2] == b"a%252Fb"
+
+
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
 async def test_pages_of_other_sites_change_nothing(api: RunningApi, method: str) -> None:
     """A form or a fetch without preflight can send text/plain anywhere, so it is the Origin that refuses it."""

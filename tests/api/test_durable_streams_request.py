@@ -53,7 +53,7 @@ def test_what_can_not_be_meant_of_a_new_stream(headers: dict[str, str]) -> None:
         config_of(a_call(**headers))
 
 
-@pytest.mark.parametrize("name", ["", "runs/x", "__ds/x", "a\nb", "x" * 513, "\x7f"])
+@pytest.mark.parametrize("name", ["", "runs/x", "__ds/x", "a\nb", "x" * 513, "\x7f", "a\ufffd"])
 def test_what_is_no_name(name: str) -> None:
     with pytest.raises(NotFoundError):
         own_name(a_call(), name)

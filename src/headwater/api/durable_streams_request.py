@@ -27,7 +27,8 @@ _NUMBER_MAX: Final = 2**53 - 1
 #: A hundred years: beyond it, a stream has no end.
 TTL_S_MAX: Final = 3_155_760_000
 
-_NAME: Final = re.compile(rf"[^\x00-\x1f\x7f]{{1,{NAME_CHARS_MAX}}}")
+#: What is no UTF-8 in an address comes as U+FFFD, and is no name: two of them would be one.
+_NAME: Final = re.compile(rf"[^\x00-\x1f\x7f\ufffd]{{1,{NAME_CHARS_MAX}}}")
 _NUMBER: Final = re.compile(r"0|[1-9]\d{0,15}", re.ASCII)
 _TYPE: Final = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+( *;[ -~]*)?", re.ASCII)
 

@@ -31,6 +31,10 @@ TARGET_BYTES_MAX = 8 * 1024
 
 #: What is here is somebody's. The rest are the pages, and what operators and tools read.
 _RESOURCE_PATHS = ("/api/", "/v1/")
+#: What a page runs or is drawn by (Fetch, 2.2.5: destinations).
+_PROGRAMS = frozenset(
+    {"audioworklet", "paintworklet", "script", "serviceworker", "sharedworker", "style", "worker", "xslt"}
+)
 #: What is put in here is of any type.
 _STREAM_PATHS = "/v1/stream/"
 _SDK_HEADERS = (
@@ -68,7 +72,8 @@ _EXPOSED_HEADERS = (
 _PREFLIGHT_AGE_S = b"600"
 
 
-_SLASH = re.compile("%2f", re.IGNORECASE)
+#: What stays encoded in a path: slashes, and percent signs, so that what was one is told from the other.
+_KEPT = re.compile("%(25|2[Ff]|(?![0-9A-Fa-f]{2}))")
 
 #: What was sent after the head is not waited for.
 _CLOSE: Headers = ((b"connection", b"close"),)
@@ -90,7 +95,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if b"%2" in (scope.get("raw_path") or b""):
+        if b"%" in (scope.get("raw_path") or b""):
             scope["path"] = _path(scope["raw_path"])
         try:
             origin = self.check(scope)
@@ -112,6 +117,7 @@ class Guard:
         origin = self._check_origin(scope, host, _values(headers, b"origin"))
         if origin is None:
             _check_site(scope["path"], headers)
+        _check_use(scope["path"], headers)
         if scope["method"] not in _SAFE_METHODS:
             _check_media_type(headers, any_type=scope["path"].startswith(_STREAM_PATHS))
         return origin
@@ -142,8 +148,11 @@ class Guard:
 
 
 def _path(raw: bytes) -> str:
-    """A path decoded, all but its encoded slashes: they are part of a segment and divide none (RFC 3986, 2.2)."""
-    return unquote(_SLASH.sub("%252F", raw.decode("ascii")))
+    """A path decoded, all but its encoded slashes: they are part of a segment and divide none (RFC 3986, 2.2).
+
+    So two paths are equal only if their segments are; `decode_segment` decodes what is left.
+    """
+    return unquote(_KEPT.sub(lambda found: "%25" + (found[1] or "25"), raw.decode("ascii")))
 
 
 def _values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
@@ -169,6 +178,12 @@ def _check_site(path: str, headers: list[tuple[bytes, bytes]]) -> None:
     alone = all(dest == "document" for dest in _lower(headers, b"sec-fetch-dest"))
     if path.startswith(_RESOURCE_PATHS) or not (visits and alone):
         raise ForbiddenError("Pages of another site may not use this server.")
+
+
+def _check_use(path: str, headers: list[tuple[bytes, bytes]]) -> None:
+    """Our pages run what comes from their own origin, and anybody may have put a program into a stream."""
+    if path.startswith(_RESOURCE_PATHS) and not _PROGRAMS.isdisjoint(_lower(headers, b"sec-fetch-dest")):
+        raise ForbiddenError("What is here is no part of a page.")
 
 
 def _lower(headers: list[tuple[bytes, bytes]], name: bytes) -> list[str]:

@@ -6,6 +6,7 @@ refuses all else before the handler runs, and the OpenAPI document is made from 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
@@ -31,6 +32,8 @@ from headwater.errors import (
 from headwater.telemetry import frames
 
 QUERY_PARAMETERS_MAX = 64
+
+_ENCODED = re.compile("%(25|2[Ff])")
 
 _log = structlog.get_logger(__name__)
 
@@ -72,7 +75,7 @@ class Call:
     def __init__(self, scope: Scope, services: Services, query: dict[str, Any], body: Any) -> None:
         self.scope = scope
         self.services = services
-        self.path: dict[str, str] = scope.get("path_params", {})
+        self.path = {name: decode_segment(text) for name, text in scope.get("path_params", {}).items()}
         self.query = query
         self.body = body
         # One owner until there are keys: without them the server listens on loopback only.
@@ -142,8 +145,6 @@ class Resource:
             elif operation.takes is not None or raw:
                 body = decode_body(raw, self._decoders[method])
         call = Call(scope, services, query, body)
-        for name in self._with_slashes:
-            call.path[name] = call.path[name].replace("%2F", "/")
         return await operation.handler(call)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, services: Services) -> None:
@@ -188,6 +189,11 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._resource.serve(scope, receive, send, self._services)
+
+
+def decode_segment(text: str) -> str:
+    """A parameter of a path, in which the guard left slashes and percent signs encoded."""
+    return _ENCODED.sub(lambda found: "%" if found[1] == "25" else "/", text) if "%" in text else text
 
 
 def _content_length(scope: Scope) -> int | None:
