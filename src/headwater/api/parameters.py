@@ -65,7 +65,8 @@ def parse_time(value: str) -> int:
     try:
         if _TIME.fullmatch(value) is None:
             raise ValueError
-        since = datetime.fromisoformat(value.upper()) - _EPOCH
+        # Its year in UTC may be none that can be said again.
+        since = datetime.fromisoformat(value.upper()).astimezone(UTC) - _EPOCH
     except (ValueError, OverflowError):
         raise ValueError("a time like 2026-11-21T10:00:00.000Z, with `+` written as %2B") from None
     return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
