@@ -68,3 +68,13 @@ def test_what_is_over_is_swept_a_few_at_a_time() -> None:
     assert shelf.totals() == (2, 2)
     changes.sweep(shelf, 5)
     assert shelf.totals() == (0, 0)
+
+
+def test_of_large_ones_fewer_are_swept() -> None:
+    shelf = MemoryShelf()
+    config, most = StreamConfig("text/plain", expires_at_ms=5), changes.SWEPT_BYTES_MAX
+    for number, size in enumerate((1, most - 1, most, 3 * most, 1)):
+        changes.create(shelf, LIMITS, named(number), config, b"x" * size, 0)
+    for left in (3, 2, 1, 0):
+        changes.sweep(shelf, 5)
+        assert shelf.totals().streams == left

@@ -41,8 +41,10 @@ from headwater.errors import (
 from headwater.storage.streams import StreamPage
 
 NO_SUCH_STREAM = "There is no such stream."
-#: How many streams whose time is over are forgotten at once.
+#: How many streams whose time is over are forgotten at once, and how many bytes, if it is not a single one: what is
+#: deleted is overwritten, and the records of runs wait for it.
 SWEPT_MAX = 10
+SWEPT_BYTES_MAX = 1 << 20
 
 replace = msgspec.structs.replace
 
@@ -256,7 +258,11 @@ def delete(shelf: StreamShelf, name: StreamName, now_ms: int) -> None:
 
 
 def sweep(shelf: StreamShelf, now_ms: int) -> None:
+    size = 0
     for stream in shelf.over(now_ms, SWEPT_MAX):
+        size += stream.size
+        if size > max(SWEPT_BYTES_MAX, stream.size):
+            return
         forget(shelf, stream)
 
 
