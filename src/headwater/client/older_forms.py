@@ -30,6 +30,8 @@ _REASONING_TYPES: Final = frozenset({"reasoning", "thinking"})
 _STATUS_TYPES: Final = frozenset({"status", "progress", "start"})
 _END_TYPES: Final = frozenset({"complete", "done", "end", "final"})
 _ERROR_TYPES: Final = frozenset({"error"})
+#: What stands for no error where the member is always there.
+_NO_ERROR: Final = (None, False, "")
 TYPES: Final = _TEXT_TYPES | _REASONING_TYPES | _STATUS_TYPES | _END_TYPES | _ERROR_TYPES
 
 
@@ -86,7 +88,7 @@ class _Objects(_Counted):
         if value is None:
             # Without the bytes: they are somebody's prompt or answer.
             raise ParseError("The server sent data that is not a JSON object, in a stream of such")
-        if value.get("error"):
+        if value.get("error") not in _NO_ERROR:
             return self._records(_error(value))
         return self._records(*self._events(value))
 
@@ -238,6 +240,9 @@ def _text(value: JsonObject, name: str) -> str:
 
 
 def _count(value: object) -> int:
+    if isinstance(value, float) and value.is_integer():
+        # JSON does not tell 1.0 from 1
+        value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
 
 

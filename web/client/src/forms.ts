@@ -7,7 +7,7 @@
  */
 
 import { ParseError } from "./errors.ts";
-import type { CompleteData, ProtocolRecord, Usage } from "./protocol.ts";
+import { type CompleteData, DATA_SHAPES, type ProtocolRecord, type Usage } from "./protocol.ts";
 import { decodeRecord, isObject } from "./record.ts";
 import type { Frame } from "./sse.ts";
 
@@ -63,7 +63,7 @@ const FORMS: readonly (readonly [fits: (first: JsonObject) => boolean, make: () 
     () => new Tokens(),
   ],
   [
-    (first) => (typeof first.type === "string" ? Object.hasOwn(KINDS, first.type) : typeof first.chunk === "string"),
+    (first) => typeof first.chunk === "string" || Object.hasOwn(KINDS, text(first, "type")),
     () => new Typed(),
   ],
 ];
@@ -175,7 +175,7 @@ class Typed extends Objects {
   readonly name = "typed";
 
   protected override object(value: JsonObject): RecordEvent[] {
-    const type = String(value.type ?? "chunk");
+    const type = text(value, "type") || "chunk";
     const content = ["chunk", "content", "text", "message"].map((name) => text(value, name)).find(Boolean) ?? "";
     switch (Object.hasOwn(KINDS, type) ? KINDS[type] : undefined) {
       case "text":
@@ -194,7 +194,8 @@ class Typed extends Objects {
       case "error":
         return [failure({ ...value, message: content }, null)];
       default:
-        return [{ type: "unknown", name: type, data: value }];
+        // What only has the name of one of the protocol's is no record of it.
+        return Object.hasOwn(DATA_SHAPES, type) ? [] : [{ type: "unknown", name: type, data: value }];
     }
   }
 }
