@@ -180,8 +180,10 @@ export class HeadwaterChatTransport {
           controller.enqueue(part);
         }
       },
-      cancel(): void {
+      async cancel(): Promise<void> {
         left.abort();
+        // Where it was not waiting for anything, it has not heard of that.
+        await parts.return();
       },
     });
   }
