@@ -70,7 +70,7 @@ class TestOwnStreams:
         body = (FIXTURES / "messages.sse").read_bytes()
         decoded = check_dialect(Anthropic(), body, messages_ends(body), rng=seeded)
         assert decoded.items == [
-            UsageReport(Usage(112, 100, 1, 0, None, "estimated")),
+            UsageReport(Usage(112, 100, 1, 0, None, "estimated", cache_write_tokens=5)),
             Reasoning("Hm. ", 0),
             Reasoning("Grüße?", 0),
             ProviderData("anthropic", {"type": "thinking", "thinking": "Hm. Grüße?", "signature": "c2ln"}),
@@ -82,7 +82,7 @@ class TestOwnStreams:
             ToolCall("toolu_a", "look", "", done=True),
             ToolCall("toolu_b", "wait", "", index=1),
             ToolCall("toolu_b", "wait", "{}", done=True, index=1),
-            UsageReport(Usage(112, 100, 40, 7)),
+            UsageReport(Usage(112, 100, 40, 7, cache_write_tokens=5)),
             Finish("tool_calls", "tool_use"),
         ]
 
