@@ -17,6 +17,7 @@ from headwater.api.route import Call, Operation, Reply, Resource, parse_query
 from headwater.delivery.formats.openai_error import fault_of
 from headwater.errors import BadRequestError, ErrorCode, LogTrimmed
 from tests.api.composed import RunningApi, running_api
+from tests.api.test_anthropic_error import check_anthropic
 from tests.api.test_openai_error import check_openai
 from tests.api.test_problem import check
 
@@ -24,7 +25,13 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", 
 RUN = "run_" + "0" * 32
 CASES = [(resource, method) for resource in RESOURCES for method in METHODS]
 #: Their answers may go on for as long as a run does, so there is no head of them alone.
-ENDLESS = {"/api/v1/runs/{run}/events", "/api/v1/events"}
+ENDLESS = {
+    "/api/v1/runs/{run}/events",
+    "/api/v1/events",
+    "/api/v1/ws",
+    "/v1/responses/{response}",
+    "/api/chat/{chat}/stream",
+}
 
 
 def allowed_methods(resource: Resource) -> set[str]:
@@ -41,9 +48,13 @@ def problem_in(response: httpx.Response) -> dict[str, Any]:
 
 def is_refused(response: httpx.Response, code: ErrorCode) -> bool:
     """Whether it says this code, in the shape of the API that it belongs to."""
-    if response.url.path.startswith("/v1/") and not response.url.path.startswith("/v1/stream/"):
-        error = check_openai(response.status_code, dict(response.headers), response.content)
-        return bool(error["code"] == fault_of(code).code)
+    path, answer = response.url.path, (response.status_code, dict(response.headers), response.content)
+    if path.startswith("/api/chat"):
+        return response.headers["headwater-error"] == code
+    if path.startswith("/v1/messages"):
+        return bool(check_anthropic(*answer)["code"] == code.lower())
+    if path.startswith("/v1/") and not path.startswith("/v1/stream/"):
+        return bool(check_openai(*answer)["code"] == fault_of(code).code)
     return bool(problem_in(response)["code"] == code)
 
 
@@ -63,7 +74,7 @@ STRICT = [(resource, operation) for resource, operation in OPERATIONS if not ope
 
 
 @pytest.mark.parametrize(("resource", "operation"), STRICT, ids=lambda case: getattr(case, "path", case.__class__))
-@pytest.mark.parametrize("query", ["n=1", "n", "Limit=1", "=", "a=1&a=1", "%ff=1", "after=0;limit=1", "limit=1&" * 40])
+@pytest.mark.parametrize("query", ["n=1", "n", "Limit=1", "=", "a=1&a=1", "%ff=1", "limit=1;after=0", "limit=1&" * 40])
 async def test_query_parameters_that_it_does_not_know(
     api: RunningApi, resource: Resource, operation: Operation, query: str
 ) -> None:
