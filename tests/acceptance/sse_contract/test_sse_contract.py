@@ -15,12 +15,15 @@ import pytest_asyncio
 from tests.acceptance.sse_contract.harness import Adapter, Connection, Listener
 from tests.kit.client import call
 from tests.recordings import PROJECT_ROOT
+from tests.web.node import CLIENT
+from tools.pages import NODE
 
 pytestmark = pytest.mark.slow
 
 #: The adapters there are, each by the command that starts it.
 ADAPTERS: Final[dict[str, list[str | Path]]] = {
-    "python": [sys.executable, "-m", "tests.acceptance.sse_contract.python_service"]
+    "python": [sys.executable, "-m", "tests.acceptance.sse_contract.python_service"],
+    "typescript": [NODE, CLIENT / "test" / "contract-service.ts"],
 }
 #: Optional features of the contract. `event-type-listeners` is for clients that get unnamed events only, unless they
 #: ask: none of ours is one.

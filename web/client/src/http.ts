@@ -62,11 +62,9 @@ export class Http {
       }
     }
     const search = query.size > 0 ? `?${query}` : "";
-    const headers: Record<string, string> = { ...this.#headers, Accept: accept, ...call.headers };
-    // Changes are always application/json: a server refuses others, because a foreign page could send them.
-    if (call.method !== "GET") {
-      headers["Content-Type"] = "application/json";
-    }
+    // Changes are application/json: Headwater refuses others, because a foreign page could send them.
+    const content: Record<string, string> = call.method === "GET" ? {} : { "Content-Type": "application/json" };
+    const headers = { ...this.#headers, Accept: accept, ...content, ...call.headers };
     const init: RequestInit = { method: call.method, headers, signal, cache: "no-store", redirect: "error" };
     if (call.body !== undefined) {
       init.body = call.body;

@@ -33,6 +33,6 @@ export {
   type StartAndFollowOptions,
   type StartOptions,
 } from "./service.ts";
-export { type Frame, SseDecoder } from "./sse.ts";
+export { type Frame, type OnComment, SseDecoder } from "./sse.ts";
 export { type FollowStatus, type StatusCallback, type Subscription } from "./subscription.ts";
 export { browserWakes, type WakeReason, type Wakes } from "./wakes.ts";

@@ -2,7 +2,7 @@
 
 import { NetworkError, ParseError, TimedOut } from "./errors.ts";
 import { EVENT_STREAM } from "./http.ts";
-import { type Frame, SseDecoder } from "./sse.ts";
+import { type Frame, type OnComment, SseDecoder } from "./sse.ts";
 
 export interface ReadOptions {
   /**
@@ -12,6 +12,8 @@ export interface ReadOptions {
   readonly silenceMs?: number;
   /** Ends the reading: whoever reads gets its reason. */
   readonly signal?: AbortSignal;
+  /** Gets each comment; `before` counts within the frames that are read together. */
+  readonly onComment?: OnComment;
 }
 
 /** The frames of one streaming response; the body is cancelled when the reading ends, however it ends. */
@@ -21,11 +23,17 @@ export class StreamReader {
   bytesReceived = 0;
   readonly #response: Response;
   readonly #options: ReadOptions;
-  readonly #decoder = new SseDecoder();
+  readonly #decoder: SseDecoder;
 
   constructor(response: Response, options: ReadOptions = {}) {
     this.#response = response;
     this.#options = options;
+    this.#decoder = new SseDecoder(options);
+  }
+
+  /** What a reconnection sends as `Last-Event-ID`; "" for none. */
+  get lastEventId(): string {
+    return this.#decoder.lastEventId;
   }
 
   /** The reconnection time that the server asked for. */

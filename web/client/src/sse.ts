@@ -15,6 +15,9 @@ export interface Frame {
   readonly id: string | null;
 }
 
+/** Gets each comment, what stands behind its colon, while a `feed` goes on: `before` of its frames come first. */
+export type OnComment = (text: string, before: number) => void;
+
 export const EVENT_CHARS_MAX = 4 * 1024 * 1024;
 const LINE_END = /\r\n|\r|\n/;
 
@@ -35,6 +38,7 @@ export class SseDecoder {
   readonly #utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
   readonly #lineCharsMax: number;
   readonly #eventCharsMax: number;
+  readonly #onComment: OnComment | undefined;
   #atBeginning = true;
   #afterCr = false;
   /** A line whose end has not arrived. Never searched again, so that the work stays linear. */
@@ -45,9 +49,10 @@ export class SseDecoder {
   // Takes the buffer's value when a block ends: a block that is cut off does not count.
   #id: string | null = null;
 
-  constructor(limits: { lineCharsMax?: number; eventCharsMax?: number } = {}) {
-    this.#lineCharsMax = limits.lineCharsMax ?? EVENT_CHARS_MAX;
-    this.#eventCharsMax = limits.eventCharsMax ?? EVENT_CHARS_MAX;
+  constructor(options: { lineCharsMax?: number; eventCharsMax?: number; onComment?: OnComment | undefined } = {}) {
+    this.#lineCharsMax = options.lineCharsMax ?? EVENT_CHARS_MAX;
+    this.#eventCharsMax = options.eventCharsMax ?? EVENT_CHARS_MAX;
+    this.#onComment = options.onComment;
   }
 
   /** The id that a reconnection sends as `Last-Event-ID`; "" for none. Blocks without data set it too. */
@@ -140,6 +145,7 @@ export class SseDecoder {
       }
     } else if (name === "") {
       this.comments += 1;
+      this.#onComment?.(line.slice(1), frames.length);
     }
   }
 

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { type Frame, ParseError, readFrames, SseDecoder } from "../src/index.ts";
+import { StreamReader } from "../src/reader.ts";
 
 test("a large event in small pieces is one frame", () => {
   const text = "é🌊x".repeat(50_000);
@@ -44,6 +45,28 @@ test("the frames of a response, one by one", async () => {
       ["b", "e"],
     ],
   );
+});
+
+test("comments are told in their place, and the last id with a block that has no data", async () => {
+  const body = ": one\ndata: a\n\n:two\nid: 7\n\ndata: b\n\n:three\n";
+  const comments: [string, number][] = [];
+  const reader = new StreamReader(new Response(body, { headers: { "Content-Type": "text/event-stream" } }), {
+    onComment: (text, before) => comments.push([text, before]),
+  });
+  const batches: Frame[][] = [];
+  for await (const frames of reader.frames()) {
+    batches.push(frames);
+  }
+  assert.deepEqual(
+    batches.map((frames) => frames.map(({ data }) => data)),
+    [["a", "b"]],
+  );
+  assert.deepEqual(comments, [
+    [" one", 0],
+    ["two", 1],
+    ["three", 2],
+  ]);
+  assert.equal(reader.lastEventId, "7");
 });
 
 test("a body that is not read on is cancelled", async () => {
