@@ -24,6 +24,7 @@ from headwater.errors import ErrorCode, ProviderError, Truncated
 from headwater.providers.anthropic_blocks import Delta, Json, OpenBlock, OtherBlock, TextBlock, ThinkingBlock, ToolBlock
 from headwater.providers.anthropic_request import Quirks, beta_header, request_body
 from headwater.providers.anthropic_usage import Tokens
+from headwater.providers.call_ids import CallIds
 from headwater.providers.contract import Decoder, Finish, Frame, Framing, HttpRequest, Item
 from headwater.providers.lenient_json import read_json
 from headwater.providers.provider_error import error_words, provider_error, refusal_error
@@ -110,7 +111,7 @@ class Anthropic:
         return HttpRequest("/messages", msgspec.json.encode(request_body(request, self.quirks)), headers=headers)
 
     def decoder(self, request: GenerationRequest) -> Decoder:
-        return AnthropicDecoder(self.quirks.provider_name)
+        return AnthropicDecoder(self.quirks.provider_name, CallIds(request))
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         return refusal_error(status, headers, body, provider=self.quirks.provider_name)
@@ -119,10 +120,10 @@ class Anthropic:
 class AnthropicDecoder:
     """One stream's state. What follows `message_stop` is not read."""
 
-    def __init__(self, provider: str) -> None:
+    def __init__(self, provider: str, ids: CallIds | None = None) -> None:
         self._provider = provider
         self._open: dict[int, OpenBlock] = {}
-        self._tool_ids: set[str] = set()
+        self._tool_ids = CallIds() if ids is None else ids
         self._tokens = Tokens()
         self._usage_told: Usage | None = None
         self._stop_reason: str | None = None
@@ -250,7 +251,9 @@ class AnthropicDecoder:
                 self._open[index] = ThinkingBlock(block, index, self._provider, items)
             case "tool_use":
                 at = len(self._tool_ids)
-                self._open[index] = ToolBlock(block, at, self._unique_id(block.get("id"), at), items)
+                given = block.get("id")
+                id = self._tool_ids.unique(given if isinstance(given, str) and given else f"toolu_{at}", at)
+                self._open[index] = ToolBlock(block, at, id, items)
             case str():
                 self._open[index] = OtherBlock(block, index, self._provider)
             case _:
@@ -264,14 +267,6 @@ class AnthropicDecoder:
             if self._pairs.is_alone((name, index)):
                 block.take(Delta(**{name: REPLACEMENT}), items)
         block.stop(items)
-
-    def _unique_id(self, given: object, at: int) -> str:
-        """The call's id, or one made from its place where the server gave none or gave it before."""
-        unique = given if isinstance(given, str) and given else f"toolu_{at}"
-        while unique in self._tool_ids:
-            unique = f"{unique}_{at}"
-        self._tool_ids.add(unique)
-        return unique
 
     def _tell_usage(self, items: list[Item], *, final: bool) -> None:
         usage = self._tokens.usage(final=final)

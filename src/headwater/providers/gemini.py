@@ -21,6 +21,7 @@ from headwater.domain.event import Annotation, Chunk, FinishReason, ProviderData
 from headwater.domain.message import GenerationRequest, Usage
 from headwater.domain.surrogates import REPLACEMENT, replace_surrogates, scrub_surrogates
 from headwater.errors import ErrorCode, ProviderError, Truncated
+from headwater.providers.call_ids import CallIds
 from headwater.providers.contract import Decoder, Finish, Frame, Framing, HttpRequest, Item
 from headwater.providers.gemini_calls import BadArguments, FunctionCall, FunctionCalls
 from headwater.providers.gemini_error import google_error, google_refusal
@@ -173,7 +174,8 @@ class Gemini:
         return HttpRequest(path, msgspec.json.encode(request_body(request, self.quirks)), headers=headers)
 
     def decoder(self, request: GenerationRequest) -> Decoder:
-        return GeminiDecoder(self.quirks.provider_name, logprobs=request.settings.logprobs is not None)
+        logprobs = request.settings.logprobs is not None
+        return GeminiDecoder(self.quirks.provider_name, logprobs=logprobs, ids=CallIds(request))
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         return google_refusal(status, headers, body, provider=self.quirks.provider_name)
@@ -182,14 +184,14 @@ class Gemini:
 class GeminiDecoder:
     """One stream's state. Of several candidates only the first is read, for requests never ask for more."""
 
-    def __init__(self, provider: str, *, logprobs: bool = False) -> None:
+    def __init__(self, provider: str, *, logprobs: bool = False, ids: CallIds | None = None) -> None:
         self._provider = provider
         self._logprobs = logprobs
         self._ended = False
         #: the finish reason that came with the newest content, or after it
         self._finish: str | None = None
         self._is_blocked = False
-        self._calls = FunctionCalls()
+        self._calls = FunctionCalls(ids)
         #: the newest report that counts anything; each frame has one, and few of them are told
         self._reported: UsageMetadata | None = None
         self._usage_told: Usage | None = None

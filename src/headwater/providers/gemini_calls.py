@@ -15,6 +15,7 @@ import msgspec
 
 from headwater.domain.event import ToolCall
 from headwater.domain.surrogates import replace_surrogates, scrub_surrogates
+from headwater.providers.call_ids import CallIds
 from headwater.providers.contract import Item
 
 _DEPTH_MAX: Final = 64
@@ -109,9 +110,9 @@ class FunctionCalls:
     when they are whole. An id that was left out, or used before, is made from the call's place.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ids: CallIds | None = None) -> None:
         self._count = 0
-        self._ids: set[str] = set()
+        self._ids = CallIds() if ids is None else ids
         self._open: _Open | None = None
         #: set from the first string with half a surrogate pair on
         self.mending = False
@@ -150,11 +151,7 @@ class FunctionCalls:
     def _begin(self, call: FunctionCall) -> _Open:
         index = self._count
         self._count += 1
-        unique = given = replace_surrogates(call.id or f"call_{index}")
-        while unique in self._ids:
-            unique = f"{given}_{index}"
-            given = unique
-        self._ids.add(unique)
+        unique = self._ids.unique(replace_surrogates(call.id or f"call_{index}"), index)
         return _Open(index, unique, replace_surrogates(call.name or ""))
 
     def _close(self, call: _Open, items: list[Item]) -> None:

@@ -21,6 +21,7 @@ from headwater.domain.event import Annotation, Chunk, FinishReason, ProviderData
 from headwater.domain.message import GenerationRequest, Usage
 from headwater.domain.surrogates import REPLACEMENT, replace_surrogates, scrub_surrogates
 from headwater.errors import ErrorCode, ProviderError, Truncated
+from headwater.providers.call_ids import CallIds
 from headwater.providers.contract import Decoder, Finish, Frame, Framing, HttpRequest, Item
 from headwater.providers.lenient_json import read_json
 from headwater.providers.openai_chat_request import Quirks, request_body
@@ -115,7 +116,8 @@ class OpenAIChat:
         return HttpRequest("/chat/completions", body, headers=headers)
 
     def decoder(self, request: GenerationRequest) -> Decoder:
-        return OpenAIChatDecoder(self.quirks.provider_name, logprobs=request.settings.logprobs is not None)
+        logprobs = request.settings.logprobs is not None
+        return OpenAIChatDecoder(self.quirks.provider_name, logprobs=logprobs, ids=CallIds(request))
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         return refusal_error(status, headers, body, provider=self.quirks.provider_name)
@@ -124,14 +126,14 @@ class OpenAIChat:
 class OpenAIChatDecoder:
     """One stream's state. Of several choices only the first is read, for requests never ask for more."""
 
-    def __init__(self, provider: str, *, logprobs: bool = False) -> None:
+    def __init__(self, provider: str, *, logprobs: bool = False, ids: CallIds | None = None) -> None:
         self._provider = provider
         self._logprobs = logprobs
         self._done = False
         self._ended = False
         #: the last finish reason of the choice; a gateway may send it twice, or one a turn of its own
         self._finish: str | None = None
-        self._tools = ToolCalls()
+        self._tools = ToolCalls(ids)
         self._has_text = False
         self._has_refusal = False
         self._usage: Usage | None = None

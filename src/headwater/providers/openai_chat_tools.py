@@ -12,6 +12,7 @@ import msgspec
 
 from headwater.domain.event import ToolCall
 from headwater.domain.surrogates import join_surrogates, replace_surrogates, scrub_surrogates
+from headwater.providers.call_ids import CallIds
 from headwater.providers.contract import Item
 
 _objects: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -62,10 +63,10 @@ class ToolCalls:
     #: where the one call of the older `function_call` field is kept; indexes are never negative
     LEGACY: Final = -1
 
-    def __init__(self) -> None:
+    def __init__(self, ids: CallIds | None = None) -> None:
         self._current: dict[int, _Call] = {}
         self._calls: list[_Call] = []
-        self._ids: set[str] = set()
+        self._ids = CallIds() if ids is None else ids
         #: set from the first string with half a surrogate pair on
         self.mending = False
 
@@ -97,10 +98,7 @@ class ToolCalls:
 
     def _begin(self, place: int, given_id: str, name: str) -> _Call:
         index = len(self._calls)
-        unique = given_id or f"call_{index}"
-        while unique in self._ids:
-            unique = f"{unique}_{index}"
-        self._ids.add(unique)
+        unique = self._ids.unique(given_id or f"call_{index}", index)
         call = _Call(index, given_id, unique, name)
         self._current[place] = call
         self._calls.append(call)

@@ -20,6 +20,7 @@ from headwater.domain.event import Chunk, FinishReason, ProviderData, Reasoning,
 from headwater.domain.message import GenerationRequest
 from headwater.domain.surrogates import replace_surrogates
 from headwater.errors import ErrorCode, ProviderError, Truncated
+from headwater.providers.call_ids import CallIds
 from headwater.providers.contract import Checkpoint, Decoder, Finish, Frame, Framing, HttpRequest, Item
 from headwater.providers.lenient_json import read_json
 from headwater.providers.openai_responses_items import (
@@ -97,6 +98,7 @@ class OpenAIResponses:
             logprobs=request.settings.logprobs is not None,
             checkpoints=is_background(request, self.quirks),
             limit=None if self.quirks.tells_incomplete else request.settings.max_tokens,
+            ids=CallIds(request),
         )
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
@@ -125,6 +127,7 @@ class OpenAIResponses:
             logprobs=request.settings.logprobs is not None,
             checkpoints=True,
             resumed=checkpoint,
+            ids=CallIds(request),
         )
 
     def cancel(self, checkpoint: Checkpoint) -> HttpRequest:
@@ -145,15 +148,16 @@ class ResponsesDecoder:
         checkpoints: bool = False,
         limit: int | None = None,
         resumed: Checkpoint | None = None,
+        ids: CallIds | None = None,
     ) -> None:
         self._provider = provider
         self._logprobs = logprobs
         self._checkpoints = checkpoints
         self._limit = limit
         self._items = (
-            OutputItems(provider)
+            OutputItems(provider, ids=ids)
             if resumed is None
-            else OutputItems(provider, items=resumed.items, parts=resumed.parts, tool_calls=resumed.tool_calls)
+            else OutputItems(provider, items=resumed.items, parts=resumed.parts, tool_calls=resumed.tool_calls, ids=ids)
         )
         self._response_id = resumed.response_id if resumed is not None else ""
         self._finish: Finish | None = None

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from headwater.domain.event import Annotation, Chunk, ProviderData, Reasoning, Refusal, ToolCall
 from headwater.domain.surrogates import REPLACEMENT, replace_surrogates, scrub_surrogates
+from headwater.providers.call_ids import CallIds
 from headwater.providers.contract import Item
 from headwater.providers.opaque import fits, fitted
 from headwater.providers.surrogate_pairs import SurrogatePairs
@@ -70,7 +71,9 @@ class OutputItems:
     `items`, `parts` and `tool_calls` are how many there were before.
     """
 
-    def __init__(self, provider: str, *, items: int = 0, parts: int = 0, tool_calls: int = 0) -> None:
+    def __init__(
+        self, provider: str, *, items: int = 0, parts: int = 0, tool_calls: int = 0, ids: CallIds | None = None
+    ) -> None:
         #: how many were whole
         self.items = items
         self.parts = parts
@@ -82,7 +85,7 @@ class OutputItems:
         self._provider = provider
         self._open: dict[Key, _OutputItem] = {}
         self._closed: set[Key] = set()
-        self._call_ids: set[str] = set()
+        self._call_ids = CallIds() if ids is None else ids
         self._pairs: SurrogatePairs[tuple[Text | type[ToolCall], int]] = SurrogatePairs()
 
     def __bool__(self) -> bool:
@@ -209,11 +212,8 @@ class OutputItems:
     def _begin_call(self, item: dict[str, Any]) -> _Call:
         index = self.tool_calls
         self.tool_calls += 1
-        unique = self._string(item.get("call_id")) or self._string(item.get("id")) or f"call_{index}"
-        while unique in self._call_ids:
-            unique = f"{unique}_{index}"
-        self._call_ids.add(unique)
-        return _Call(index, unique, self._string(item.get("name")))
+        given = self._string(item.get("call_id")) or self._string(item.get("id")) or f"call_{index}"
+        return _Call(index, self._call_ids.unique(given, index), self._string(item.get("name")))
 
     def _add_arguments(self, call: _Call, text: str, items: list[Item]) -> None:
         """The first piece of a call tells its name, so it waits for that."""
