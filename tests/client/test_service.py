@@ -19,7 +19,7 @@ from headwater.client import (
     new_idempotency_key,
 )
 from tests.kit.run_log import RUN, SSE_HEAD, Naps, after, json_answer, log_of, open_with, problem, run_json, whole
-from tests.kit.upstream import EndWithoutTerminator, Received, Reset, ScriptedUpstream, Send, Status, Step
+from tests.kit.upstream import EndWithoutTerminator, Received, Reset, ScriptedUpstream, Send, Stall, Status, Step
 
 Script = Sequence[Step] | Callable[[Received], Iterable[Step]]
 LOG = log_of("Hello", " world")
@@ -190,3 +190,15 @@ async def test_a_refused_start_is_an_error_at_once() -> None:
             await anext(client.start_and_follow(REQUEST))
         assert caught.value.message == "Said UNSUPPORTED."
         assert len(upstream.requests) == 1
+
+
+async def test_streams_keep_nobody_from_a_call() -> None:
+    def answer(received: Received) -> Iterable[Step]:
+        return [*open_with(*LOG[:1]), Stall()] if received.method == "GET" else json_answer(run_json())
+
+    async with service(answer) as (client, _):
+        streams = [client.follow(RUN) for _ in range(101)]
+        assert [await anext(stream) for stream in streams] == LOG[:1] * 101
+        assert (await client.cancel(RUN)).id == RUN
+        for stream in streams:
+            await stream.aclose()

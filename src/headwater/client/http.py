@@ -18,6 +18,8 @@ ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 _TIMEOUT: Final = httpx2.Timeout(30.0, connect=10.0)
 #: A stream's silence is watched by its reader, and the wait for its headers by `open`.
 _STREAM_TIMEOUT: Final = httpx2.Timeout(10.0, read=None)
+#: A stream keeps its connection, and a cancel must not wait for one of them to end: there are as many as are asked for.
+_LIMITS: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=20)
 
 
 def make_http(
@@ -35,6 +37,7 @@ def make_http(
         headers={"Accept-Encoding": "identity", **headers},
         transport=transport,
         timeout=_TIMEOUT,
+        limits=_LIMITS,
         follow_redirects=False,
         trust_env=not _is_loopback(parts.hostname),
     )
