@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from headwater.api.guard import HEADER_BYTES_MAX, HEADERS_MAX, TARGET_BYTES_MAX
+from headwater.api.openai_chat import FALLBACK, ON_DISCONNECT
+from headwater.api.responses import ON_CRASH
 from tests.api.composed import RunningApi, running_api
 from tests.api.test_problem import check
 
@@ -197,7 +199,8 @@ async def test_a_preflight(opened: RunningApi) -> None:
     assert "POST" in headers["access-control-allow-methods"]
     allowed = headers["access-control-allow-headers"].split(", ")
     # What OpenAI's SDK sends from a browser is on the list too.
-    assert {"idempotency-key", "authorization", "headwater-on-disconnect", "x-stainless-os"} <= set(allowed)
+    assert {"idempotency-key", "authorization", "x-stainless-os"} <= set(allowed)
+    assert {name.lower() for name in (FALLBACK, ON_CRASH, ON_DISCONNECT)} <= set(allowed)
     assert {"x-api-key", "anthropic-version", "anthropic-beta"} <= set(allowed)
 
 

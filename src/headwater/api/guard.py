@@ -58,16 +58,16 @@ _STREAM_HEADERS = (
 _ANTHROPIC_HEADERS = b"anthropic-beta, anthropic-dangerous-direct-browser-access, anthropic-version, x-api-key, "
 #: The last ones are what the SDKs of Vercel, Anthropic and OpenAI send from a browser.
 _ALLOWED_HEADERS = (
-    b"accept, authorization, content-type, headwater-fallback, headwater-on-disconnect, idempotency-key, "
-    b"last-event-id, user-agent, "
+    b"accept, authorization, content-type, headwater-fallback, headwater-on-crash, headwater-on-disconnect, "
+    b"idempotency-key, last-event-id, user-agent, "
     + _STREAM_HEADERS
     + _ANTHROPIC_HEADERS
     + b", ".join(b"x-stainless-" + name for name in _SDK_HEADERS)
 )
 _EXPOSED_HEADERS = (
     b"etag, headwater-error, headwater-protocol, idempotency-replayed, location, producer-epoch, "
-    b"producer-expected-seq, producer-received-seq, producer-seq, retry-after, stream-closed, stream-cursor, "
-    b"stream-expires-at, stream-next-offset, stream-sse-data-encoding, stream-ttl, stream-up-to-date, x-run-id"
+    b"producer-expected-seq, producer-received-seq, producer-seq, request-id, retry-after, stream-closed, "
+    b"stream-cursor, stream-expires-at, stream-next-offset, stream-sse-data-encoding, stream-ttl, stream-up-to-date, x-run-id"
 )
 _PREFLIGHT_AGE_S = b"600"
 
