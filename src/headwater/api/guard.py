@@ -67,7 +67,8 @@ _ALLOWED_HEADERS = (
 _EXPOSED_HEADERS = (
     b"etag, headwater-error, headwater-protocol, idempotency-replayed, location, producer-epoch, "
     b"producer-expected-seq, producer-received-seq, producer-seq, request-id, retry-after, stream-closed, "
-    b"stream-cursor, stream-expires-at, stream-next-offset, stream-sse-data-encoding, stream-ttl, stream-up-to-date, x-run-id"
+    b"stream-cursor, stream-expires-at, stream-next-offset, stream-sse-data-encoding, stream-ttl, "
+    b"stream-up-to-date, x-run-id"
 )
 _PREFLIGHT_AGE_S = b"600"
 
