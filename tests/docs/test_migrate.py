@@ -22,7 +22,7 @@ from tests.docs.test_readme import ROOT, URL, blocks
 from tests.kit.client import call
 from tests.kit.product import CANARY_VARIABLE, Product
 from tests.kit.proxy import Fault, FaultProxy
-from tests.kit.script import chat_stream, error_answer
+from tests.kit.script import EndCleanly, Send, chat_chunk, chat_stream, error_answer
 from tests.kit.upstream import ScriptedUpstream
 from tests.web.node import CLIENT, installed, run_node
 from tests.wire.oracles import NODE, ORACLES, installed_packages
@@ -139,6 +139,22 @@ async def test_from_hand_written_sse(data_dir: Path, tmp_path: Path) -> None:
                 assert (seen.code, seen.out, proxy.cuts) == (0, TEXT, 3), seen.complaints
 
 
+async def test_from_hand_written_sse_half_an_answer_is_not_a_whole_one(data_dir: Path, tmp_path: Path) -> None:
+    (before,) = shown("migrate-sse", "js")
+    after, _ = shown("migrate-sse", "ts")
+    async with ScriptedUpstream([Send(chat_chunk("Half of ")), EndCleanly()]) as upstream:
+        async with old_server(tmp_path, upstream) as port:
+            taken = await by_node(before.replace(OLD_SERVER, f"http://127.0.0.1:{port}"), tmp_path)
+            assert (taken.code, taken.out) == (0, "Half of ")
+        async with Product(data_dir, config=configured("migrate-sse", upstream)) as product:
+            seen = await by_node(after.replace(URL, product.url), tmp_path)
+            assert (seen.code, seen.out) == (1, "Half of ")
+            (run,) = (await call(product.port, "GET", "/api/v1/runs")).json()["runs"]
+            records = (await call(product.port, "GET", f"/v1/stream/runs/{run['id']}")).json()
+            assert (records[-1]["type"], records[-1]["data"]["code"]) == ("error", "TRUNCATED")
+            assert records[-1]["data"]["message"] in seen.complaints
+
+
 async def test_from_openai_s_sdk(data_dir: Path, tmp_path: Path) -> None:
     before, after, _ = shown("migrate-openai", "python")
     before_in_node, after_in_node = shown("migrate-openai", "js")
@@ -210,7 +226,7 @@ def test_both_lists_of_models_say_the_same() -> None:
     assert header in shown("migrate-litellm", "python")[-1]
     resilience = newer["resilience"]
     assert resilience["tries_max"] == older["litellm_settings"]["num_retries"] + 1
-    assert resilience["breaker_failures"] == older["router_settings"]["allowed_fails"]
+    assert resilience["breaker_failures"] == older["router_settings"]["allowed_fails"] + 1
     assert resilience["breaker_rest_s"] == older["router_settings"]["cooldown_time"]
 
 
