@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headwater.delivery.formats.ai_sdk_steps import earlier_steps
-from headwater.domain.message import Message, TextPart, ToolResultPart, ToolUse
+from headwater.domain.message import Message, ProviderValue, TextPart, ToolResultPart, ToolUse
 
 THREAD = [
     Message("user", "First"),
@@ -13,7 +13,7 @@ THREAD = [
     Message("user", [TextPart("Add")]),
     Message("assistant", "Let me see.", None, [ToolUse("t1", "add", '{"x":1}'), ToolUse("t2", "now", "{}")]),
     Message("tool", [ToolResultPart("t1", '{"sum":2}')]),
-    Message("assistant", "", None, [ToolUse("t3", "say", "{}")]),
+    Message("assistant", "", None, [ToolUse("t3", "say", "{}")], [ProviderValue("p", {"signature": "s"})]),
     Message("tool", [ToolResultPart("t3", "[not json")]),
 ]
 
@@ -31,6 +31,7 @@ def test_each_step_since_the_last_question_from_its_start_to_its_finish() -> Non
         {"type": "tool-input-delta", "toolCallId": "t2", "inputTextDelta": "{}"},
         {"type": "finish-step"},
         {"type": "start-step"},
+        {"type": "data-provider", "data": {"provider": "p", "value": {"signature": "s"}}},
         {"type": "tool-input-start", "toolCallId": "t3", "toolName": "say"},
         {"type": "tool-input-delta", "toolCallId": "t3", "inputTextDelta": "{}"},
         {"type": "tool-output-available", "toolCallId": "t3", "output": "[not json"},

@@ -23,9 +23,15 @@ def earlier_steps(messages: Sequence[Message]) -> list[Part]:
     parts: list[Part] = []
     for place, message in enumerate(messages[last + 1 :], last + 1):
         if message.role == "assistant":
-            parts += [{"type": "start-step"}, *_said(message, place), *_called(message, messages[place + 1 :])]
-            parts.append({"type": "finish-step"})
+            said = [*_sealed(message), *_said(message, place), *_called(message, messages[place + 1 :])]
+            parts += [{"type": "start-step"}, *said, {"type": "finish-step"}]
     return parts
+
+
+def _sealed(message: Message) -> list[Part]:
+    """What the page has to send back with this step: without it some models refuse the next one."""
+    data = ({"provider": each.provider, "value": each.value} for each in message.provider_data)
+    return [{"type": "data-provider", "data": each} for each in data]
 
 
 def _said(message: Message, place: int) -> list[Part]:
