@@ -120,6 +120,7 @@ def test_an_answer_that_goes_on_keeps_its_message() -> None:
             },
             "/messages/0/parts/0",
         ),
+        ({"messages": [{**USER, "parts": [{"type": "file", "mediaType": "image/png"}]}]}, "/messages/0/parts/0"),
         ({"messages": [USER, answer({"type": "text"}, {"type": "tool-add", "state": 1})]}, "/messages/1/parts/1"),
     ],
 )

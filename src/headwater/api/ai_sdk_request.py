@@ -123,6 +123,8 @@ def _user_content(parts: list[dict[str, Any]], pointer: str) -> str | list[Part]
                     what = f"Files of type {media_type[:100]} are not supported, images are."
                     raise UnsupportedError(what, pointer=f"{pointer}/parts/{place}")
                 content.append(ImagePart(url=url))
+            case {"type": "file"}:
+                raise BadRequestError("A file has a `mediaType` and a `url`.", pointer=f"{pointer}/parts/{place}")
     if all(isinstance(part, TextPart) for part in content):
         return "".join(_text(part) for part in parts)
     return content
