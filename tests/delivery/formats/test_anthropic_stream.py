@@ -271,6 +271,7 @@ def test_what_the_cache_took_is_counted_apart() -> None:
     counted = usage_object(Usage(20, 4, 1, cache_write_tokens=6))
     names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     assert [counted[name] for name in names] == [10, 4, 6]
+    assert usage_object(Usage(3, 4, 1))["input_tokens"] == 0
 
 
 SIGNED = {"type": "thinking", "thinking": "", "signature": "cw=="}

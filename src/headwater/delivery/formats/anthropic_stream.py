@@ -72,7 +72,8 @@ def usage_object(usage: Usage) -> dict[str, Any]:
     """`usage` as Anthropic counts: input tokens are without those that the cache gave or took. An estimate says so."""
     written, _ = usage.cache_writes
     counted: dict[str, Any] = {
-        "input_tokens": usage.input_tokens - usage.cached_input_tokens - written,
+        # There are servers that report more from the cache than went in.
+        "input_tokens": max(0, usage.input_tokens - usage.cached_input_tokens - written),
         "cache_read_input_tokens": usage.cached_input_tokens,
         "output_tokens": usage.output_tokens,
         "output_tokens_details": {"thinking_tokens": usage.reasoning_tokens},
