@@ -329,6 +329,18 @@ async def test_what_comes_after_the_server_s_close_is_dropped() -> None:
     assert received == ["1", "2", "with the second"]
 
 
+async def test_a_flood_after_the_close_keeps_no_handler() -> None:
+    connection = WebSocketConnection()
+    connection.attach(SocketReader(connection, asyncio.get_running_loop().call_soon, lambda shared: None))
+    connection.close(1000)
+    connection.data_received(frame(9) * 5000)
+    receiving = asyncio.create_task(connection.receive())
+    for _ in range(5):
+        await asyncio.sleep(0)  # paces: a few turns of the loop, of which the flood needs many
+    assert receiving.done(), "it waits for the flood's end"
+    assert await receiving is None
+
+
 async def test_a_message_in_pieces_takes_no_more_than_its_bytes() -> None:
     character, pieces = "語", 40_000
     block = frame(0, character.encode(), fin=False) * 1000

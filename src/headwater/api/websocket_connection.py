@@ -137,7 +137,7 @@ class WebSocketConnection(Successor):
             self._listen()
             if self._inbox and (self._over or not self._reader.waiting):
                 return self._inbox.popleft()
-            if self._over and not self._inbox and not self._resting:
+            if self._over and not self._inbox and (self._deaf or not self._resting):
                 return None
             self._changed.clear()
             await self._changed.wait()
