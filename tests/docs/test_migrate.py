@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import re
@@ -24,7 +23,7 @@ from tests.kit.product import CANARY_VARIABLE, Product
 from tests.kit.proxy import Fault, FaultProxy
 from tests.kit.script import EndCleanly, Send, chat_chunk, chat_stream, error_answer
 from tests.kit.upstream import ScriptedUpstream
-from tests.web.node import CLIENT, installed, run_node
+from tests.web.node import CLIENT, check_types
 from tests.wire.oracles import NODE, ORACLES, installed_packages
 
 pytestmark = pytest.mark.slow
@@ -36,7 +35,6 @@ TEXT: Final = "".join(TOKENS)
 #: In the middle of an answer, whichever of the forms it has.
 MIDDLE: Final = 1500
 KEYS: Final = {"OPENAI_API_KEY": "sk-of-nobody", "ANTHROPIC_API_KEY": "sk-of-nobody-else"}
-ENTRIES: Final = {"@headwater/client": str(CLIENT / "src" / "index.ts")}
 
 
 def shown(page: str, language: str) -> list[str]:
@@ -259,21 +257,5 @@ def test_what_is_shown_in_typescript_has_the_right_types(tmp_path: Path) -> None
         (tmp_path / name / "node_modules").symlink_to(installed_packages(folder) / "node_modules")
     for name, text in files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
-    modules = installed()
-    options = {
-        **{"strict": True, "noEmit": True, "skipLibCheck": True, "jsx": "react-jsx", "target": "es2023"},
-        **{"module": "preserve", "moduleResolution": "bundler", "allowImportingTsExtensions": True},
-        **{"types": ["node"], "typeRoots": [str(modules / "@types")]},
-        "lib": ["es2024", "dom", "dom.iterable", "dom.asynciterable"],
-        "paths": {
-            "@headwater/client": [str(CLIENT / "src" / "index.ts")],
-            "@headwater/client/*": [str(CLIENT / "src" / "*.ts")],
-            **{name: [str(modules / "@types" / name)] for name in ("react", "react-dom")},
-            **{f"{name}/*": [str(modules / "@types" / name / "*")] for name in ("react", "react-dom")},
-        },
-    }
-    project = tmp_path / "tsconfig.json"
-    include = ["*.ts", "routes/route.ts", "pages/*.tsx"]
-    project.write_text(json.dumps({"compilerOptions": options, "include": include}), encoding="utf-8")
-    done = run_node(modules / "typescript" / "bin" / "tsc", "-p", project)
+    done = check_types(tmp_path, "*.ts", "routes/route.ts", "pages/*.tsx")
     assert done.returncode == 0, done.stdout + done.stderr

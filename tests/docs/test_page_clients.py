@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from tests.kit.product import Product
 from tests.recordings import PROJECT_ROOT
-from tests.web.node import CLIENT, installed, run_node
+from tests.web.node import check_types, run_node
 from tests.wire.oracles import ORACLES, installed_packages
 
 pytestmark = pytest.mark.slow
@@ -28,21 +27,8 @@ def test_use_chat_takes_our_transport_and_the_how_to_s_pages_are_typed(tmp_path:
     for number, program in enumerate(shown("ai-sdk.md", "tsx")):
         (tmp_path / f"shown{number}.tsx").write_text(program, encoding="utf-8")
     (tmp_path / "page.tsx").write_text((ORACLES / "ai_sdk_page" / "page.tsx").read_text(encoding="utf-8"))
-    modules, packages = installed(), installed_packages() / "node_modules"
-    (tmp_path / "node_modules").symlink_to(packages)
-    options = {
-        **{"strict": True, "noEmit": True, "skipLibCheck": True, "jsx": "react-jsx", "target": "es2023"},
-        **{"module": "preserve", "moduleResolution": "bundler", "allowImportingTsExtensions": True, "types": []},
-        "lib": ["es2024", "dom", "dom.iterable", "dom.asynciterable"],
-        "paths": {
-            "@headwater/client/*": [str(CLIENT / "src" / "*.ts")],
-            **{name: [str(modules / "@types" / name)] for name in ("react", "react-dom")},
-            **{f"{name}/*": [str(modules / "@types" / name / "*")] for name in ("react", "react-dom")},
-        },
-    }
-    project = tmp_path / "tsconfig.json"
-    project.write_text(json.dumps({"compilerOptions": options, "include": ["*.tsx"]}), encoding="utf-8")
-    done = run_node(modules / "typescript" / "bin" / "tsc", "-p", project)
+    (tmp_path / "node_modules").symlink_to(installed_packages() / "node_modules")
+    done = check_types(tmp_path, "*.tsx")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,29 @@ def installed() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         Project(PROJECT_ROOT).install()
     return WEB / "node_modules"
+
+
+def check_types(directory: Path, *include: str) -> subprocess.CompletedProcess[str]:
+    """What TypeScript says of an application's files, by patterns, bundled with our client, React and Node.
+
+    Packages beside these are those of a `node_modules` at the files, or above them.
+    """
+    modules = installed()
+    options = {
+        **{"strict": True, "noEmit": True, "skipLibCheck": True, "jsx": "react-jsx", "target": "es2023"},
+        **{"module": "preserve", "moduleResolution": "bundler", "allowImportingTsExtensions": True},
+        **{"types": ["node"], "typeRoots": [str(modules / "@types")]},
+        "lib": ["es2024", "dom", "dom.iterable", "dom.asynciterable"],
+        "paths": {
+            "@headwater/client": [str(CLIENT / "src" / "index.ts")],
+            "@headwater/client/*": [str(CLIENT / "src" / "*.ts")],
+            **{name: [str(modules / "@types" / name)] for name in ("react", "react-dom")},
+            **{f"{name}/*": [str(modules / "@types" / name / "*")] for name in ("react", "react-dom")},
+        },
+    }
+    project = directory / "tsconfig.json"
+    project.write_text(json.dumps({"compilerOptions": options, "include": include}), encoding="utf-8")
+    return run_node(modules / "typescript" / "bin" / "tsc", "-p", project)
 
 
 def run_node(
