@@ -7,7 +7,7 @@ stream: told as a whole, it would have the page run the tool again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,11 +20,17 @@ Part = dict[str, Any]
 def earlier_steps(messages: Sequence[Message]) -> list[Part]:
     """The parts of what the assistant said and did since the last question, each step from its start to its finish."""
     last = max((place for place, message in enumerate(messages) if message.role == "user"), default=-1)
-    parts: list[Part] = []
+    steps: list[tuple[int, Message, dict[str, str]]] = []
     for place, message in enumerate(messages[last + 1 :], last + 1):
         if message.role == "assistant":
-            said = [*_sealed(message), *_said(message, place), *_called(message, messages[place + 1 :])]
-            parts += [{"type": "start-step"}, *said, {"type": "finish-step"}]
+            steps.append((place, message, {}))
+        elif steps:
+            # What a step's tools gave stands directly behind it.
+            steps[-1][2].update(_outcomes(message))
+    parts: list[Part] = []
+    for place, message, outcomes in steps:
+        said = [*_sealed(message), *_said(message, place), *_called(message, outcomes)]
+        parts += [{"type": "start-step"}, *said, {"type": "finish-step"}]
     return parts
 
 
@@ -42,14 +48,12 @@ def _said(message: Message, place: int) -> list[Part]:
     return [{"type": "text-start", "id": id}, delta, {"type": "text-end", "id": id}]
 
 
-def _called(message: Message, after: Sequence[Message]) -> list[Part]:
-    outcomes = {
-        part.tool_call_id: part.content
-        for each in after
-        if not isinstance(each.content, str)
-        for part in each.content
-        if isinstance(part, ToolResultPart)
-    }
+def _outcomes(message: Message) -> dict[str, str]:
+    parts = [] if isinstance(message.content, str) else message.content
+    return {part.tool_call_id: part.content for part in parts if isinstance(part, ToolResultPart)}
+
+
+def _called(message: Message, outcomes: Mapping[str, str]) -> list[Part]:
     parts: list[Part] = []
     for call in message.tool_calls:
         parts.append({"type": "tool-input-start", "toolCallId": call.id, "toolName": call.name})
