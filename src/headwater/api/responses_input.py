@@ -97,7 +97,7 @@ def messages_of(given: str | Sequence[dict[str, Any]]) -> list[Message]:
     conversation = _Conversation()
     for at, item in enumerate(given):
         conversation.add(_item(item, f"/input/{at}"))
-    return conversation.messages
+    return conversation.messages()
 
 
 def _item(given: dict[str, Any], pointer: str) -> InputItem:
@@ -111,21 +111,34 @@ def _item(given: dict[str, Any], pointer: str) -> InputItem:
     return read
 
 
+class _Turn:
+    """What the assistant put out in one go: what was sealed, then words, then calls."""
+
+    __slots__ = ("calls", "texts", "values")
+
+    def __init__(self) -> None:
+        self.values: list[ProviderValue] = []
+        self.texts: list[str] = []
+        self.calls: list[ToolUse] = []
+
+    def message(self) -> Message:
+        return Message("assistant", "".join(self.texts), None, self.calls, self.values)
+
+
 class _Conversation:
     """Items in their order; those of one turn of the assistant's are put together."""
 
     def __init__(self) -> None:
-        self.messages: list[Message] = []
-        #: whether the last message is the assistant's and takes more
-        self._open = False
+        self._messages: list[Message] = []
+        #: the assistant's, where it takes more
+        self._turn: _Turn | None = None
 
     def add(self, item: InputItem) -> None:
         match item:
             case InputMessage(role="assistant"):
                 self._say(_text(item.content))
             case FunctionCallItem():
-                call = ToolUse(item.call_id, item.name, item.arguments)
-                self._extend(lambda last: {"tool_calls": [*last.tool_calls, call]})
+                self._going().calls.append(ToolUse(item.call_id, item.name, item.arguments))
             case ReasoningInput():
                 values = unseal(item.encrypted_content or "")
                 # Inside a string the body's bounds have not seen it.
@@ -136,28 +149,36 @@ class _Conversation:
             case InputMessage():
                 self._end(Message(item.role, _parts(item.content)))
 
+    def messages(self) -> list[Message]:
+        self._close()
+        return self._messages
+
+    def _close(self) -> None:
+        if self._turn is not None:
+            self._messages.append(self._turn.message())
+            self._turn = None
+
     def _end(self, message: Message) -> None:
-        self.messages.append(message)
-        self._open = False
+        self._close()
+        self._messages.append(message)
+
+    def _going(self) -> _Turn:
+        self._turn = self._turn or _Turn()
+        return self._turn
 
     def _say(self, text: str) -> None:
         # Words come before calls in a message, so those that follow one are another message.
-        if self._open and self.messages[-1].tool_calls:
-            self._open = False
-        self._extend(lambda last: {"content": f"{last.content}{text}"})
+        if self._turn is not None and self._turn.calls:
+            self._close()
+        turn = self._going()
+        if text:
+            turn.texts.append(text)
 
     def _return(self, values: list[ProviderValue]) -> None:
-        if self._open and (self.messages[-1].tool_calls or self.messages[-1].content):
-            self._open = False
+        if self._turn is not None and (self._turn.calls or self._turn.texts):
+            self._close()
         if values:
-            self._extend(lambda last: {"provider_data": [*last.provider_data, *values]})
-
-    def _extend(self, change: Any) -> None:
-        if not self._open:
-            self.messages.append(Message("assistant"))
-            self._open = True
-        last = self.messages[-1]
-        self.messages[-1] = msgspec.structs.replace(last, **change(last))
+            self._going().values.extend(values)
 
 
 def _text(content: str | Sequence[Content]) -> str:
