@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -81,6 +82,24 @@ def test_an_event_of_text_is_one_event_with_its_lines(text: str, up_to_date: boo
     told = json.loads(control.data)
     assert (control.event, told["streamNextOffset"], told["streamCursor"]) == ("control", offset_of(3), "7")
     assert told.get("upToDate", False) is up_to_date
+
+
+@given(st.text("\r\n x"))
+def test_an_event_of_little_but_lines_too(text: str) -> None:
+    (data,) = httpx_sse_frames(data_event("text/plain", [text.encode()]))
+    assert data.data.decode() == text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def test_many_lines_take_what_they_are_long() -> None:
+    text = b"\n" * 500_000
+    tracemalloc.start()
+    try:
+        block = data_event("text/plain", [text])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert block == b"event: data\n" + b"data:\n" * (len(text) + 1) + b"\n"
+    assert peak < 5 * len(block), "each line was an object of its own"
 
 
 @given(st.lists(st.binary(), min_size=1))

@@ -26,7 +26,6 @@ _CURSOR_EPOCH_MS: Final = 1_728_432_000_000
 #: A client that has a cursor of the present is put ahead by up to an hour, lest it reads the same answer from a cache.
 _CURSOR_AHEAD_MAX: Final = 3_600_000 // _CURSOR_INTERVAL_MS
 _CURSOR: Final = re.compile(r"\d{1,15}", re.ASCII)
-_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -108,5 +107,6 @@ def control_event(place: Place, cursor: str) -> bytes:
 
 def _data(text: bytes) -> bytes:
     # The protocol's own clients and tests want no space behind the colon; a decoder takes one away where there is one.
-    lines = _LINE_END.split(text)
-    return b"".join([b"data:%b%b\n" % (b" " if line.startswith(b" ") else b"", line) for line in lines])
+    # Not line by line: as objects, the lines of a text that has nothing else are sixty times its bytes.
+    lines = b"\n" + text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return lines.replace(b"\n", b"\ndata:").replace(b"\ndata: ", b"\ndata:  ")[1:] + b"\n"
