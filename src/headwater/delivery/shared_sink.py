@@ -63,6 +63,8 @@ class SharedSink(ABC):
         #: whose record is not whole yet
         self._inside: Member | None = None
         self._ended = False
+        #: how often members have written something
+        self._writes = 0
 
     @property
     def state(self) -> State:
@@ -73,7 +75,7 @@ class SharedSink(ABC):
     @property
     def progress(self) -> object:
         """Changes with everything that is written of the logs."""
-        return {member.run: member.subscription.progress for member in self._turns}
+        return self._writes
 
     def begin(self, *, full: bool = False) -> None:
         """Its first turn; with a sink that is full already it waits for that first."""
@@ -84,6 +86,8 @@ class SharedSink(ABC):
     def write(self, member: Member, data: bytes) -> bool:
         """Takes a member's bytes; True while it may give more. None but the one whose record is not whole calls."""
         held = self._held
+        if data:
+            self._writes += 1
         self._full = not self._sink.write(data)
         self._inside = member if member.subscription.inside else None
         if self._held:
