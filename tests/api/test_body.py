@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from headwater.api.body import (
     DEPTH_MAX,
+    NAME_CHARS_MAX,
     VALUES_MAX,
     Disconnected,
     check_shape,
@@ -202,6 +203,13 @@ def test_what_was_sent_is_not_repeated() -> None:
     with pytest.raises(BadRequestError) as refused:
         decode_body(b'{"model":"m","metadata":{"a":["secret"]},"input":"secret"}', RUN)
     assert "secret" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("chars", "pointer"), [(NAME_CHARS_MAX, "/settings/" + "x" * NAME_CHARS_MAX), (10_000, "/settings")]
+)
+def test_a_pointer_is_no_longer_than_a_name_can_be(chars: int, pointer: str) -> None:
+    assert explain(f"Object contains unknown field `{'x' * chars}` - at `$.settings`")[1] == pointer
 
 
 def test_explaining_a_message_without_a_path() -> None:

@@ -14,6 +14,7 @@ from headwater.errors import BadRequestError, TooLargeError
 DEPTH_MAX = 64
 #: Values in one body. An empty object of two bytes takes sixty-four in memory, so bytes alone bound too little.
 VALUES_MAX = 200_000
+NAME_CHARS_MAX = 200
 
 T = TypeVar("T")
 
@@ -90,7 +91,8 @@ def decode_body(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
 def explain(message: str) -> tuple[str, str]:
     """msgspec's sentence without its path, and the path as a JSON pointer to what is wrong.
 
-    Below a mapping msgspec does not say which key it was; the pointer then ends at the mapping.
+    Below a mapping msgspec does not say which key it was; the pointer then ends at the mapping. It ends at the object
+    too where a field's name is longer than any that is known: nobody is sent back what he sent.
     """
     found = _PATH.search(message)
     path = found.group(1) if found else "$"
@@ -102,6 +104,6 @@ def explain(message: str) -> tuple[str, str]:
             break
         pointer += "/" + name
     for pattern in (_UNKNOWN_FIELD, _MISSING_FIELD):
-        if field := pattern.match(text):
+        if (field := pattern.match(text)) and len(field.group(1)) <= NAME_CHARS_MAX:
             pointer += "/" + field.group(1).replace("~", "~0").replace("/", "~1")
     return text + ".", pointer
