@@ -8,7 +8,7 @@ import pytest
 
 from headwater.domain.run import LOCAL_OWNER
 from headwater.domain.stream import Append, ForkPoint, StreamConfig, StreamLimits, StreamName
-from headwater.errors import NotFoundError
+from headwater.errors import NotFoundError, StorageFullError
 from headwater.storage import stream_changes as changes
 from headwater.storage.memory_streams import MemoryShelf
 
@@ -78,3 +78,25 @@ def test_of_large_ones_fewer_are_swept() -> None:
     for left in (3, 2, 1, 0):
         changes.sweep(shelf, 5)
         assert shelf.totals().streams == left
+
+
+def test_what_is_over_is_never_in_the_way() -> None:
+    """However many they are: a change that is refused takes back what it swept, so it would be refused for ever."""
+    limits = LIMITS._replace(bytes_max=100, streams_max=30)
+    config = StreamConfig("text/plain", expires_at_ms=5)
+    full = changes.SWEPT_MAX * 2 + 5
+    shelf = MemoryShelf()
+    changes.create(shelf, limits, named(0), StreamConfig("text/plain"), b"", 0)
+    for number in range(1, full):
+        changes.create(shelf, limits, named(number), config, b"1234", 0)
+    large = Append(b"x" * 90, "text/plain")
+    with pytest.raises(StorageFullError):
+        changes.append(shelf, limits, named(0), large, 4)
+    assert shelf.totals().streams == full
+    changes.append(shelf, limits, named(0), large, 5)
+    assert shelf.totals() == (1, 90)
+    shelf = MemoryShelf()
+    for number in range(30):
+        changes.create(shelf, limits, named(number), config, b"", 0)
+    changes.create(shelf, limits._replace(streams_max=5), named(30), config, b"", 5)
+    assert shelf.totals() == (1, 0)

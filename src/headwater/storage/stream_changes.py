@@ -123,7 +123,7 @@ def create(
     size = sum(map(len, pieces))
     if size > limits.stream_bytes_max:
         raise TooLargeError(f"A stream holds at most {limits.stream_bytes_max} bytes.")
-    _check_room(shelf, limits, 1, size)
+    _make_room(shelf, limits, 1, size, now_ms)
     stream = replace(stream, tail=stream.base + len(pieces), size=size, alive_until_ms=alive_until(stream, now_ms))
     stream = shelf.add(name, stream)
     for seq, piece in enumerate(pieces, stream.base + 1):
@@ -185,12 +185,18 @@ def _holder(shelf: StreamShelf, stream: Stream, seq: int) -> Stream:
     return stream
 
 
-def _check_room(shelf: StreamShelf, limits: StreamLimits, streams: int, size: int) -> None:
-    totals = shelf.totals()
-    if totals.streams + streams > limits.streams_max:
+def _make_room(shelf: StreamShelf, limits: StreamLimits, streams: int, size: int, now_ms: int) -> None:
+    """Forgets so many streams whose time is over as are in the way. Raises `StorageFullError`."""
+    while True:
+        totals = shelf.totals()
+        few = totals.streams + streams <= limits.streams_max
+        if few and totals.bytes + size <= limits.bytes_max:
+            return
+        if not sweep(shelf, now_ms):
+            break
+    if not few:
         raise StorageFullError(f"There are {limits.streams_max} streams already; delete some.")
-    if totals.bytes + size > limits.bytes_max:
-        raise StorageFullError(f"All streams together hold {limits.bytes_max} bytes at most; delete some.")
+    raise StorageFullError(f"All streams together hold {limits.bytes_max} bytes at most; delete some.")
 
 
 def append(shelf: StreamShelf, limits: StreamLimits, name: StreamName, asked: Append, now_ms: int) -> Appended:
@@ -215,7 +221,7 @@ def append(shelf: StreamShelf, limits: StreamLimits, name: StreamName, asked: Ap
         alive_until_ms=alive_until(stream, now_ms),
     )
     if payload is not None:
-        _check_room(shelf, limits, 0, len(payload))
+        _make_room(shelf, limits, 0, len(payload), now_ms)
         changed = replace(changed, tail=stream.tail + 1, size=stream.size + len(payload))
         shelf.add_record(stream.id, changed.tail, payload)
     if producer is not None:
@@ -257,13 +263,16 @@ def delete(shelf: StreamShelf, name: StreamName, now_ms: int) -> None:
     forget(shelf, alive(shelf, name, now_ms))
 
 
-def sweep(shelf: StreamShelf, now_ms: int) -> None:
+def sweep(shelf: StreamShelf, now_ms: int) -> bool:
+    """Forgets some of the streams whose time is over; False where there is none."""
+    over = shelf.over(now_ms, SWEPT_MAX)
     size = 0
-    for stream in shelf.over(now_ms, SWEPT_MAX):
+    for stream in over:
         size += stream.size
         if size > max(SWEPT_BYTES_MAX, stream.size):
-            return
+            break
         forget(shelf, stream)
+    return bool(over)
 
 
 def forget(shelf: StreamShelf, stream: Stream) -> None:
