@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from headwater.api.answer import Answer, Headers
-from headwater.api.problem import DETAIL_CHARS_MAX, RETRY_AFTER_S, refused
+from headwater.api.problem import told_briefly
 from headwater.delivery.formats.ai_sdk import text_refusal
 from headwater.errors import HeadwaterError
 
 
 def ai_sdk_error(error: HeadwaterError, *, headers: Headers = (), status: int | None = None) -> Answer:
     """The answer for an error that one of the rooms below raised; its code is in `Headwater-Error`."""
-    told = refused(error)
-    after_s = told.retry_after_s if told.retry_after_s is not None else RETRY_AFTER_S.get(told.code)
-    no = text_refusal(told.code, told.message[:DETAIL_CHARS_MAX], status=status, retry_after_s=after_s)
+    told, message, after_s = told_briefly(error)
+    no = text_refusal(told.code, message, status=status, retry_after_s=after_s)
     return Answer(no.status, no.body, [*no.headers, *headers])
