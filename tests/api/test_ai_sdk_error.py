@@ -23,7 +23,7 @@ def test_every_error_is_one_sentence_with_its_code(error: errors.HeadwaterError)
 
 def test_it_says_when_to_come_back_and_stays_short() -> None:
     assert headers_of(ai_sdk_error(QueueFullError("Full.", retry_after_s=1.2)))["retry-after"] == "2"
-    assert len(ai_sdk_error(BadRequestError("x" * 1000)).body) == DETAIL_CHARS_MAX
+    assert len(ai_sdk_error(BadRequestError("x" * 1000)).body.decode()) == DETAIL_CHARS_MAX
     assert ai_sdk_error(BadRequestError("x"), status=431, headers=[(b"a", b"b")]).status == 431
 
 
