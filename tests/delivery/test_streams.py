@@ -12,7 +12,7 @@ from headwater.clock import SystemClock
 from headwater.delivery import streams
 from headwater.delivery.connection import CONNECTION
 from headwater.delivery.formats.durable_streams import Place
-from headwater.delivery.streams import Portion, StreamReaders, StreamSource
+from headwater.delivery.streams import PIECE_BYTES, Portion, StreamReaders, StreamSource
 from headwater.domain.run import LOCAL_OWNER
 from headwater.domain.stream import Append, StreamConfig, StreamName
 from headwater.errors import NotFoundError
@@ -41,6 +41,7 @@ class Client:
         self.left = asyncio.Event()
         self.told = asyncio.Condition()
         self.body = b""
+        self.largest = 0
         self.headers: dict[bytes, bytes] = {}
         self.ended = self.aborted = self.stalls = False
         self.scope: dict[str, Any] = {"extensions": {CONNECTION: self}}
@@ -58,6 +59,7 @@ class Client:
         async with self.told:
             self.headers |= dict(message.get("headers", ()))
             self.body += message.get("body", b"")
+            self.largest = max(self.largest, len(message.get("body", b"")))
             self.ended = message["type"] == "http.response.body" and not message["more_body"]
             self.told.notify_all()
 
@@ -110,6 +112,17 @@ async def a_stage(long_poll_s: float = 30, heartbeat_s: float = 30, stall_s: flo
 
 async def check_nobody_is_left(stage: Stage) -> None:
     assert (stage.readers.waiting, stage.storage.streams.watcher_count) == (0, 0)
+
+
+async def test_a_long_record_is_taken_in_pieces() -> None:
+    """Each of them has the time that a reader has for something; all of it at once may be too much for its line."""
+    stage = await a_stage()
+    long = "x" * (3 * PIECE_BYTES)
+    await stage.add(long.encode(), close=True)
+    await (await stage.follow())
+    assert [data for event, data in stage.client.events() if event == "data"] == ["one", long]
+    assert stage.client.largest == PIECE_BYTES
+    assert stage.client.ended
 
 
 async def test_a_poll_has_what_is_there_or_comes() -> None:
