@@ -25,7 +25,9 @@ BODY: dict[str, Any] = {
 
 
 def request(*messages: dict[str, Any], **changes: Any) -> RunRequest:
-    return run_request(msgspec.convert({**BODY, "messages": list(messages) or [USER], **changes}, RunAgentInput))
+    made = run_request(msgspec.convert({**BODY, "messages": list(messages) or [USER], **changes}, RunAgentInput))
+    assert msgspec.json.decode(msgspec.json.encode(made), type=RunRequest) == made, "its row can be read again"
+    return made
 
 
 def test_what_a_client_sends_and_nothing_else() -> None:

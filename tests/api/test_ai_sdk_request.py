@@ -17,7 +17,9 @@ USER: dict[str, Any] = {"id": "u1", "role": "user", "parts": [{"type": "text", "
 
 def request(*messages: dict[str, Any], **more: Any) -> RunRequest:
     body = {"id": "c1", "trigger": "submit-message", "model": "m", "messages": list(messages), **more}
-    return run_request(msgspec.convert(body, ChatRequest))
+    made = run_request(msgspec.convert(body, ChatRequest))
+    assert msgspec.json.decode(msgspec.json.encode(made), type=RunRequest) == made, "its row can be read again"
+    return made
 
 
 def answer(*parts: dict[str, Any], **more: Any) -> dict[str, Any]:
