@@ -124,14 +124,14 @@ async def test_from_hand_written_sse(data_dir: Path, tmp_path: Path) -> None:
     # A token at a time: what comes together becomes one record.
     async with ScriptedUpstream(chat_stream(TOKENS, delay_s=0.005)) as upstream:
         async with old_server(tmp_path, upstream) as port, FaultProxy(port, always) as cut:
-            for program in (before, with_the_old_server):
+            for program, complaint in ((before, "TypeError"), (with_the_old_server, "NetworkError")):
                 whole = await by_node(program.replace(OLD_SERVER, f"http://127.0.0.1:{port}"), tmp_path)
                 assert (whole.code, whole.out) == (0, TEXT), whole.complaints
                 broken = await by_node(program.replace(OLD_SERVER, cut.url), tmp_path)
                 assert broken.code != 0
                 assert TEXT.startswith(broken.out)
                 assert len(broken.out) < len(TEXT)
-            assert "NetworkError" in broken.complaints
+                assert complaint in broken.complaints
         async with Product(data_dir, config=configured("migrate-sse", upstream)) as product:
             async with FaultProxy(product.port, first_three) as proxy:
                 seen = await by_node(after.replace(URL, proxy.url), tmp_path)
