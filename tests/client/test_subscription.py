@@ -453,7 +453,7 @@ async def test_a_wait_that_is_cancelled_is_no_end() -> None:
         subscription = client.follow(RUN)
         assert await anext(subscription) == LOG[0]
         waiting = asyncio.ensure_future(anext(subscription))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # paces: the subscription has its turn of the loop and waits
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
