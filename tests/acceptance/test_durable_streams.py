@@ -22,6 +22,11 @@ FOLDER = ORACLES / "durable_streams"
 LONG_POLL_MS = 500
 #: How long one test of the suite may take: not what it measures, but a busy machine.
 PATIENCE_MS = 30_000
+#: The suite in two runs: what measures how long a stream lives is left in its own order, the rest goes side by side.
+PARTS = (
+    ("-t", "^(?!.*TTL)", "--sequence.concurrent", "--maxConcurrency=4"),
+    ("-t", "TTL"),
+)
 #: The suite asks, as a page of this origin would, whether it may.
 SUITE_ORIGIN = "https://example.com"
 LONG: dict[str, Any] = {"settings": {"extra": {"simulated": {"words": 300, "delay_ms": 5, "format": "plain"}}}}
@@ -61,18 +66,23 @@ async def test_the_protocol_s_own_conformance_suite_passes(data_dir: Path, tmp_p
     root.mkdir()
     (root / "node_modules").symlink_to(packages / "node_modules")
     (root / "conformance.test.mjs").write_bytes((FOLDER / "conformance.test.mjs").read_bytes())
+    passed = 0
     async with stream_product(data_dir) as product:
-        code, said = await node(
-            packages / "node_modules" / "vitest" / "vitest.mjs",
-            *("run", "--reporter=default", f"--testTimeout={PATIENCE_MS}", "--root", root),
-            CONFORMANCE_BASE_URL=product.url,
-            CONFORMANCE_LONG_POLL_MS=str(PATIENCE_MS),
-            HOME=str(tmp_path),
-        )
-    failed = sorted(set(re.findall(r"FAIL +(.*)", said)))
-    assert (code, failed) == (0, []), said[-4000:]
-    # What it leaves out are the subscriptions, which are no part of the protocol.
-    assert re.search(r"Tests +332 passed \| 6 skipped \(338\)", said), said[-1000:]
+        for part in PARTS:
+            code, said = await node(
+                packages / "node_modules" / "vitest" / "vitest.mjs",
+                *("run", "--reporter=default", f"--testTimeout={PATIENCE_MS}", "--root", root, *part),
+                CONFORMANCE_BASE_URL=product.url,
+                CONFORMANCE_LONG_POLL_MS=str(PATIENCE_MS),
+                HOME=str(tmp_path),
+            )
+            failed = sorted(set(re.findall(r"FAIL +(.*)", said)))
+            assert (code, failed) == (0, []), said[-4000:]
+            counted = re.search(r"Tests +(\d+) passed \| \d+ skipped \(338\)", said)
+            assert counted, said[-1000:]
+            passed += int(counted[1])
+    # What neither part runs are the subscriptions, which are no part of the protocol.
+    assert passed == 338 - 6
 
 
 @pytest.mark.parametrize("live", ["sse", "long-poll"])
