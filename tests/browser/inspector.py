@@ -106,6 +106,8 @@ DRAW_EACH: Final = r"""
   };
   new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true });
   const drawn = (run, seq) => new Promise((resolve) => {
+    // Answers side by side are drawn as they come.
+    if (document.querySelector("[data-testid=compared]") !== null) return resolve();
     waiting = ({ dataset }) => (dataset.run !== run || Number(dataset.cursor) >= seq) && resolve();
     look();
   });
@@ -127,8 +129,10 @@ DRAW_EACH: Final = r"""
   const { fetch } = window;
   window.fetch = async (...call) => {
     const answer = await fetch(...call);
+    // That of one run, or of all that the tabs of the browser follow, where each record says whose it is.
     const run = /runs\/(run_\w+)\/events/.exec(answer.url)?.[1];
-    if (run === undefined || answer.body === null) return answer;
+    const named = /\/api\/v1\/events\?/.test(answer.url);
+    if ((run === undefined && !named) || answer.body === null) return answer;
     const blocks = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let held = "";
     const body = new ReadableStream({
@@ -138,8 +142,8 @@ DRAW_EACH: Final = r"""
           if (two !== undefined) {
             held = held.slice(two.length);
             controller.enqueue(new TextEncoder().encode(two));
-            const seqs = [...two.matchAll(/^id: ?(\d+)$/gm)].map(([, seq]) => Number(seq));
-            if (seqs.length > 0) await drawn(run, seqs.at(-1));
+            const record = [...two.matchAll(/^data: ?\{(?:"run":"(run_\w+)",)?"seq":(\d+),/gm)].at(-1);
+            if (record !== undefined) await drawn(record[1] ?? run, Number(record[2]));
             return;
           }
           const { value, done } = await blocks.read();

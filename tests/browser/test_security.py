@@ -63,9 +63,10 @@ def model(portal: Portal) -> Iterator[ScriptedModel]:
 
 @pytest.fixture(scope="module")
 def server(portal: Portal, tmp_path_factory: pytest.TempPathFactory, model: ScriptedModel) -> Iterator[Server]:
-    """One for all tests here: none of them harms it."""
+    """One for all tests here: none of them harms it, and failures that one asks for give no other's model a rest."""
     data = tmp_path_factory.mktemp("security") / "data"
-    with Server(portal, data, config={"models": model.rows("scripted", *NAMES)}) as running:
+    config = {"models": model.rows("scripted", *NAMES), "resilience": {"breaker_failures": 0}}
+    with Server(portal, data, config=config) as running:
         yield running
 
 
