@@ -1,4 +1,4 @@
-/** Whoever looks at something that is read from the server, and the reading that goes on for as long as somebody does. */
+/** Whoever looks at something that is read from the server, and the reading that goes on as long as somebody does. */
 
 import { FrameGate } from "./frame.ts";
 
