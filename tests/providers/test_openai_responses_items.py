@@ -23,7 +23,7 @@ def begun() -> tuple[OutputItems, list[Item]]:
     return OutputItems("openai"), []
 
 
-def whole(item: dict[str, Any], **options: int) -> list[Item]:
+def whole(item: dict[str, Any], **options: Any) -> list[Item]:
     items: list[Item] = []
     OutputItems("openai", **options).done(0, item, items)
     return items
