@@ -80,7 +80,9 @@ function Item({ conversation, shown }: ItemProps) {
           <i className="dot" data-state={kind} aria-hidden="true" />
           <span>{mixed ? `${complete} of ${compared.length} complete` : WORDS[kind]}</span>
           <Ago time={run.created_at} />
-          {compared !== null && !mixed && <span>{compared.length === 1 ? "1 model" : `${compared.length} models`}</span>}
+          {compared !== null && !mixed && (
+            <span>{compared.length === 1 ? "1 model" : `${compared.length} models`}</span>
+          )}
           {compared === null && runs.length > 1 && <span>{runs.length} answers</span>}
         </span>
       </Target>
