@@ -65,7 +65,8 @@ def address() -> Iterator[str]:
             key=KEY,
             slots=2,
             context_tokens=CONTEXT_TOKENS,
-            threads=2,
+            # Two would wait for each other at every step: beside other tests that is a slice of time each.
+            threads=1,
             parent=os.getpid(),
         )
         try:
