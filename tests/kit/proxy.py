@@ -13,6 +13,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, NamedTuple
 
 By = Literal["close", "reset", "half-close", "stall"]
@@ -52,27 +53,31 @@ class FaultProxy:
         self._target_port = target_port
         self.plan = plan
         self._came = asyncio.Condition()
-        self._server: asyncio.Server | None = None
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening.setblocking(False)
+        self._ended = False
+        self._accepting: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def port(self) -> int:
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        return int(self._listening.getsockname()[1])
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> FaultProxy:
-        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
+        self._accepting = asyncio.create_task(self._accept())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in tuple(self._tasks):
-            task.cancel()
+        assert self._accepting is not None
+        self._ended = True
+        with socket.create_connection(self._listening.getsockname()):
+            await self._accepting
+        self._listening.close()
+        self.drop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def drop(self) -> None:
@@ -80,23 +85,36 @@ class FaultProxy:
         for task in tuple(self._tasks):
             task.cancel()
 
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self.connections += 1
-        self.open += 1
-        number = self.connections
+    async def _accept(self) -> None:
+        """Takes connections until one comes behind the end.
+
+        An `asyncio.Server` loses those that come in the turn in which it is closed, and does not close them.
+        """
+        while True:
+            accepted, _ = await asyncio.get_running_loop().sock_accept(self._listening)
+            if self._ended:
+                accepted.close()
+                return
+            reader, writer = await asyncio.open_connection(sock=accepted)
+            self.connections += 1
+            self.open += 1
+            task = asyncio.create_task(self._connected(reader, writer, self.connections))
+            self._tasks.add(task)
+            # Not by the task itself: one that is cancelled before its first step has no end of its own.
+            task.add_done_callback(partial(self._disconnected, writer))
+
+    def _disconnected(self, writer: asyncio.StreamWriter, task: asyncio.Task[None]) -> None:
+        self.open -= 1
+        self._tasks.discard(task)
+        writer.transport.abort()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         try:
             async with self._came:
                 self._came.notify_all()
             await self._serve(reader, writer, self.plan(number), number)
         except (OSError, asyncio.CancelledError):
             pass  # the network's business, and the end of the test
-        finally:
-            self.open -= 1
-            self._tasks.discard(task)
-            writer.transport.abort()
 
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault, number: int
