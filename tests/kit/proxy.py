@@ -16,6 +16,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, NamedTuple
 
+from tests.kit.listening import Listening
+
 By = Literal["close", "reset", "half-close", "stall"]
 
 _READ_BYTES = 64 * 1024
@@ -53,30 +55,23 @@ class FaultProxy:
         self._target_port = target_port
         self.plan = plan
         self._came = asyncio.Condition()
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self._listening.setblocking(False)
-        self._ended = False
-        self._accepting: asyncio.Task[None] | None = None
+        self._listening = Listening(self._accepted)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def port(self) -> int:
-        return int(self._listening.getsockname()[1])
+        return self._listening.port
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> FaultProxy:
-        self._accepting = asyncio.create_task(self._accept())
+        self._listening.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._accepting is not None
-        self._ended = True
-        with socket.create_connection(self._listening.getsockname()):
-            await self._accepting
-        self._listening.close()
+        await self._listening.stop()
         self.drop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -85,23 +80,13 @@ class FaultProxy:
         for task in tuple(self._tasks):
             task.cancel()
 
-    async def _accept(self) -> None:
-        """Takes connections until one comes behind the end.
-
-        An `asyncio.Server` loses those that come in the turn in which it is closed, and does not close them.
-        """
-        while True:
-            accepted, _ = await asyncio.get_running_loop().sock_accept(self._listening)
-            if self._ended:
-                accepted.close()
-                return
-            reader, writer = await asyncio.open_connection(sock=accepted)
-            self.connections += 1
-            self.open += 1
-            task = asyncio.create_task(self._connected(reader, writer, self.connections))
-            self._tasks.add(task)
-            # Not by the task itself: one that is cancelled before its first step has no end of its own.
-            task.add_done_callback(partial(self._disconnected, writer))
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.open += 1
+        task = asyncio.create_task(self._connected(reader, writer, self.connections))
+        self._tasks.add(task)
+        # Not by the task itself: one that is cancelled before its first step has no end of its own.
+        task.add_done_callback(partial(self._disconnected, writer))
 
     def _disconnected(self, writer: asyncio.StreamWriter, task: asyncio.Task[None]) -> None:
         self.open -= 1

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from tests.kit.client import Answer, call
+from tests.kit.listening import Listening
 from tests.recordings import PROJECT_ROOT
 
 #: The contract's own: so long may a message take.
@@ -63,46 +63,28 @@ class Listener:
         self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._early: dict[int, dict[str, Any]] = {}
         self._told = 0
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self._listening.setblocking(False)
-        self._ended = False
-        self._accepting: asyncio.Task[None] | None = None
+        self._listening = Listening(self._accepted)
         self._writers: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        return f"http://127.0.0.1:{self._listening.port}"
 
     async def __aenter__(self) -> Self:
-        self._accepting = asyncio.create_task(self._accept())
+        self._listening.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._accepting is not None
-        self._ended = True
-        with socket.create_connection(self._listening.getsockname()):
-            await self._accepting
-        self._listening.close()
+        await self._listening.stop()
         for writer in self._writers:
             writer.transport.abort()
         if self._serving:
             await asyncio.wait(self._serving)
 
-    async def _accept(self) -> None:
-        """Takes connections until one comes behind the end.
-
-        An `asyncio.Server` loses those that come in the turn in which it is closed, and does not close them; Node opens
-        one to spare whenever a stream is given up.
-        """
-        while True:
-            accepted, _ = await asyncio.get_running_loop().sock_accept(self._listening)
-            if self._ended:
-                accepted.close()
-                return
-            reader, writer = await asyncio.open_connection(sock=accepted)
-            self._writers.add(writer)
-            self._serving.add(asyncio.create_task(self._serve(reader, writer)))
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        self._serving.add(asyncio.create_task(self._serve(reader, writer)))
 
     async def connection(self) -> Connection:
         async with asyncio.timeout(MESSAGE_LIMIT_S):

@@ -5,9 +5,8 @@ The same events as a stream gets, put together as the SDKs do; the final record 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
-
-import msgspec
 
 from headwater.delivery.formats.anthropic_error import refusal
 from headwater.delivery.formats.anthropic_stream import (
@@ -16,8 +15,8 @@ from headwater.delivery.formats.anthropic_stream import (
     message_object,
 )
 from headwater.delivery.formats.content_blocks import ContentBlocks
-from headwater.delivery.formats.standing_records import StandingRecords
-from headwater.delivery.formats.whole_answer import WholeAnswer
+from headwater.delivery.formats.standing_records import Said
+from headwater.delivery.formats.whole_answer import StandingAnswer
 from headwater.domain import event as ev
 from headwater.providers.lenient_json import read_object
 
@@ -29,39 +28,24 @@ _GROWING: dict[str, tuple[str, str]] = {
     "input_json_delta": ("input", "partial_json"),
 }
 
-_encode = msgspec.json.Encoder().encode
 
-
-class AnthropicMessage(WholeAnswer):
+class AnthropicMessage(StandingAnswer):
     """The encoding of one whole answer. It shows nothing before the run's end, and takes each record once."""
 
     transport = "anthropic_message"
 
-    __slots__ = ("_identity", "_standing")
+    __slots__ = ("_identity",)
 
     def __init__(self, identity: Identity) -> None:
         super().__init__(refusal)
         self._identity = identity
-        self._standing = StandingRecords()
 
-    def record(self, seq: int, payload: bytes) -> bytes:
-        """Nothing, but for the final record: the message, or the error in its place."""
-        event = ev.decode_record(payload).event
-        self._standing.take(seq, event)
-        match event:
-            case ev.Complete():
-                self.ended = True
-                return _encode(self._message(event))
-            case ev.Error() | ev.Cancelled():
-                return self.failed(event)
-        return b""
-
-    def _message(self, event: ev.Complete) -> dict[str, Any]:
+    def answer(self, said: Sequence[Said], end: ev.Complete) -> dict[str, Any]:
         blocks, content = ContentBlocks(), _Content()
-        for place, said in enumerate((*self._standing, event), 1):
-            for each in blocks.events(place, said):
+        for place, event in enumerate((*said, end), 1):
+            for each in blocks.events(place, event):
                 content.take(each)
-        ended, usage = ending(event, "".join(blocks.refusal))
+        ended, usage = ending(end, "".join(blocks.refusal))
         return {**message_object(self._identity, content.blocks()), **ended, "usage": usage}
 
 

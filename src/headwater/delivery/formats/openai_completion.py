@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from headwater.delivery.formats.openai_chat import (
     FINISH_REASONS,
     Identity,
@@ -18,45 +16,29 @@ from headwater.delivery.formats.openai_chat import (
     usage_object,
 )
 from headwater.delivery.formats.openai_error import refusal
-from headwater.delivery.formats.standing_records import Said, StandingRecords
-from headwater.delivery.formats.whole_answer import WholeAnswer
+from headwater.delivery.formats.standing_records import Said
+from headwater.delivery.formats.whole_answer import StandingAnswer
 from headwater.domain import event as ev
 
-_encode = msgspec.json.Encoder().encode
 
-
-class OpenAIChatCompletion(WholeAnswer):
+class OpenAIChatCompletion(StandingAnswer):
     """The encoding of one whole answer. It shows nothing before the run's end, and takes each record once."""
 
     transport = "openai_completion"
 
-    __slots__ = ("_identity", "_standing")
+    __slots__ = ("_identity",)
 
     def __init__(self, identity: Identity) -> None:
         super().__init__(refusal)
         self._identity = identity
-        self._standing = StandingRecords()
 
-    def record(self, seq: int, payload: bytes) -> bytes:
-        """Nothing, but for the final record: the completion, or the error in its place."""
-        event = ev.decode_record(payload).event
-        self._standing.take(seq, event)
-        match event:
-            case ev.Complete():
-                self.ended = True
-                return _encode(self._completion(event))
-            case ev.Error() | ev.Cancelled():
-                return self.failed(event)
-        return b""
-
-    def _completion(self, event: ev.Complete) -> dict[str, Any]:
-        said = list(self._standing)
+    def answer(self, said: Sequence[Said], end: ev.Complete) -> dict[str, Any]:
         logprobs = _logprobs(said)
         choice = {
             "index": 0,
             "message": _message(said),
             "logprobs": {"content": logprobs, "refusal": None} if logprobs else None,
-            "finish_reason": FINISH_REASONS.get(event.finish_reason, event.finish_reason),
+            "finish_reason": FINISH_REASONS.get(end.finish_reason, end.finish_reason),
         }
         return {
             "id": self._identity.id,
@@ -64,7 +46,7 @@ class OpenAIChatCompletion(WholeAnswer):
             "created": self._identity.created,
             "model": self._identity.model,
             "choices": [choice],
-            "usage": usage_object(event.usage),
+            "usage": usage_object(end.usage),
         }
 
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
 from headwater.delivery.formats.openai_chat import Refuse, draining_refusal, failure_refusal
+from headwater.delivery.formats.standing_records import Said, StandingRecords
 from headwater.delivery.held import Refusal
 from headwater.domain import event as ev
+
+_encode = msgspec.json.Encoder().encode
 
 
 class WholeAnswer:
@@ -43,3 +52,29 @@ class WholeAnswer:
         self.ended = True
         self._failure = refusal
         return refusal.body
+
+
+class StandingAnswer(WholeAnswer):
+    """One that is made of the records that stand at the end; each is taken once. The format's own part is `answer`."""
+
+    __slots__ = ("_standing",)
+
+    def __init__(self, refuse: Refuse) -> None:
+        super().__init__(refuse)
+        self._standing = StandingRecords()
+
+    def record(self, seq: int, payload: bytes) -> bytes:
+        """Nothing, but for the final record: the answer, or the error in its place."""
+        event = ev.decode_record(payload).event
+        self._standing.take(seq, event)
+        match event:
+            case ev.Complete():
+                self.ended = True
+                return _encode(self.answer(list(self._standing), event))
+            case ev.Error() | ev.Cancelled():
+                return self.failed(event)
+        return b""
+
+    @abstractmethod
+    def answer(self, said: Sequence[Said], end: ev.Complete) -> dict[str, Any]:
+        """What is said of a run that has reached its end."""
