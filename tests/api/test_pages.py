@@ -64,7 +64,11 @@ SCRIPT_PATH = "/assets/app-1a2b.js"
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/index.html", "/?q=1", "/c/run_" + "0" * 32, "/runs", "/runs/x/y", "/c/a%2Fb", "/models?runs=run_1"]
+    "path",
+    [
+        *("/", "/index.html", "/?q=1", "/c/run_" + "0" * 32, "/runs", "/runs/x/y", "/c/a%2Fb"),
+        *("/models?runs=run_1", "/examiner", "/examiner?task=00d62c1b", "/solver", "/assistant"),
+    ],
 )
 async def test_every_place_of_the_application_is_its_document(site: RunningApi, path: str) -> None:
     status, headers, body = await site.exchange(get(path, HTML))

@@ -23,6 +23,8 @@ FILES_BYTES_MAX = 32 << 20
 _INDEX: Final = "/index.html"
 #: Where the document answers to anyone.
 _ROOTS: Final = ("/", _INDEX)
+#: The pages beside the chat (web/app/src/router.tsx), and the list of runs.
+_ROUTES: Final = ("/models", "/examiner", "/solver", "/assistant", "/runs")
 
 #: Where no person looks for a page. A browser would read what begins with two slashes as the name of a host.
 _OF_PROGRAMS: Final = re.compile(r"/(?:api|v1|assets)(?:/|\Z)|//")
@@ -207,7 +209,7 @@ def _is_page(scope: Scope) -> bool:
     path = scope["path"]
     if path in _ROOTS:
         return True
-    on_route = path in ("/models", "/runs") or path.startswith(("/runs/", "/c/"))
+    on_route = path in _ROUTES or path.startswith(("/runs/", "/c/"))
     return on_route and accept.names(_header(scope, b"accept"), accept.HTML)
 
 

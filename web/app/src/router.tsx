@@ -1,4 +1,12 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Link } from "@tanstack/react-router";
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Link,
+  parseSearchWith,
+  stringifySearchWith,
+} from "@tanstack/react-router";
 import { useEffect } from "react";
 import { ChatPage } from "./chat/ChatPage.tsx";
 import { Shell } from "./shell/Shell.tsx";
@@ -46,6 +54,18 @@ const conversation = createRoute({
     return <ChatPage id={run} />;
   },
 });
+/** Those parts of an address that a page knows. */
+function known<Name extends string>(
+  search: Record<string, unknown>,
+  names: readonly Name[],
+): { [name in Name]?: string } {
+  // An id of digits alone comes as a number.
+  const told = names.flatMap((name) => {
+    const value = search[name];
+    return typeof value === "string" || typeof value === "number" ? [[name, String(value)] as const] : [];
+  });
+  return Object.fromEntries(told) as { [name in Name]?: string };
+}
 // Loaded when somebody goes there: most come for a chat.
 const models = createRoute({
   getParentRoute: () => root,
@@ -53,10 +73,31 @@ const models = createRoute({
   validateSearch: ({ runs }): { runs?: string } => (typeof runs === "string" ? { runs } : {}),
   component: lazyRouteComponent(() => import("./models/ModelsPage.tsx"), "ModelsPage"),
 });
+const examiner = createRoute({
+  getParentRoute: () => root,
+  path: "/examiner",
+  validateSearch: (search) => known(search, ["task", "run", "set", "query"]),
+  component: lazyRouteComponent(() => import("./examiner/ExaminerPage.tsx"), "ExaminerPage"),
+});
+const solver = createRoute({
+  getParentRoute: () => root,
+  path: "/solver",
+  validateSearch: (search) => known(search, ["task", "run"]),
+  component: lazyRouteComponent(() => import("./solver/SolverPage.tsx"), "SolverPage"),
+});
+const assistant = createRoute({
+  getParentRoute: () => root,
+  path: "/assistant",
+  validateSearch: (search) => known(search, ["session", "run"]),
+  component: lazyRouteComponent(() => import("./assistant/AssistantPage.tsx"), "AssistantPage"),
+});
 
 export const makeRouter = () =>
   createRouter({
-    routeTree: root.addChildren([home, conversation, models]),
+    routeTree: root.addChildren([home, conversation, models, examiner, solver, assistant]),
+    // Words as they are: read as JSON, the id 25e02866 would be a number without an end.
+    parseSearch: parseSearchWith((words) => words),
+    stringifySearch: stringifySearchWith(String),
     defaultPreload: false,
     defaultErrorComponent: Broken,
   });

@@ -16,6 +16,12 @@ function NewChat() {
 // Answers side by side are among the conversations.
 const ALONE = { exact: true, includeSearch: true };
 
+const APPLICATIONS = [
+  { to: "/examiner", name: "Examiner", icon: "examiner" },
+  { to: "/solver", name: "Solver", icon: "solver" },
+  { to: "/assistant", name: "Assistant", icon: "assistant" },
+] as const;
+
 function Pages() {
   return (
     <ul className="pages">
@@ -25,6 +31,14 @@ function Pages() {
           Models
         </Link>
       </li>
+      {APPLICATIONS.map(({ to, name, icon }) => (
+        <li key={to}>
+          <Link to={to} className="page-link" data-testid={`${icon}-link`}>
+            <Icon name={icon} />
+            {name}
+          </Link>
+        </li>
+      ))}
     </ul>
   );
 }
