@@ -129,13 +129,17 @@ class ProviderData(_Event, frozen=True):
 
 
 class Field(_Event, frozen=True):
-    """A value of the structured answer became known; `path` is a JSON pointer (RFC 6901)."""
+    """Some of the structured answer became known; `path` is a JSON pointer (RFC 6901)."""
 
     type: ClassVar[str] = "field"
     path: str
+    #: takes the place of what was at `path`
     value: Any
+    #: nothing more comes at `path` or below
     done: bool
     call: int | None = None
+    #: `value` is put behind what is at `path` instead: text behind a string, items behind an array, members to an object
+    delta: bool = False
 
 
 class Iteration(_Event, frozen=True):

@@ -79,12 +79,13 @@ export interface ProviderDataData {
   call?: number | null;
 }
 
-/** A value of the structured answer became known; `path` is a JSON pointer (RFC 6901). */
+/** Some of the structured answer became known; `path` is a JSON pointer (RFC 6901). */
 export interface FieldData {
   path: string;
   value: unknown;
   done: boolean;
   call?: number | null;
+  delta?: boolean;
 }
 
 /** A solver's step. */
@@ -548,7 +549,7 @@ export const DATA_SHAPES: Record<string, Record<string, string>> = {
   tool_call: { id: "s", name: "s", arguments: "s", done: "b?", index: "i?", call: "i?0" },
   annotation: { provider: "s", value: "x0", index: "i?", call: "i?0" },
   provider_data: { provider: "s", value: "x0", index: "i?", call: "i?0" },
-  field: { path: "s", value: "x0", done: "b", call: "i?0" },
+  field: { path: "s", value: "x0", done: "b", call: "i?0", delta: "b?" },
   iteration: { number: "i", data: "o?" },
   log: { level: "s", message: "s" },
   usage: {
