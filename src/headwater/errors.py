@@ -18,6 +18,9 @@
     │   │   └── ProducerFencedError  a producer's epoch is older than the one in force
     │   ├── WrongHostError      421  a Host that this server does not serve
     │   ├── UnsupportedError    422  well formed, but the model or this version can not do it
+    │   ├── ContextLengthError  413  more tokens than one request may have
+    │   ├── BudgetError         402  more tokens than are left
+    │   ├── RateLimitError      429  too many requests of one caller
     │   ├── QueueFullError      429  too many runs wait
     │   ├── StorageFullError    507  the disk is full: runs that exist are served, new ones refused
     │   └── UnavailableError    503  draining, or the storage has failed
@@ -237,6 +240,18 @@ class UnsupportedError(RefusedError):
     code = ErrorCode.UNSUPPORTED
 
 
+class ContextLengthError(RefusedError):
+    code = ErrorCode.CONTEXT_LENGTH
+
+
+class BudgetError(RefusedError):
+    code = ErrorCode.BUDGET
+
+
+class RateLimitError(RefusedError):
+    code = ErrorCode.RATE_LIMIT
+
+
 class QueueFullError(RefusedError):
     code = ErrorCode.QUEUE_FULL
 
@@ -253,6 +268,12 @@ class UnavailableError(RefusedError):
     ) -> None:
         self.code = code
         super().__init__(message, retry_after_s=retry_after_s)
+
+
+class WorkflowFault(RefusedError):
+    """A workflow's own code has failed before its run began; the message has none of its words."""
+
+    code = ErrorCode.SERVER
 
 
 class ProviderError(HeadwaterError):

@@ -19,6 +19,9 @@ refusal_headers    what tells those clients whether to try again
 ai_sdk             the AI SDK's UI message stream
 ai_sdk_steps       the steps that a message had before the run that goes on with it
 ag_ui              AG-UI's events
+tokens             a chat's answer, a token a frame
+conversation       an assistant's answer, with its context and suggestions
+plain_answer       what those two share
 segments           where text of one kind begins and ends, for formats that say so
 shown              which records a reader of an answer is shown
 tool_inputs        tool calls put together from their pieces
