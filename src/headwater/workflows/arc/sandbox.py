@@ -1,0 +1,266 @@
+"""Runs programs that a model wrote: `transform(grid)`, on grid after grid, in a process that is not the server's.
+
+The interpreter is Monty (github.com/pydantic/monty): a Python without files, network, processes or environment, whose
+time, memory and depth are bounded from within; a watchdog outside kills the process of one that does not come to its
+limit by itself. A process that hit a limit is thrown away. Each program begins in a session of its own.
+
+What a program gives back is never taken as a value: a list of 40 lists, each of which holds the one before twice, is
+small there and a million million values here. So the sandbox makes text of it, by syntax that no program can redefine,
+and the text is read here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import shutil
+import signal
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pydantic_monty import (
+    AsyncMonty,
+    AsyncMontySession,
+    CollectString,
+    MontyCrashedError,
+    MontyError,
+    MontyRuntimeError,
+    MontySyntaxError,
+)
+
+from headwater.errors import UnavailableError
+from headwater.workflows.arc import sandbox_worker
+from headwater.workflows.arc.task import Grid, is_grid
+
+#: What a program must define.
+FUNCTION: Final = "transform"
+#: Of what a program's failure is told.
+ERROR_CHARS_MAX: Final = 300
+#: The longest text of a grid: 30 rows of 30 digits, each with a blank or a line's end. More is no grid.
+_TEXT_CHARS_MAX: Final = 30 * 30 * 2
+#: How long a process may go on past a limit that it should have come to by itself.
+_GRACE_S: Final = 0.5
+#: A process is replaced after so many programs, whatever they did.
+_PROGRAMS_PER_PROCESS: Final = 200
+#: A statement without a value: else the program's last expression would be sent here, as large as it likes.
+_NO_VALUE: Final = "\npass\n"
+#: Its value is text, whatever the program has redefined: a literal's method makes it. `type` is there for a sentence.
+_CALL: Final = f"""\
+_given = {FUNCTION}(_grid)
+f'{{type(_given).__name__}}\\n' + '\\n'.join([' '.join([f'{{cell!r}}' for cell in row]) for row in _given])
+"""
+_LIMIT_ERRORS: Final = (TimeoutError, MemoryError, RecursionError)
+
+
+class Limits(NamedTuple):
+    """What a program may take."""
+
+    #: for one grid, in seconds of its own work
+    call_s: float = 0.5
+    #: for all its grids
+    program_s: float = 2.0
+    memory_bytes: int = 64 << 20
+    #: calls within calls
+    depth: int = 200
+    #: of what it prints, which nobody reads
+    printed_bytes: int = 64 << 10
+    source_bytes: int = 16 << 10
+
+
+class Outcome(NamedTuple):
+    """What a program made of one grid: a grid, or a sentence that says why none."""
+
+    grid: Grid | None
+    error: str = ""
+
+
+class Sandbox:
+    """A bounded pool of processes, started when the first program comes. To be used on one event loop."""
+
+    def __init__(self, limits: Limits | None = None, *, processes: int = 2) -> None:
+        self.limits = limits or Limits()
+        self._processes = processes
+        self._opening = asyncio.Lock()
+        self._open: tuple[AsyncExitStack, AsyncMonty] | None = None
+
+    async def run(self, source: str, grids: Sequence[Grid]) -> list[Outcome]:
+        """What the program makes of each grid, in order; each gets a copy of its own.
+
+        A fault of the program is an `Outcome`, never an exception; after a limit the grids that are left are not tried.
+        Raises `UnavailableError` where no process can be had: nothing is ever run anywhere else.
+        """
+        if len(source.encode(errors="replace")) > self.limits.source_bytes:
+            return _all(grids, f"The program is longer than {self.limits.source_bytes} bytes.")
+        # UTF-8 has no word for half a surrogate pair, and so no program has one
+        source = source.encode(errors="replace").decode()
+        pool = await self._pool()
+        try:
+            async with pool.checkout(
+                script_name="program.py",
+                limits={
+                    "max_feed_duration_secs": self.limits.call_s,
+                    "max_memory": self.limits.memory_bytes,
+                    "max_recursion_depth": self.limits.depth,
+                    # There is nothing outside that it could ask for.
+                    "max_suspensions": 1,
+                },
+                os_policy={"sleep": "zero", "random_start": {"seed": 0}},
+                assert_message_annotations=False,
+            ) as session:
+                return await _Program(session, self.limits).run(source, grids)
+        except (MontyError, OSError, RuntimeError, TimeoutError) as error:
+            raise UnavailableError(f"The sandbox can not run programs: {_shortened(str(error))}") from error
+
+    async def close(self) -> None:
+        """Ends every process. A later program would start new ones."""
+        async with self._opening:
+            opened, self._open = self._open, None
+            if opened is not None:
+                await opened[0].aclose()
+
+    async def _pool(self) -> AsyncMonty:
+        async with self._opening:
+            if self._open is None:
+                self._open = await self._start()
+            return self._open[1]
+
+    async def _start(self) -> tuple[AsyncExitStack, AsyncMonty]:
+        async with AsyncExitStack() as stack:
+            try:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-sandbox-"))
+                pool = AsyncMonty(
+                    binary_path=await asyncio.to_thread(_write_launcher, Path(folder)),
+                    min_processes=1,
+                    max_processes=self._processes,
+                    max_checkouts_per_worker=_PROGRAMS_PER_PROCESS,
+                    feed_duration_limit_grace=_GRACE_S,
+                    turn_duration_limit_grace=_GRACE_S,
+                )
+                await stack.enter_async_context(pool)
+            except (MontyError, OSError, RuntimeError) as error:
+                raise UnavailableError(f"The sandbox can not be started: {_shortened(str(error))}") from error
+            return stack.pop_all(), pool
+
+
+class _Program:
+    """One program in its session."""
+
+    def __init__(self, session: AsyncMontySession, limits: Limits) -> None:
+        self._session = session
+        self._limits = limits
+        # Taken now: it is not told while a program runs.
+        self._process = session.worker_pid
+        self._is_over = False
+
+    async def run(self, source: str, grids: Sequence[Grid]) -> list[Outcome]:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._limits.program_s
+        try:
+            if (fault := await self._fault_of(source)) is not None:
+                return _all(grids, fault)
+            outcomes: list[Outcome] = []
+            for grid in grids:
+                if not self._is_over and loop.time() > until:
+                    self._throw_away()
+                    outcomes.append(
+                        Outcome(None, f"TimeoutError: more than {self._limits.program_s:g} s for all grids")
+                    )
+                elif self._is_over:
+                    outcomes.append(Outcome(None, "Not run: the program had hit a limit before."))
+                else:
+                    outcomes.append(await self._outcome(grid))
+            return outcomes
+        except asyncio.CancelledError:
+            self._throw_away()
+            raise
+
+    async def _outcome(self, grid: Grid) -> Outcome:
+        try:
+            text = await self._feed(_CALL, _grid=grid)
+        except _Fault as fault:
+            return Outcome(None, fault.sentence)
+        return read_grid(text)
+
+    async def _fault_of(self, source: str) -> str | None:
+        """What is wrong with the program itself, before it is given anything."""
+        try:
+            await self._feed(source + _NO_VALUE)
+        except _Fault as fault:
+            return fault.sentence
+        return None
+
+    async def _feed(self, code: str, **inputs: Grid) -> object:
+        try:
+            return await self._session.feed_run(
+                code, inputs=inputs, print_callback=CollectString(self._limits.printed_bytes)
+            )
+        except MontyCrashedError as error:
+            self._is_over = True
+            why = "it did not stop at its time limit" if error.timed_out else "its process ended"
+            raise _Fault(f"The program was killed: {why}.") from None
+        except (MontyRuntimeError, MontySyntaxError) as error:
+            if isinstance(error.exception(), _LIMIT_ERRORS):
+                self._throw_away()
+            raise _Fault(_shortened(error.display("type-msg"))) from None
+
+    def _throw_away(self) -> None:
+        """Nothing is known of a process that was stopped in the middle: it gets no other program."""
+        self._is_over = True
+        if self._process is not None:
+            # It is the pool's child, so its number is nobody else's until the pool has waited for it.
+            with suppress(ProcessLookupError):
+                os.kill(self._process, signal.SIGKILL)
+
+
+class _Fault(Exception):
+    """What a program did wrong."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+def read_grid(text: object) -> Outcome:
+    """The grid that a sandbox's text says: the value's type, then a line a row, its cells apart by blanks. Pure.
+
+    Rows and grid may be tuples as well as lists. Cells are whole numbers: `True`, `1.0` and `'1'` are none.
+    """
+    if not isinstance(text, str):
+        return Outcome(None, f"{FUNCTION} gave nothing that can be read.")
+    kind, _, lines = text.partition("\n")
+    if kind not in ("list", "tuple"):
+        return Outcome(None, f"{FUNCTION} gave a value of type {_shortened(kind)}, not a list of rows.")
+    if len(lines) <= _TEXT_CHARS_MAX:
+        rows = [line.split(" ") for line in lines.split("\n")]
+        if all(len(cell) == 1 and cell.isascii() and cell.isdigit() for row in rows for cell in row):
+            grid = [[int(cell) for cell in row] for row in rows]
+            if is_grid(grid):
+                return Outcome(grid)
+    return Outcome(None, f"{FUNCTION} gave no grid of 1 to 30 rows of 1 to 30 colours, 0 to 9, all rows as long.")
+
+
+def _write_launcher(folder: Path) -> Path:
+    """The pool starts one file and can not give it arguments of ours: this one has them in it."""
+    # not where a variable says: what programs run in is no matter of the environment
+    interpreter = shutil.which("monty", path=sysconfig.get_path("scripts")) or shutil.which("monty")
+    if interpreter is None:
+        raise FileNotFoundError("the interpreter `monty` is not installed")
+    command = [sys.executable, "-I", "-S", sandbox_worker.__file__, interpreter]
+    launcher = folder / "worker"
+    launcher.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    launcher.chmod(0o700)
+    return launcher
+
+
+def _all(grids: Sequence[Grid], error: str) -> list[Outcome]:
+    return [Outcome(None, error) for _ in grids]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= ERROR_CHARS_MAX else text[: ERROR_CHARS_MAX - 1] + "…"

@@ -1,0 +1,91 @@
+"""What a sandbox's process does before it is one: gives up all that it could have, then becomes the interpreter.
+
+    python -I -S sandbox_worker.py INTERPRETER ARGUMENT…
+
+The interpreter knows no files, network, processes or environment by itself. This is for the day on which it has a
+fault: the process that a program breaks out into has nothing to read, nobody to call and no rights. Only the standard
+library is imported, for this is paid with every process that is thrown away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import sys
+from typing import Final
+
+#: Beside the interpreter's own limit on what a program holds, in bytes: all that the process may map.
+ADDRESS_SPACE_BYTES: Final = 2 << 30
+#: Of files that are open; the interpreter has three.
+FILES_MAX: Final = 64
+#: The user and group that have no rights by custom (`nobody`).
+NOBODY: Final = 65534
+#: What can not be confined ends with this (sysexits: EX_NOPERM), so that no program is ever run in it.
+EXIT_UNCONFINED: Final = 77
+
+# prctl(2), linux/prctl.h; unshare(2), linux/sched.h
+_PR_SET_NO_NEW_PRIVS: Final = 38
+_CLONE_NEWUSER: Final = 0x10000000
+_CLONE_NEWNET: Final = 0x40000000
+_CLONE_NEWIPC: Final = 0x08000000
+
+
+def confine() -> None:
+    """Takes from this process what it does not need. Raises OSError where one of the demands can not be met.
+
+    Demands: no core dump, no file that grows, few files, bounded memory, nothing on standard error, and on Linux that
+    no program it starts has more rights than itself. Beside them, where the system allows it: another user than root,
+    and a network in which there is nobody.
+    """
+    os.chdir("/")
+    null = os.open(os.devnull, os.O_RDWR)
+    # The interpreter tells there which limit was hit: that is in the program's result, and not for the server's log.
+    os.dup2(null, 2)
+    os.close(null)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES_MAX, FILES_MAX))
+    if sys.platform == "linux":
+        # elsewhere the kernel does not hold to it, and may refuse it
+        resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl")
+        _drop_root()
+        # Containers and hardened kernels allow it to nobody: then the interpreter alone keeps programs from the network.
+        libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC)
+
+
+def _drop_root() -> None:
+    if os.geteuid() != 0:
+        return
+    # A root without the right to become somebody else is none that could do harm with it.
+    with contextlib.suppress(PermissionError):
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+
+
+def _close_others(kept: int) -> None:
+    """Whatever was left open by those who started us, the server's files and sockets first of all."""
+    os.closerange(3, kept)
+    os.closerange(kept + 1, max(os.sysconf("SC_OPEN_MAX"), kept + 1))
+
+
+def main(arguments: list[str]) -> None:
+    """Never returns: this process becomes the interpreter, with an empty environment."""
+    interpreter = arguments[0]
+    try:
+        # Opened while it can be: it may be below a folder that only its owner may look into.
+        program = os.open(interpreter, os.O_RDONLY | os.O_CLOEXEC)
+        _close_others(program)
+        confine()
+        os.execve(program if os.execve in os.supports_fd else interpreter, arguments, {})
+    except OSError:
+        os._exit(EXIT_UNCONFINED)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
