@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from headwater.app import make_storage, serve
+from headwater.domain.document import Document
 from headwater.domain.run import Run, RunMetrics, RunState, is_ended
 from headwater.domain.snapshot import Snapshot
 from headwater.settings import Settings, load_settings
@@ -152,11 +153,18 @@ class WatchedRuns:
         return noted
 
     async def finish(
-        self, run: str, state: RunState, snapshot: Snapshot, ended_at_ms: int, metrics: RunMetrics | None
+        self,
+        run: str,
+        state: RunState,
+        snapshot: Snapshot,
+        ended_at_ms: int,
+        metrics: RunMetrics | None,
+        *,
+        documents: Sequence[Document] = (),
     ) -> None:
         if self._failpoint.reached("final-before-row") or self._failpoint.reached("recovering"):
             strike()
-        await self._runs.finish(run, state, snapshot, ended_at_ms, metrics)
+        await self._runs.finish(run, state, snapshot, ended_at_ms, metrics, documents=documents)
 
 
 def watched(storage: Storage, failpoint: Failpoint, *, lies: bool) -> Storage:
@@ -167,8 +175,10 @@ def watched(storage: Storage, failpoint: Failpoint, *, lies: bool) -> Storage:
     storage._commits._medium = cast(Medium, WatchedMedium(medium, failpoint, lies=lies))
     log, begin = WatchedLog(storage.log, failpoint), storage.begin
 
-    async def begin_watched(run: Run, idempotency: IdempotencyKey | None = None) -> Begun:
-        begun = await begin(run, idempotency)
+    async def begin_watched(
+        run: Run, idempotency: IdempotencyKey | None = None, *, documents: Sequence[Document] = ()
+    ) -> Begun:
+        begun = await begin(run, idempotency, documents=documents)
         if begun.log is not None:
             log.begun(run.id)
         return begun

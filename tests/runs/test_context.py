@@ -10,6 +10,7 @@ import pytest
 
 from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest, Usage
+from headwater.domain.run import LOCAL_OWNER
 from headwater.domain.snapshot import Fold
 from headwater.errors import BadRequestError, ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Finish, Item
@@ -17,6 +18,8 @@ from headwater.providers.resilience import ONCE, Resilience
 from headwater.runs.attempt import Surroundings
 from headwater.runs.context import Context
 from headwater.runs.ending import RESULT_BYTES_MAX
+from headwater.storage.memory import MemoryStorage
+from headwater.storage.memory_medium import MemoryMedium
 from tests.kit.virtual import VirtualClock
 from tests.runs.scene import Listener, OneProvider, Play, ScriptedProvider, pause, request, virtual, words
 
@@ -43,7 +46,9 @@ class Stage:
             on_call=self._call_began,
             on_silence=lambda phase, limit_s: self.silent.append((phase, limit_s)),
         )
-        self.context = Context(around)
+        self.medium = MemoryMedium()
+        storage = MemoryStorage(self.medium)
+        self.context = Context(around, LOCAL_OWNER, storage.documents)
         self.asked = GenerationRequest("m", asked.messages)
 
     def _call_began(self) -> None:

@@ -14,7 +14,7 @@ from headwater.domain.message import GenerationRequest, Usage
 from headwater.domain.run import LOCAL_OWNER, RunRequest, RunState
 from headwater.errors import ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Finish, Item
-from headwater.workflows.contract import RunContext
+from headwater.workflows.contract import RunContext, Workflow
 from tests.runs.scene import Scene, pause, virtual, words
 
 SAID = Usage(input_tokens=3, output_tokens=20)
@@ -108,7 +108,7 @@ async def test_a_stream_that_ends_without_its_end_is_truncated() -> None:
         await cut(after)
 
 
-class ReadsOnly:
+class ReadsOnly(Workflow):
     """Stops reading its model after so many lists."""
 
     name = "reads"
@@ -157,7 +157,7 @@ async def test_a_provider_s_failure_is_the_run_s_with_its_partial() -> None:
 CANARY = "canary-7c2f"
 
 
-class Broken:
+class Broken(Workflow):
     name = "broken"
 
     def check(self, request: RunRequest) -> None: ...
@@ -181,7 +181,7 @@ async def test_what_a_workflow_did_not_expect_is_an_error_that_tells_nothing() -
         assert CANARY not in str(scene.records(run))
 
 
-class Results:
+class Results(Workflow):
     """Sets a result past the door that checks it."""
 
     name = "results"

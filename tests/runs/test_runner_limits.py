@@ -15,7 +15,7 @@ from headwater.domain.run import RunRequest, RunState
 from headwater.errors import ErrorCode, ProviderError
 from headwater.providers.contract import Finish, Item, Silence
 from headwater.runs.runner import STOP_TRIES, STOP_TRY_S
-from headwater.workflows.contract import RunContext
+from headwater.workflows.contract import RunContext, Workflow
 from tests.runs.scene import Play, Scene, pause, silent, virtual, words
 
 # ── limits ──────────────────────────────────────────────────────────────────────────────────────
@@ -138,7 +138,7 @@ async def test_a_clock_that_jumps_an_hour_changes_nothing() -> None:
         assert [r.t for r in records if r.event.type == "chunk"] == [1000, 2000, 3000, 4000, 5000, 6000]
 
 
-class TwoCalls:
+class TwoCalls(Workflow):
     """Thinks in a first call, works for a while without a model, and answers in a second one."""
 
     name = "two"
@@ -181,7 +181,7 @@ async def test_a_first_call_without_output_leaves_no_timer_behind() -> None:
         assert scene.final(run).type == "complete"
 
 
-class SideBySide:
+class SideBySide(Workflow):
     """Two answer calls at once, one for each message; what either says is put out as it comes."""
 
     name = "both"
@@ -246,7 +246,7 @@ async def test_of_two_calls_side_by_side_each_has_its_own_silence(
 # ── what does not let itself be stopped (I10) ───────────────────────────────────────────────────
 
 
-class Stubborn:
+class Stubborn(Workflow):
     """Answers every cancellation by going on."""
 
     name = "stubborn"
@@ -320,7 +320,7 @@ async def test_a_call_that_is_whole_stays_whole_when_its_stream_does_not_close()
 
         async def close(self) -> None: ...
 
-    class StopsAtTheEnd:
+    class StopsAtTheEnd(Workflow):
         name = "early"
 
         def check(self, request: RunRequest) -> None: ...
@@ -340,7 +340,7 @@ async def test_a_call_that_is_whole_stays_whole_when_its_stream_does_not_close()
         scene.provider.open = 0
 
 
-class HoldsSomething:
+class HoldsSomething(Workflow):
     """Has something to let go of when it is stopped, or when its output is refused."""
 
     name = "holds"
@@ -368,7 +368,7 @@ async def test_a_workflow_whose_output_is_refused_lets_go_before_the_end() -> No
         assert (scene.error(run).code, records[-1].t, workflow.held) == ("PARSE", 100, False)
 
 
-class CancelsItself:
+class CancelsItself(Workflow):
     name = "cancels"
 
     def check(self, request: RunRequest) -> None: ...

@@ -17,7 +17,7 @@ from headwater.domain.run import RunRequest
 from headwater.errors import BadRequestError, ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Checkpoint, Finish, Item, Silence
 from headwater.providers.cost import UNPRICED, Pricing
-from headwater.workflows.contract import RunContext
+from headwater.workflows.contract import RunContext, Workflow
 from tests.kit.history import History, UpstreamCalled, UpstreamEnded, UpstreamHeard, UpstreamSaid
 from tests.simulation.virtual import pause
 
@@ -281,7 +281,7 @@ def superseding(chance: random.Random, *, long: bool) -> Superseding:
     return Superseding(batches, "".join(text for _, text in pieces))
 
 
-class AttemptsWorkflow:
+class AttemptsWorkflow(Workflow):
     """Puts out what was planned for its prompt."""
 
     name = "attempts"

@@ -32,7 +32,8 @@ from headwater.runs.recorder import Recorder
 from headwater.runs.resumed import Lasting
 from headwater.runs.runner import Runner
 from headwater.storage.contract import Commit, EventLog, Haste, IdempotencyKey, LogState
-from headwater.storage.memory import MemoryLog, MemoryRuns, MemoryStorage, _Change, _settle
+from headwater.storage.memory import MemoryLog, MemoryStorage, _Change, _settle
+from headwater.storage.memory_runs import MemoryRuns
 
 Patch = Callable[..., None]
 

@@ -7,6 +7,7 @@ keep their seq: an `attempt` that supersedes drops what its call had put out fro
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
@@ -145,6 +146,14 @@ class Fold:
                 self.final = event
             case _:
                 pass
+
+    def ended_with(self, events: Iterable[ev.Event], t: int) -> Fold:
+        """As it will be after these last records: reports of usage, and the final one. The fold itself stays."""
+        ended = copy.copy(self)
+        ended._usage = dict(self._usage)
+        for event in events:
+            ended.apply(ev.Record(ended.seq + 1, t, event))
+        return ended
 
     def _apply_tool_call(self, seq: int, event: ev.ToolCall) -> None:
         tool = self._tools.setdefault((event.call or 1, event.id), _ToolCallPieces(seq))

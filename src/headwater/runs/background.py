@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -10,6 +11,7 @@ from headwater.domain import event as ev
 from headwater.domain.run import RunRequest
 from headwater.errors import LogCorrupt, ProviderError, RefusedError, StorageError
 from headwater.providers.contract import BackgroundProvider, Provider
+from headwater.providers.cost import UNPRICED, Pricing
 from headwater.runs.attempt import Models
 from headwater.runs.takeover import CallTrace, Place
 from headwater.storage.contract import EventLog
@@ -44,6 +46,18 @@ def models_of(request: RunRequest, models: Models) -> dict[tuple[str, str], tupl
             continue  # it was in the configuration when the run was asked for
         known.setdefault((provider.name, model), (name, provider))
     return known
+
+
+def pricing_of(request: RunRequest, models: Models) -> Callable[[str, str], Pricing]:
+    """How a model is paid for that the run may have called, by its provider's name and the provider's name for it."""
+    known = models_of(request, models)
+
+    def pricing(provider: str, model: str) -> Pricing:
+        found = known.get((provider, model))
+        # where it is not known, it was in the configuration when the run was asked for
+        return UNPRICED if found is None else models.pricing(found[0])
+
+    return pricing
 
 
 async def stop_answers(run: str, request: RunRequest, log: EventLog, models: Models) -> None:

@@ -1,36 +1,70 @@
-"""What a workflow is given: its request, the clock, and models to call.
+"""What a workflow is given: its request, the clock, models to call, and what its owner has kept.
 
 It also keeps the books that an honest end needs: which calls were opened, and which reached their end.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from itertools import count
 
 import msgspec
 
 from headwater.domain import event as ev
+from headwater.domain.document import Document
 from headwater.domain.message import GenerationRequest
+from headwater.domain.run import Owner
 from headwater.runs.attempt import Surroundings
 from headwater.runs.call import ModelCall
 from headwater.runs.closing import close_stream
 from headwater.runs.ending import RESULT_BYTES_MAX
 from headwater.runs.takeover import Resumption
+from headwater.storage.contract import DocumentPage, Documents
+
+
+class Own:
+    """The documents of one owner."""
+
+    def __init__(self, documents: Documents, owner: Owner) -> None:
+        self._documents = documents
+        self._owner = owner
+
+    async def get(self, collection: str, key: str) -> Document | None:
+        return await self._documents.get(self._owner, collection, key)
+
+    async def list(
+        self, collection: str, *, where: Mapping[str, str] = {}, limit: int = 50, cursor: str | None = None
+    ) -> DocumentPage:
+        return await self._documents.list(self._owner, collection, where=where, limit=limit, cursor=cursor)
 
 
 class Context:
     """The `RunContext` of a run. With a `resumption` the first call is one that a crash had cut."""
 
-    def __init__(self, around: Surroundings, resumption: Resumption | None = None) -> None:
+    def __init__(
+        self, around: Surroundings, owner: Owner, documents: Documents, resumption: Resumption | None = None
+    ) -> None:
+        self.run = around.run
+        self.owner = owner
+        self.documents = Own(documents, owner)
+        #: what the log holds of a process before this one, told to a workflow that goes on by itself
+        self.before: list[ev.Event] = []
         self.request = around.request
         self.clock = around.clock
         self.result: object = None
         self._around = around
         self._resumption = resumption
         self._calls: dict[int, ModelCall] = {}
+        #: how many calls there were before
+        self._calls_before = 0
         self._numbers = count()
         self._open: dict[int, AsyncGenerator[list[ev.Event], None]] = {}
+
+    def went_before(self, event: ev.Event) -> None:
+        """Takes note of the next event that the log holds of a process before this one."""
+        self.before.append(event)
+        if isinstance(event, ev.Call):
+            self._calls_before = max(self._calls_before, event.call)
 
     def set_result(self, value: object) -> None:
         encoded = msgspec.json.encode(value)
@@ -66,7 +100,7 @@ class Context:
         return events
 
     def _begun(self, call: ModelCall) -> tuple[int, Resumption | None]:
-        number = len(self._calls) + 1
+        number = self._calls_before + len(self._calls) + 1
         self._calls[number] = call
         resumption, self._resumption = self._resumption, None
         return number, resumption

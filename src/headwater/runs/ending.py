@@ -10,11 +10,12 @@ import msgspec
 
 from headwater.domain import event as ev
 from headwater.domain.message import Usage
-from headwater.domain.run import RunRequest
+from headwater.domain.run import Run, RunMetrics, RunRequest, RunState
 from headwater.domain.snapshot import Fold
 from headwater.errors import CODES, ErrorCode, HeadwaterError, ProviderError, StorageError
 from headwater.providers import estimate
 from headwater.providers.cost import Pricing, priced
+from headwater.workflows.contract import EndedRun
 
 #: A provider's sentence is cut here, so that it fits a record whatever it is.
 MESSAGE_CHARS_MAX = 2000
@@ -82,6 +83,14 @@ def whole_events(
 def cut_events(fold: Fold, stop: Stop, untold: Sequence[ev.UsageReport] = ()) -> list[ev.Event]:
     """The last records of a run that was stopped: what its calls used and could not tell, and why it ended."""
     return [*untold, stop.event(len(fold.text.encode()))]
+
+
+def ended_run(run: Run, state: RunState, fold: Fold, ended_at_ms: int, metrics: RunMetrics | None) -> EndedRun:
+    """What a workflow is told of the end of its run; `fold` has all of its records."""
+    result = fold.final.result if isinstance(fold.final, ev.Complete) else None
+    return EndedRun(
+        run.id, run.owner, run.request, state, fold.snapshot(), result, run.created_at_ms, ended_at_ms, metrics
+    )
 
 
 def lost_usage(fold: Fold, request: RunRequest, pricing: Callable[[str, str], Pricing]) -> list[ev.UsageReport]:

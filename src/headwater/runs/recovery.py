@@ -9,7 +9,9 @@ for is honoured; else the run goes on if nothing stands against it (`takeover`);
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple, get_args
 
 import msgspec
@@ -17,17 +19,19 @@ import structlog
 
 from headwater.clock import Clock
 from headwater.domain import event as ev
+from headwater.domain.document import Document
 from headwater.domain.run import STATE_BY_FINAL_TYPE, Run, RunState
 from headwater.domain.snapshot import Fold
-from headwater.errors import ErrorCode, LogCorrupt, StorageError
-from headwater.providers.cost import UNPRICED, Pricing
+from headwater.errors import ErrorCode, LogCorrupt, StorageError, WorkflowFault
 from headwater.runs.attempt import Models
-from headwater.runs.background import models_of, trace_of
-from headwater.runs.ending import Stop, cut_events, lost_usage, stop_cancelled, stop_error, stop_timeout
+from headwater.runs.background import models_of, pricing_of, trace_of
+from headwater.runs.ending import Stop, cut_events, ended_run, lost_usage, stop_cancelled, stop_error, stop_timeout
+from headwater.runs.hosted import Hosted
 from headwater.runs.meter import LogMeter
 from headwater.runs.recorder import Recorder
 from headwater.runs.takeover import Cut, Resumption, is_over, resumption_of, why_not
 from headwater.storage.contract import LogState, Storage
+from headwater.workflows.contract import EndedRun
 
 _log = structlog.get_logger(__name__)
 
@@ -62,13 +66,13 @@ class Recovered(NamedTuple):
     left_going: tuple[Run, ...] = ()
 
 
-async def recover(storage: Storage, models: Models, clock: Clock) -> Recovered:
+async def recover(storage: Storage, models: Models, workflows: Mapping[str, Hosted], clock: Clock) -> Recovered:
     """Ends or takes up every run that has not ended.
 
     Who takes up what is in `taken_up` has to see to its end. A run that can not be read (a corrupt log) does not
     keep others from theirs.
     """
-    recovery = _Recovery(storage, models, clock)
+    recovery = _Recovery(storage, models, workflows, clock)
     runs = await storage.runs.unfinished()
     found: list[str | TakenUp] = []
     for start in range(0, len(runs), SIDE_BY_SIDE):
@@ -79,9 +83,10 @@ async def recover(storage: Storage, models: Models, clock: Clock) -> Recovered:
 
 
 class _Recovery:
-    def __init__(self, storage: Storage, models: Models, clock: Clock) -> None:
+    def __init__(self, storage: Storage, models: Models, workflows: Mapping[str, Hosted], clock: Clock) -> None:
         self._storage = storage
         self._models = models
+        self._workflows = workflows
         self._clock = clock
         self.left_going: list[Run] = []
 
@@ -96,7 +101,7 @@ class _Recovery:
             try:
                 await recorder.resume(state, meter.took)
             except LogCorrupt:
-                return await _end_corrupt(storage, run, epoch, state, recorder.fold, meter, since_ms)
+                return await self._end_corrupt(run, epoch, state, recorder.fold, meter, since_ms)
             outcome = "repaired"
             if not recorder.closed:
                 since_ms = max(since_ms, recorder.fold.t)
@@ -105,10 +110,10 @@ class _Recovery:
                     taken_up = msgspec.structs.replace(run, epoch=epoch)
                     return TakenUp(taken_up, state, resumption, since_ms)
                 outcome, stop = _why(run, expired=resumption is not None)
-                lost = lost_usage(recorder.fold, run.request, lambda *model: self._pricing(run, *model))
+                lost = lost_usage(recorder.fold, run.request, pricing_of(run.request, self._models))
                 recorder.add(cut_events(recorder.fold, stop, lost), final=True)
                 await recorder.settled()
-            await _finish_row(storage, run, recorder.fold, meter)
+            await self._finish_row(run, recorder.fold, meter)
             if run.request.on_crash == "reattach":
                 self.left_going.append(run)
             return outcome
@@ -116,48 +121,56 @@ class _Recovery:
             _log.error("run could not be ended", run=run.id, error=type(error).__name__)
             return "failed"
 
-    def _pricing(self, run: Run, provider: str, model: str) -> Pricing:
-        known = models_of(run.request, self._models).get((provider, model))
-        # where it is not known, it was in the configuration when the run was asked for
-        return UNPRICED if known is None else self._models.pricing(known[0])
-
     async def _resumption(self, run: Run, fold: Fold, since_ms: int) -> Resumption | None:
         """How the run goes on; None where it does not."""
         request = run.request
-        if run.cancel_requested_by is not None or request.on_crash == "interrupt":
+        hosted = self._workflows.get(request.workflow)
+        takes_up = hosted is not None and hosted.takes_up
+        if run.cancel_requested_by is not None or (request.on_crash == "interrupt" and not takes_up):
             return None
         trace = await trace_of(self._storage.log, run.id)
         known = models_of(request, self._models)
         models = {model: name for model, (name, _) in known.items()}
         called = models.get((trace.provider, trace.model))
         can = [] if called is None else self._models.capabilities(called)
-        cut = Cut(run, trace, fold.text, since_ms, self._storage.intact, models, can)
+        cut = Cut(run, trace, fold.text, since_ms, self._storage.intact, models, can, takes_up)
         if (why := why_not(cut)) is None:
             return resumption_of(cut)
         _log.info("run not taken up", run=run.id, policy=request.on_crash, why=why)
         return None
 
 
-async def _finish_row(storage: Storage, run: Run, fold: Fold, meter: LogMeter) -> None:
-    assert fold.final is not None
-    state = STATE_BY_FINAL_TYPE[fold.final.type]
-    await storage.runs.finish(run.id, state, fold.snapshot(), run.created_at_ms + fold.t, meter.figures(fold))
+    async def _finish_row(self, run: Run, fold: Fold, meter: LogMeter) -> None:
+        assert fold.final is not None
+        state = STATE_BY_FINAL_TYPE[fold.final.type]
+        await self._finish(ended_run(run, state, fold, run.created_at_ms + fold.t, meter.figures(fold)))
 
+    async def _finish(self, ended: EndedRun) -> None:
+        hosted = self._workflows.get(ended.request.workflow)
+        documents: tuple[Document, ...] = ()
+        if hosted is None:
+            _log.warning("no workflow to ask what is kept", run=ended.run, workflow=ended.request.workflow)
+        elif hosted.keeps:
+            # its end stands in the log, whatever the workflow makes of it
+            with contextlib.suppress(WorkflowFault):
+                documents = hosted.documents(ended)
+        await self._storage.runs.finish(
+            ended.run, ended.state, ended.snapshot, ended.ended_at_ms, ended.metrics, documents=documents
+        )
 
-async def _end_corrupt(
-    storage: Storage, run: Run, epoch: int, state: LogState, fold: Fold, meter: LogMeter, since_ms: int
-) -> str:
-    """Ends a run whose log can not be read to its tail; the row keeps what could be read."""
-    _log.error("log corrupt", run=run.id, readable=fold.seq, tail=state.tail)
-    if not state.closed:
-        message = "Part of the answer could not be read back from the disk."
-        final = stop_error(ErrorCode.STORAGE, message).event(len(fold.text.encode()))
-        payload = ev.encode_record(state.tail + 1, since_ms, final)
-        await storage.log.append(run.id, state.tail, [payload], epoch, True)
-    await storage.runs.finish(
-        run.id, RunState.FAILED, fold.snapshot(), run.created_at_ms + since_ms, meter.figures(fold)
-    )
-    return "corrupt"
+    async def _end_corrupt(
+        self, run: Run, epoch: int, state: LogState, fold: Fold, meter: LogMeter, since_ms: int
+    ) -> str:
+        """Ends a run whose log can not be read to its tail; the row keeps what could be read."""
+        _log.error("log corrupt", run=run.id, readable=fold.seq, tail=state.tail)
+        if not state.closed:
+            message = "Part of the answer could not be read back from the disk."
+            final = stop_error(ErrorCode.STORAGE, message).event(len(fold.text.encode()))
+            payload = ev.encode_record(state.tail + 1, since_ms, final)
+            await self._storage.log.append(run.id, state.tail, [payload], epoch, True)
+        ended_at_ms = run.created_at_ms + since_ms
+        await self._finish(ended_run(run, RunState.FAILED, fold, ended_at_ms, meter.figures(fold)))
+        return "corrupt"
 
 
 def _why(run: Run, *, expired: bool) -> tuple[str, Stop]:

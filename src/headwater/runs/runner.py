@@ -21,7 +21,9 @@ import structlog
 
 from headwater.clock import Clock
 from headwater.domain import event as ev
-from headwater.domain.run import STATE_BY_FINAL_TYPE, Limits, Run, RunState
+from headwater.domain.document import Document
+from headwater.domain.run import STATE_BY_FINAL_TYPE, Limits, Run, RunMetrics, RunState
+from headwater.domain.snapshot import Fold
 from headwater.errors import (
     ErrorCode,
     HeadwaterError,
@@ -30,21 +32,24 @@ from headwater.errors import (
     SeqConflict,
     StorageError,
     StorageFull,
+    WorkflowFault,
 )
 from headwater.providers.resilience import Resilience
 from headwater.runs.attempt import Models, Surroundings
-from headwater.runs.background import stop_answers
+from headwater.runs.background import pricing_of, stop_answers
 from headwater.runs.closing import close_stream
 from headwater.runs.context import Context
 from headwater.runs.ending import (
     Stop,
     cut_events,
+    ended_run,
     lost_usage,
     stop_error,
     stop_failed,
     stop_timeout,
     whole_events,
 )
+from headwater.runs.hosted import Hosted
 from headwater.runs.meter import LogMeter, Meter
 from headwater.runs.readership import Readership
 from headwater.runs.recorder import Recorder
@@ -53,7 +58,6 @@ from headwater.runs.takeover import Resumption
 from headwater.storage.contract import Haste, LogState, Storage
 from headwater.tasks import Spawn
 from headwater.telemetry import Observer, RunEnded, frames
-from headwater.workflows.contract import Workflow
 
 _log = structlog.get_logger(__name__)
 
@@ -83,7 +87,7 @@ class Runner:
         storage: Storage,
         models: Models,
         resilience: Resilience,
-        workflow: Workflow,
+        hosted: Hosted,
         clock: Clock,
         observer: Observer,
         spawn: Spawn,
@@ -99,7 +103,7 @@ class Runner:
         self._log_state = log_state
         self._storage = storage
         self._models = models
-        self._workflow = workflow
+        self._hosted = hosted
         self._clock = clock
         self._observer = observer
         self._spawn = spawn
@@ -123,7 +127,9 @@ class Runner:
             on_call=self._meter.call_began,
             on_silence=self._fell_silent,
         )
-        self._context = Context(around, resumption)
+        self._context = Context(around, run.owner, storage.documents, resumption)
+        #: what is stored with the row's end
+        self._documents: tuple[Document, ...] = ()
         self._stop: Stop | None = None
         self._ending = False
         self._has_slot = False
@@ -177,7 +183,7 @@ class Runner:
             self.ended.set()
 
     async def _until_the_end(self, position: int) -> None:
-        await self._recorder.resume(self._log_state, self._earlier.took)
+        await self._recorder.resume(self._log_state, self._went_before)
         limits = self.run.request.limits
         self._arm("total", limits.total_s, since=self._born)
         if position:
@@ -186,6 +192,11 @@ class Runner:
             self._starting = self._spawn(self._start_row(), f"start {self.run.id}")
         if self._stop is None:
             await self._work()
+
+    def _went_before(self, record: ev.Record) -> None:
+        self._earlier.took(record)
+        if self._hosted.takes_up:
+            self._context.went_before(record.event)
 
     async def _wait_for_slot(self, position: int, limits: Limits) -> None:
         self._recorder.add([ev.Status("queued", position=position)])
@@ -224,8 +235,11 @@ class Runner:
     async def _do(self) -> None:
         recorder, meter = self._recorder, self._meter
         # what a start after a crash must know of: that a model was called, and where its answer goes on
-        must_last = self.run.request.on_crash in ("continue", "reattach")
-        stream = self._workflow.run(self._context)
+        must_last = self.run.request.on_crash in ("continue", "reattach") or self._hosted.takes_up
+        if self._hosted.takes_up:
+            # of calls that were cut; the workflow makes others in their place
+            recorder.add(lost_usage(recorder.fold, self.run.request, pricing_of(self.run.request, self._models)))
+        stream = self._hosted.workflow.run(self._context)
         try:
             async for events in stream:
                 if self._stop is not None:
@@ -279,7 +293,7 @@ class Runner:
                     must_reread = False
                 if not self._recorder.closed:
                     # told once more where a first time was lost: a later report takes an earlier one's place
-                    self._recorder.add(self._final_events(untold), final=True)
+                    self._recorder.add(self._last_events(untold), final=True)
                     await self._recorder.settled()
                 self.final = self._recorder.fold.final
                 return True
@@ -321,6 +335,26 @@ class Runner:
         _log.warning("final record left to the next start", run=self.run.id, error=type(error).__name__)
         return False
 
+    def _last_events(self, untold: Sequence[ev.UsageReport]) -> list[ev.Event]:
+        """The run's last records; what is to be kept of it is known by them, and has to be before they are written."""
+        events = self._final_events(untold)
+        self._documents = ()
+        if self._hosted.keeps:
+            try:
+                self._documents = self._documents_after(events)
+            except WorkflowFault:
+                if self._stop is None:
+                    self._stop = stop_error(ErrorCode.SERVER)
+                    return self._last_events(untold)
+        return events
+
+    def _documents_after(self, events: Sequence[ev.Event]) -> tuple[Document, ...]:
+        fold = self._recorder.fold
+        fold = fold.ended_with(events, max(fold.t, self._meter.elapsed_ms()))
+        assert fold.final is not None
+        state, ended_at_ms = STATE_BY_FINAL_TYPE[fold.final.type], self.run.created_at_ms + fold.t
+        return self._hosted.documents(ended_run(self.run, state, fold, ended_at_ms, self._figures(fold)))
+
     def _final_events(self, untold: Sequence[ev.UsageReport]) -> list[ev.Event]:
         fold, context = self._recorder.fold, self._context
         if self._stop is None and context.unfinished_answers:
@@ -338,11 +372,11 @@ class Runner:
         # The final record's own time: who reads it before the row is written sees the same end.
         ended_at_ms = self.run.created_at_ms + fold.t
         while True:
-            metrics = self._meter.figures(fold.usage, self._readership())
-            if self._resumption is not None:
-                metrics = self._earlier.before(metrics)
+            metrics = self._figures(fold)
             try:
-                await self._storage.runs.finish(self.run.id, state, fold.snapshot(), ended_at_ms, metrics)
+                await self._storage.runs.finish(
+                    self.run.id, state, fold.snapshot(), ended_at_ms, metrics, documents=self._documents
+                )
                 return
             except StorageFull:
                 await asyncio.sleep(FULL_RETRY_S)
@@ -366,6 +400,10 @@ class Runner:
         self.stop(stop_timeout(phase, limit_s))
 
     # ── figures ─────────────────────────────────────────────────────────────────────────────────
+
+    def _figures(self, fold: Fold) -> RunMetrics:
+        metrics = self._meter.figures(fold.usage, self._readership())
+        return metrics if self._resumption is None else self._earlier.before(metrics)
 
     def _tell_observer(self) -> None:
         figures = self._meter.figures(self._recorder.fold.usage, self._readership())

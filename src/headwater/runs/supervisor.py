@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import structlog
 
 from headwater.clock import Clock
 from headwater.domain import event as ev
+from headwater.domain.document import Document
 from headwater.domain.run import CancelAfter, Owner, Run, RunRequest, is_ended, new_run_id
 from headwater.errors import (
     BadRequestError,
@@ -31,6 +32,7 @@ from headwater.providers.resilience import Resilience
 from headwater.runs.attempt import Models
 from headwater.runs.background import stop_answers
 from headwater.runs.ending import stop_cancelled, stop_error
+from headwater.runs.hosted import Hosted
 from headwater.runs.queue import RunQueue
 from headwater.runs.readership import Readers
 from headwater.runs.recovery import Recovered, TakenUp, recover
@@ -108,7 +110,7 @@ class Supervisor:
         self.draining = False
         self._storage = storage
         self._models = models
-        self._workflows = workflows
+        self._workflows = {name: Hosted(workflow) for name, workflow in workflows.items()}
         self._clock = clock
         self._observer = observer
         self._tasks = tasks
@@ -142,7 +144,7 @@ class Supervisor:
 
     async def recover(self) -> Recovered:
         """Ends what an earlier process left unended, but for what is to go on. Before anything else, once."""
-        recovered = await recover(self._storage, self._models, self._clock)
+        recovered = await recover(self._storage, self._models, self._workflows, self._clock)
         if not recovered.failed:
             await self._storage.settle()
         self._observer.runs_recovered(
@@ -178,24 +180,25 @@ class Supervisor:
         Raises `RefusedError`; then nothing was stored and no model called. A caller that goes away in
         the middle takes nothing back.
         """
-        workflow = self._workflows.get(request.workflow)
-        if workflow is None:
+        hosted = self._workflows.get(request.workflow)
+        if hosted is None:
             known = f"There is no workflow `{request.workflow}`; there are: {', '.join(sorted(self._workflows))}."
             raise BadRequestError(known, pointer="/workflow")
         if idempotency is not None and (earlier := await self._earlier(idempotency)) is not None:
             return earlier, False
-        workflow.check(request)
+        hosted.check(request)
         self._models.resolve(request.model)
         check_policy(request, self._models.capabilities(request.model), self._models.who_can)
         if (source := source_of(request)) is not None:
             await check_source(source, owner, self._storage)
         self._admit()
         run = Run(new_run_id(), owner, request, self._clock.now_ms(), retry_of=retry_of, epoch=1)
+        documents = hosted.documents_begun(run)
         arrived = self._arriving[run.id] = asyncio.Event()
         self._idle.clear()
         if idempotency is not None:
             self._arriving_keys[_name(idempotency)] = arrived
-        return await self._see_through(self._arrive(run, workflow, idempotency), f"arrive {run.id}")
+        return await self._see_through(self._arrive(run, hosted, documents, idempotency), f"arrive {run.id}")
 
     async def _earlier(self, idempotency: IdempotencyKey) -> Run | None:
         """The run that this key made; one that is being made just now is waited for."""
@@ -221,18 +224,20 @@ class Supervisor:
         if queue.running + queue.waiting + len(self._arriving) >= queue.slots + queue.waiting_max:
             raise QueueFullError(f"{queue.waiting} runs are waiting already.", retry_after_s=1)
 
-    async def _arrive(self, wanted: Run, workflow: Workflow, idempotency: IdempotencyKey | None) -> tuple[Run, bool]:
+    async def _arrive(
+        self, wanted: Run, hosted: Hosted, documents: Sequence[Document], idempotency: IdempotencyKey | None
+    ) -> tuple[Run, bool]:
         born = self._clock.monotonic()
         try:
             try:
-                run, log_state = await self._storage.begin(wanted, idempotency)
+                run, log_state = await self._storage.begin(wanted, idempotency, documents=documents)
             except StorageFull:
                 raise StorageFullError("The disk is full: the run was not started.") from None
             except StorageError as error:
                 raise UnavailableError("The run could not be stored.", code=ErrorCode.STORAGE) from error
             if log_state is None:
                 return run, False
-            self._set_going(run, log_state, workflow, born)
+            self._set_going(run, log_state, hosted, born)
             return run, True
         finally:
             self._arriving.pop(wanted.id).set()
@@ -241,7 +246,7 @@ class Supervisor:
             self._note_idle()
 
     def _set_going(
-        self, run: Run, log_state: LogState, workflow: Workflow, born: float, resumption: Resumption | None = None
+        self, run: Run, log_state: LogState, hosted: Hosted, born: float, resumption: Resumption | None = None
     ) -> None:
         self._idle.clear()
         runner = Runner(
@@ -250,7 +255,7 @@ class Supervisor:
             storage=self._storage,
             models=self._models,
             resilience=self.resilience,
-            workflow=workflow,
+            hosted=hosted,
             clock=self._clock,
             observer=self._observer,
             spawn=self._tasks.spawn,

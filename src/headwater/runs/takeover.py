@@ -1,8 +1,8 @@
 """Whether a run that was cut by a crash is taken up again, and how. Pure.
 
 A run asks for it by `on_crash`. What stands against it is a table (`AGAINST`): where any row of it holds, the run ends
-as interrupted, its partial kept. Only a run of one model call can be taken up: what a workflow knew between two calls
-died with the process.
+as interrupted, its partial kept. Only a run of one model call can be taken up so: what a workflow knew between two
+calls died with the process. A workflow that `takes_up` goes on by itself from its log, whatever `on_crash` says.
 """
 
 from __future__ import annotations
@@ -192,6 +192,8 @@ class Cut(NamedTuple):
     models: Mapping[tuple[str, str], str]
     #: what the model that was called last can be asked for; another one than the run asked for may have been
     can: Collection[str]
+    #: whether its workflow goes on by itself
+    takes_up: bool = False
 
     @property
     def policy(self) -> OnCrash:
@@ -200,6 +202,11 @@ class Cut(NamedTuple):
     @property
     def called(self) -> bool:
         return self.trace.calls > 0
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is a call that has to go on, and not the workflow."""
+        return self.called and not self.takes_up
 
     @property
     def takeovers(self) -> int:
@@ -225,20 +232,20 @@ def _only_text(cut: Cut) -> bool:
 
 #: Looked at in this order; the first that holds is the reason.
 AGAINST: tuple[Against, ...] = (
-    Against("it did not ask for it", lambda cut: cut.policy == "interrupt"),
+    Against("it did not ask for it", lambda cut: cut.policy == "interrupt" and not cut.takes_up),
     Against("what readers saw may be lost: the machine was started again", lambda cut: not cut.intact),
     Against(f"it was taken up {TAKEOVERS_MAX} times", lambda cut: cut.takeovers >= TAKEOVERS_MAX),
-    Against("its workflow can not be", lambda cut: cut.run.request.workflow != "chat"),
-    Against("it made several calls", lambda cut: cut.trace.calls > 1),
-    Against("its model is not there any more", lambda cut: not cut.models or (cut.called and cut.model is None)),
+    Against("its workflow can not be", lambda cut: cut.run.request.workflow != "chat" and not cut.takes_up),
+    Against("it made several calls", lambda cut: cut.trace.calls > 1 and not cut.takes_up),
+    Against("its model is not there any more", lambda cut: not cut.models or (cut.goes_on and cut.model is None)),
     Against(
         "the model that was called can not keep to it",
-        lambda cut: cut.called and cut.policy in NEEDED and NEEDED[cut.policy] not in cut.can,
+        lambda cut: cut.goes_on and cut.policy in NEEDED and NEEDED[cut.policy] not in cut.can,
     ),
-    Against("only text can be continued", lambda cut: cut.called and cut.policy == "continue" and not _only_text(cut)),
+    Against("only text can be continued", lambda cut: cut.goes_on and cut.policy == "continue" and not _only_text(cut)),
     Against(
         "its provider gave nothing to find the call by",
-        lambda cut: cut.called and cut.policy == "reattach" and cut.trace.checkpoint is None,
+        lambda cut: cut.goes_on and cut.policy == "reattach" and cut.trace.checkpoint is None,
     ),
 )
 
@@ -251,7 +258,7 @@ def why_not(cut: Cut) -> str | None:
 def resumption_of(cut: Cut) -> Resumption:
     """How a run that nothing stands against goes on."""
     trace, policy = cut.trace, cut.policy
-    if not cut.called or policy == "interrupt":
+    if not cut.goes_on or policy == "interrupt":
         return Resumption("fresh")
     return Resumption(
         policy,

@@ -1,10 +1,10 @@
 """What every storage engine promises.
 
-Three contracts. `EventLog` keeps each run's records as opaque bytes; it knows nothing of event types.
+Four contracts. `EventLog` keeps each run's records as opaque bytes; it knows nothing of event types.
 `RunStore` keeps each run's row: identity, owner, input, cancel request, state. An engine may keep
 both in one place (`sqlite` does), but nobody relies on it: after a crash between the two the log is
 the truth of what happened, and the row is repaired from it. `StreamStore` (`storage.streams`) keeps
-what programs put into streams of their own.
+what programs put into streams of their own. `Documents` keeps what applications make of their runs.
 
 The kit in `headwater.testing.storage` holds every engine to these words.
 """
@@ -12,10 +12,11 @@ The kit in `headwater.testing.storage` holds every engine to these words.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
+from headwater.domain.document import Document
 from headwater.domain.run import Owner, Run, RunMetrics, RunState
 from headwater.domain.snapshot import Snapshot
 from headwater.errors import LogMissing, StorageFull
@@ -235,12 +236,14 @@ class Begun(NamedTuple):
 class RunStore(Protocol):
     """Each run's row. What it returns is durable."""
 
-    async def create(self, run: Run, idempotency: IdempotencyKey | None = None) -> Run:
+    async def create(
+        self, run: Run, idempotency: IdempotencyKey | None = None, *, documents: Sequence[Document] = ()
+    ) -> Run:
         """Stores a new run and returns it, or the one that the same idempotency key already made.
 
-        Compare ids to tell. Exactly one of any number of racing calls with one key creates. Raises
-        `ConflictError` where the key was used with another digest, or the run it made was deleted;
-        `StorageFull`, `StorageFailed`.
+        Compare ids to tell. Exactly one of any number of racing calls with one key creates. `documents` of the run's
+        owner are stored in one piece with a new run, and not at all without one. Raises `ConflictError` where the key
+        was used with another digest, or the run it made was deleted; `StorageFull`, `StorageFailed`.
         """
         ...
 
@@ -277,14 +280,79 @@ class RunStore(Protocol):
         ...
 
     async def finish(
-        self, run: str, state: RunState, snapshot: Snapshot, ended_at_ms: int, metrics: RunMetrics | None
+        self,
+        run: str,
+        state: RunState,
+        snapshot: Snapshot,
+        ended_at_ms: int,
+        metrics: RunMetrics | None,
+        *,
+        documents: Sequence[Document] = (),
     ) -> None:
-        """Stores a run's end. Repeating it changes nothing; another end than the first is ignored."""
+        """Stores a run's end. Repeating it changes nothing; another end than the first is ignored.
+
+        `documents` of the run's owner are stored in one piece with the end, and not at all where it is ignored.
+        """
         ...
 
     async def delete(self, run: str) -> None:
-        """Forgets the row and its content; the idempotency key's tombstone and a usage row without content stay."""
+        """Forgets the row and its content, and the documents that came out of the run.
+
+        The idempotency key's tombstone and a usage row without content stay.
+        """
         ...
+
+
+class DocumentPage(NamedTuple):
+    """Documents, newest first. `next_cursor` is opaque and leads to the next page, None at the end."""
+
+    documents: Sequence[Document]
+    next_cursor: str | None
+
+
+class Documents(Protocol):
+    """What applications keep, each owner's apart. What it returns is durable.
+
+    `RunStore.create` and `RunStore.finish` store documents too, in one piece with the run's row.
+    """
+
+    async def put(self, owner: Owner, documents: Sequence[Document]) -> None:
+        """Stores all of them or none; one of the same collection and key takes the older one's place.
+
+        Raises what `domain.document.sealed` raises; `StorageFull`, `StorageFailed`.
+        """
+        ...
+
+    async def get(self, owner: Owner, collection: str, key: str) -> Document | None: ...
+
+    async def list(
+        self,
+        owner: Owner,
+        collection: str,
+        *,
+        where: Mapping[str, str] = {},
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> DocumentPage:
+        """Those that have all of these words, newest first. One that was replaced stays where it was first put.
+
+        Documents stored meanwhile do not shift the pages. Raises `BadRequestError` for a bad cursor.
+        """
+        ...
+
+    async def delete(self, owner: Owner, collection: str, key: str) -> bool:
+        """Forgets it; returns whether there was one."""
+        ...
+
+
+class OwnDocuments(Protocol):
+    """One owner's documents, to be read: as `Documents`, without a word about anybody else's."""
+
+    async def get(self, collection: str, key: str) -> Document | None: ...
+
+    async def list(
+        self, collection: str, *, where: Mapping[str, str] = {}, limit: int = 50, cursor: str | None = None
+    ) -> DocumentPage: ...
 
 
 class Storage(Protocol):
@@ -299,7 +367,12 @@ class Storage(Protocol):
     @property
     def streams(self) -> StreamStore: ...
 
-    async def begin(self, run: Run, idempotency: IdempotencyKey | None = None) -> Begun:
+    @property
+    def documents(self) -> Documents: ...
+
+    async def begin(
+        self, run: Run, idempotency: IdempotencyKey | None = None, *, documents: Sequence[Document] = ()
+    ) -> Begun:
         """`runs.create` and, for a run that is new, `log.claim` under its epoch: both durable on return.
 
         Every first token waits for this, so an engine that can makes it one commit; `begin_by_steps`
@@ -345,12 +418,14 @@ class Storage(Protocol):
         ...
 
 
-async def begin_by_steps(storage: Storage, run: Run, idempotency: IdempotencyKey | None = None) -> Begun:
+async def begin_by_steps(
+    storage: Storage, run: Run, idempotency: IdempotencyKey | None = None, *, documents: Sequence[Document] = ()
+) -> Begun:
     """`Storage.begin`, the row first and then the log.
 
     A crash between the two leaves a row without a log, which the next start ends as interrupted.
     """
-    made = await storage.runs.create(run, idempotency)
+    made = await storage.runs.create(run, idempotency, documents=documents)
     if made.id != run.id:
         return Begun(made, None)
     try:

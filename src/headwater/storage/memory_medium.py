@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from headwater.domain.run import Run
 from headwater.errors import LogTrimmed
 from headwater.storage.contract import LogState, Page
+from headwater.storage.memory_documents import MemoryShelves
 from headwater.storage.memory_streams import MemoryShelf
 
 
@@ -55,5 +56,6 @@ class MemoryMedium:
         self.runs: dict[str, Run] = {}
         self.keys: dict[tuple[Any, str, str], StoredKey] = {}
         self.streams = MemoryShelf()
+        self.documents = MemoryShelves()
         #: the engine that is at work on it
         self.held_by: object | None = None

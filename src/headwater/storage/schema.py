@@ -115,6 +115,33 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE stream_totals (streams INTEGER NOT NULL, bytes INTEGER NOT NULL)",
         "INSERT INTO stream_totals VALUES (0, 0)",
     ),
+    (
+        # What applications keep of their runs. `body` and `words` are JSON. AUTOINCREMENT: the order of ids is that in
+        # which documents were first put, whatever was deleted.
+        """CREATE TABLE documents (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            org TEXT NOT NULL,
+            user TEXT NOT NULL,
+            collection TEXT NOT NULL,
+            key TEXT NOT NULL,
+            body BLOB NOT NULL,
+            words BLOB NOT NULL,
+            run TEXT,
+            UNIQUE (org, user, collection, key)
+        )""",
+        "CREATE INDEX documents_by_age ON documents (org, user, collection, id)",
+        "CREATE INDEX documents_by_run ON documents (run) WHERE run IS NOT NULL",
+        """CREATE TABLE document_words (
+            org TEXT NOT NULL,
+            user TEXT NOT NULL,
+            collection TEXT NOT NULL,
+            name TEXT NOT NULL,
+            value TEXT NOT NULL,
+            document INTEGER NOT NULL,
+            PRIMARY KEY (org, user, collection, name, value, document)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX document_words_by_document ON document_words (document)",
+    ),
 )
 
 

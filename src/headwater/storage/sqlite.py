@@ -18,17 +18,19 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from headwater.domain.document import Document
 from headwater.domain.run import Run
 from headwater.domain.stream import StreamLimits
 from headwater.errors import StorageError
 from headwater.storage.backlog import Backlog
 from headwater.storage.commits import GroupCommit
-from headwater.storage.contract import Begun, EventLog, Haste, IdempotencyKey, RunStore
+from headwater.storage.contract import Begun, Documents, EventLog, Haste, IdempotencyKey, RunStore
 from headwater.storage.directory import DataDirectory
+from headwater.storage.sqlite_documents import SqliteDocuments
 from headwater.storage.sqlite_log import Claimed, SqliteLog
 from headwater.storage.sqlite_medium import SqliteMedium
 from headwater.storage.sqlite_readers import SqliteReaders
@@ -55,6 +57,7 @@ class SqliteStorage:
     log: EventLog
     runs: RunStore
     streams: StreamStore
+    documents: Documents
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class SqliteStorage:
         self.log = self._log
         self.runs = self._rows = SqliteRuns(self._commits, self._readers)
         self.streams = SqliteStreams(self._commits, self._readers, stream_limits or StreamLimits())
+        self.documents = SqliteDocuments(self._commits, self._readers)
         self._opened = False
         self._intact = True
 
@@ -98,8 +102,10 @@ class SqliteStorage:
     def on_failure(self, callback: Callable[[BaseException], None]) -> None:
         self._commits.on_failure(callback)
 
-    async def begin(self, run: Run, idempotency: IdempotencyKey | None = None) -> Begun:
-        create = self._rows.creation(run, idempotency)
+    async def begin(
+        self, run: Run, idempotency: IdempotencyKey | None = None, *, documents: Sequence[Document] = ()
+    ) -> Begun:
+        create = self._rows.creation(run, idempotency, documents)
         claim, claimed = self._log.claiming(run.id, run.epoch)
 
         def apply(db: sqlite3.Connection) -> tuple[Run, Claimed | None]:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
+import structlog
 
+from headwater.domain.document import Document, sealed
 from headwater.domain.run import TRANSITIONS, Owner, Run, RunMetrics, RunRequest, RunState, is_ended
 from headwater.domain.snapshot import Snapshot
 from headwater.errors import ConflictError, StorageError
 from headwater.storage.commits import GroupCommit
 from headwater.storage.contract import Haste, IdempotencyKey, RunFilter, RunPage
 from headwater.storage.cursor import decode_cursor, encode_cursor
+from headwater.storage.sqlite_documents import delete_of, put
 from headwater.storage.sqlite_readers import SqliteReaders
+
+_log = structlog.get_logger(__name__)
 
 _COLUMNS = (
     "id, org, user, request, created_at_ms, state, ended_at_ms, retry_of, epoch, cancel_requested_by, snapshot, metrics"
 )
+_ID, _CREATED_AT_MS = 0, 4
 _BY_ID = f"SELECT {_COLUMNS} FROM runs WHERE id = ?"
 _request = msgspec.json.Decoder(RunRequest)
 _snapshot = msgspec.json.Decoder(Snapshot)
@@ -42,8 +48,19 @@ def _run(row: Iterable[Any]) -> Run:
             snapshot=None if snapshot is None else _snapshot.decode(snapshot),
             metrics=None if metrics is None else _metrics.decode(metrics),
         )
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise StorageError(f"the row of run {id} can not be read") from error
+
+
+def _readable(rows: Iterable[Sequence[Any]]) -> list[Run]:
+    """The runs of these rows. One that can not be read is told of and left out: it must not hide the others."""
+    runs: list[Run] = []
+    for row in rows:
+        try:
+            runs.append(_run(row))
+        except StorageError as error:
+            _log.error("run left out", run=row[0], error=str(error), cause=type(error.__cause__).__name__)
+    return runs
 
 
 def _find(db: sqlite3.Connection, run: str) -> Run | None:
@@ -72,11 +89,16 @@ class SqliteRuns:
         self._commits = commits
         self._readers = readers
 
-    async def create(self, run: Run, idempotency: IdempotencyKey | None = None) -> Run:
-        return await self._commits.change(self.creation(run, idempotency), essential=False, haste=Haste.NOW)
+    async def create(
+        self, run: Run, idempotency: IdempotencyKey | None = None, *, documents: Sequence[Document] = ()
+    ) -> Run:
+        return await self._commits.change(self.creation(run, idempotency, documents), essential=False, haste=Haste.NOW)
 
-    def creation(self, run: Run, idempotency: IdempotencyKey | None) -> Callable[[sqlite3.Connection], Run]:
+    def creation(
+        self, run: Run, idempotency: IdempotencyKey | None, documents: Sequence[Document]
+    ) -> Callable[[sqlite3.Connection], Run]:
         """The change that `create` makes."""
+        kept = sealed(documents)
 
         def apply(db: sqlite3.Connection) -> Run:
             if idempotency is not None:
@@ -84,6 +106,7 @@ class SqliteRuns:
                 if made is not None:
                     return made
             _insert(db, run)
+            put(db, run.owner, kept)
             if idempotency is not None:
                 (org, user), route, key, digest = _place(idempotency)
                 db.execute("INSERT INTO idempotency VALUES (?, ?, ?, ?, ?, ?)", (org, user, route, key, digest, run.id))
@@ -113,15 +136,16 @@ class SqliteRuns:
         query = (
             f"SELECT {_COLUMNS} FROM runs WHERE {' AND '.join(clauses)} ORDER BY created_at_ms DESC, id DESC LIMIT ?"
         )
-        rows = await self._readers.run(
-            lambda db: [_run(row) for row in db.execute(query, (*values, limit + 1)).fetchall()]
-        )
-        page = rows[:limit]
-        return RunPage(page, encode_cursor(page[-1].created_at_ms, page[-1].id) if len(rows) > limit else None)
+        rows = await self._readers.run(lambda db: db.execute(query, (*values, limit + 1)).fetchall())
+        more = None
+        if len(rows) > limit:
+            id, created_at_ms = rows[limit - 1][_ID], rows[limit - 1][_CREATED_AT_MS]
+            more = encode_cursor(created_at_ms, id)
+        return RunPage(_readable(rows[:limit]), more)
 
     async def unfinished(self) -> list[Run]:
         query = f"SELECT {_COLUMNS} FROM runs WHERE ended_at_ms IS NULL ORDER BY created_at_ms, id"
-        return await self._readers.run(lambda db: [_run(row) for row in db.execute(query).fetchall()])
+        return await self._readers.run(lambda db: _readable(db.execute(query).fetchall()))
 
     async def claim(self, run: str) -> int:
         def apply(db: sqlite3.Connection) -> int:
@@ -153,8 +177,17 @@ class SqliteRuns:
         return await self._commits.change(apply, haste=Haste.NOW)
 
     async def finish(
-        self, run: str, state: RunState, snapshot: Snapshot, ended_at_ms: int, metrics: RunMetrics | None
+        self,
+        run: str,
+        state: RunState,
+        snapshot: Snapshot,
+        ended_at_ms: int,
+        metrics: RunMetrics | None,
+        *,
+        documents: Sequence[Document] = (),
     ) -> None:
+        kept = sealed(documents)
+
         def apply(db: sqlite3.Connection) -> None:
             if is_ended(_state(db, run)):
                 return
@@ -164,12 +197,19 @@ class SqliteRuns:
                 "UPDATE runs SET state = ?, snapshot = ?, ended_at_ms = ?, metrics = ? WHERE id = ?",
                 (state.value, _encode(snapshot), ended_at_ms, None if metrics is None else _encode(metrics), run),
             )
+            ((org, user),) = db.execute("SELECT org, user FROM runs WHERE id = ?", (run,)).fetchall()
+            put(db, Owner(org, user), kept)
 
         await self._commits.change(apply)
 
     async def delete(self, run: str) -> None:
         def apply(db: sqlite3.Connection) -> None:
-            found = _find(db, run)
+            try:
+                found = _find(db, run)
+            except StorageError:
+                # what can not be read can still be deleted
+                _forget(db, run)
+                return
             if found is None:
                 return
             if found.snapshot is not None and found.snapshot.usage is not None:
@@ -183,10 +223,15 @@ class SqliteRuns:
                         _encode(found.snapshot.usage),
                     ),
                 )
-            db.execute("DELETE FROM runs WHERE id = ?", (run,))
-            db.execute("UPDATE idempotency SET run = NULL WHERE run = ?", (run,))
+            _forget(db, run)
 
         await self._commits.change(apply, haste=Haste.NOW)
+
+
+def _forget(db: sqlite3.Connection, run: str) -> None:
+    db.execute("DELETE FROM runs WHERE id = ?", (run,))
+    db.execute("UPDATE idempotency SET run = NULL WHERE run = ?", (run,))
+    delete_of(db, run)
 
 
 def _place(key: IdempotencyKey) -> tuple[tuple[str, str], str, str, bytes]:

@@ -8,17 +8,17 @@ from headwater.domain.event import Event
 from headwater.domain.message import GenerationRequest
 from headwater.domain.run import RunRequest
 from headwater.errors import BadRequestError
-from headwater.workflows.contract import RunContext
+from headwater.workflows.contract import RunContext, Workflow
 
 
-class Chat:
+class Chat(Workflow):
     name = "chat"
+    title = "Chat"
+    description = "One call of the model: messages in, its answer out."
 
     def check(self, request: RunRequest) -> None:
         if not request.messages:
             raise BadRequestError("`messages` is empty: a chat needs at least one message.", pointer="/messages")
-        if request.input is not None:
-            raise BadRequestError("The workflow `chat` takes `messages`, not `input`.", pointer="/input")
 
     def run(self, context: RunContext) -> AsyncIterator[list[Event]]:
         asked = context.request

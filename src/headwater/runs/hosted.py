@@ -1,0 +1,67 @@
+"""A workflow as its host keeps it: whatever its code does, what comes of it is a typed error or a failed run.
+
+Nothing of what a foreign exception says is repeated, to anybody: where it was raised is in the log.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from headwater.domain.document import Document, sealed
+from headwater.domain.run import Run, RunRequest
+from headwater.errors import BadRequestError, RefusedError, WorkflowFault
+from headwater.telemetry import frames
+from headwater.workflows.contract import EndedRun, Workflow
+from headwater.workflows.input_schema import InputSchema
+
+_log = structlog.get_logger(__name__)
+
+
+class Hosted:
+    """Asks a workflow. Raises `ConfigError` where its schema can not be used."""
+
+    def __init__(self, workflow: Workflow) -> None:
+        self.workflow = workflow
+        self._schema = None if workflow.input_schema is None else InputSchema(workflow.input_schema)
+
+    @property
+    def takes_up(self) -> bool:
+        """Whether its runs go on by themselves after a crash."""
+        return self.workflow.takes_up
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there is anything to be asked about an ended run: what it amounts to is not put together else."""
+        return type(self.workflow).documents is not Workflow.documents
+
+    def check(self, request: RunRequest) -> None:
+        """Refuses what the workflow does not take. Raises `RefusedError`."""
+        if self._schema is not None:
+            self._schema.check(request.input)
+        elif request.input is not None:
+            words = f"The workflow `{request.workflow}` takes `messages`, not `input`."
+            raise BadRequestError(words, pointer="/input")
+        try:
+            self.workflow.check(request)
+        except RefusedError:
+            raise
+        except Exception as error:
+            raise self._fault("check", request.workflow, error) from None
+
+    def documents_begun(self, run: Run) -> tuple[Document, ...]:
+        """What is stored with the run's row. Raises `WorkflowFault`."""
+        try:
+            return sealed(self.workflow.documents_begun(run))
+        except Exception as error:
+            raise self._fault("documents_begun", run.request.workflow, error) from None
+
+    def documents(self, ended: EndedRun) -> tuple[Document, ...]:
+        """What is stored with the run's end. Raises `WorkflowFault`."""
+        try:
+            return sealed(self.workflow.documents(ended))
+        except Exception as error:
+            raise self._fault("documents", ended.request.workflow, error) from None
+
+    def _fault(self, what: str, name: str, error: Exception) -> WorkflowFault:
+        _log.error("workflow failed", workflow=name, what=what, error=type(error).__name__, where=frames(error))
+        return WorkflowFault(f"The workflow `{name}` has failed.")
