@@ -355,3 +355,38 @@ async def _timed(request: GenerationRequest) -> list[tuple[float, list[Item]]]:
     now = asyncio.get_running_loop().time
     begun = now()
     return [(round(now() - begun, 9), batch) async for batch in Simulated().stream(request, connect_s=None)]
+
+
+class TestWhatAScriptSays:
+    """The answer that a request brings with it."""
+
+    async def test_it_is_said_as_it_stands(self) -> None:
+        says = '{\n  "grid": [\n    [0,1,2],\n    [3,4,5]\n  ]\n}'
+        got = await items(asked(scenario={"says": says, "reasons": "Rows of three. "}, json_schema={"type": "object"}))
+        assert text_of(got) == says
+        assert "".join(item.content for item in got if isinstance(item, Reasoning)) == "Rows of three. "
+        # a row comes as a piece
+        assert "\n    [0,1,2]," in [item.content for item in got if isinstance(item, Chunk)]
+
+    async def test_no_words_are_no_answer(self) -> None:
+        got = await items(asked(scenario={"says": "", "reasons": ""}, reasoning_effort="high"))
+        assert not [item for item in got if isinstance(item, Chunk | Reasoning)]
+        assert isinstance(got[-1], Finish)
+
+    async def test_reasoning_can_be_left_out_all_the_same(self) -> None:
+        got = await items(asked(scenario={"says": "Yes.", "reasons": "Hm.", "reasoning": False}))
+        assert not [item for item in got if isinstance(item, Reasoning)]
+
+    async def test_faults_and_limits_hold_for_it_too(self) -> None:
+        got, error = await until_failure(asked(scenario={"says": "one two three", "fail_after": 2}))
+        assert (text_of(got), error.code) == ("one two", ErrorCode.SERVER)
+        assert text_of(await items(asked(scenario={"says": "one two three"}, max_tokens=1))) == "one"
+        assert text_of(await items(asked(scenario={"says": "one two three"}, stop=["two"]))) == "one "
+
+    async def test_a_long_one_is_whole(self) -> None:
+        says = "word " * 30_000
+        assert text_of(await items(asked(scenario={"says": says}))) == says
+
+    def test_one_that_is_too_long_is_refused(self) -> None:
+        with pytest.raises(BadRequestError):
+            compose(asked(scenario={"says": "x" * 200_001}))

@@ -1,7 +1,8 @@
 """The model that is always there: seeded words at a reading pace, without a key and without a network.
 
 The same request gives the same answer at the same pace: the seed is `settings.seed`, else it is made from the
-messages. What goes wrong, and when, is the request's own script (`Scenario`, in `settings.extra["simulated"]`).
+messages. What is said instead, and what goes wrong and when, is the request's own script (`Scenario`, in
+`settings.extra["simulated"]`).
 `compose` says what will be said, purely; `Simulated` only says it in time.
 """
 
@@ -23,6 +24,7 @@ from headwater.domain.message import (
     Message,
     NamedTool,
     Part,
+    Settings,
     TextPart,
     Tool,
     ToolResultPart,
@@ -40,8 +42,11 @@ _DELAY_MS_MAX = 60_000.0
 _Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 #: An answer is made as a whole before it is said, and may not hold up everybody else meanwhile.
 _Words = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+_Said = Annotated[str, msgspec.Meta(max_length=200_000)]
 #: From so many words on it is made in a thread: a few milliseconds' work.
 _WORDS_IN_THREAD = 2_000
+#: Of a text that the script brings; it is only cut.
+_CHARS_IN_THREAD = 50_000
 FailCode = Literal[
     "NETWORK",
     "TIMEOUT",
@@ -66,6 +71,10 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     #: seeded words after the opening; None is about sixty
     words: _Words | None = None
+    #: the answer itself, in place of seeded words, whatever form was asked for; who writes it says that it is simulated
+    says: _Said | None = None
+    #: what is thought aloud before it, in place of seeded words; `reasoning` need not be set for it
+    reasons: _Said | None = None
     #: between two pieces: one number, or the least and the most
     delay_ms: float | tuple[float, float] = (10.0, 30.0)
     #: silence before the first piece
@@ -107,7 +116,8 @@ class Simulated:
     async def stream(self, request: GenerationRequest, *, connect_s: float | None) -> AsyncIterator[list[Item]]:
         """As `Provider.stream`. There is nothing to connect to, so `connect_s` never runs out."""
         scenario = scenario_of(request)
-        if (scenario.words or 0) < _WORDS_IN_THREAD:
+        said = len(scenario.says or "") + len(scenario.reasons or "")
+        if (scenario.words or 0) < _WORDS_IN_THREAD and said < _CHARS_IN_THREAD:
             answer = compose(request, scenario)
         else:
             answer = await asyncio.to_thread(compose, request, scenario)
@@ -115,12 +125,12 @@ class Simulated:
         yield []
         if scenario.silent_s:
             await asyncio.sleep(scenario.silent_s)
-        said = 0
+        pieces = 0
         for batch in _batches(answer.pieces, scenario):
             await asyncio.sleep(_delay_s(scenario, pace))
             yield batch
-            said += len(batch)
-            await _misbehave(scenario, said)
+            pieces += len(batch)
+            await _misbehave(scenario, pieces)
         yield [UsageReport(answer.usage), Finish(answer.finish, answer.finish)]
 
     async def close(self) -> None:
@@ -155,8 +165,9 @@ def compose(request: GenerationRequest, scenario: Scenario | None = None) -> Ans
         raise UnsupportedError("The simulated model has no logprobs.", pointer="/settings/logprobs")
     rng = random.Random(_seed(request))
     reasoning: list[Reasoning] = []
-    if scenario.reasoning or (scenario.reasoning is None and settings.reasoning_effort not in {None, "none"}):
-        reasoning = [Reasoning(piece, 0) for piece in _cut(_reasoning(request, rng))]
+    if _thinks(scenario, settings):
+        thought = _reasoning(request, rng) if scenario.reasons is None else scenario.reasons
+        reasoning = [Reasoning(piece, 0) for piece in _cut(thought)]
     output: list[Chunk | ToolCall]
     finish: FinishReason
     if (tool := _tool_asked_for(request, scenario)) is not None:
@@ -168,9 +179,15 @@ def compose(request: GenerationRequest, scenario: Scenario | None = None) -> Ans
     if settings.max_tokens is not None and len(pieces) > settings.max_tokens:
         pieces, finish = pieces[: settings.max_tokens], "length"
     # There is no tokenizer whose count could be right.
-    thought = sum(_size(piece) for piece in pieces if isinstance(piece, Reasoning))
-    usage = estimate.usage(estimate.input_bytes(request.messages), sum(map(_size, pieces)), thought)
+    thought_bytes = sum(_size(piece) for piece in pieces if isinstance(piece, Reasoning))
+    usage = estimate.usage(estimate.input_bytes(request.messages), sum(map(_size, pieces)), thought_bytes)
     return Answer(pieces, scenario.finish or finish, usage)
+
+
+def _thinks(scenario: Scenario, settings: Settings) -> bool:
+    if scenario.reasoning is None:
+        return scenario.reasons is not None or settings.reasoning_effort not in {None, "none"}
+    return scenario.reasoning
 
 
 def _size(piece: Chunk | Reasoning | ToolCall) -> int:
@@ -291,6 +308,8 @@ def _reasoning(request: GenerationRequest, rng: random.Random) -> str:
 
 
 def _text(request: GenerationRequest, scenario: Scenario, rng: random.Random) -> str:
+    if scenario.says is not None:
+        return scenario.says
     schema = request.settings.json_schema
     if schema is not None or request.settings.json_object or scenario.format == "json":
         return _json(schema, scenario, rng)
