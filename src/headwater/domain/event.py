@@ -138,7 +138,7 @@ class Field(_Event, frozen=True):
     #: nothing more comes at `path` or below
     done: bool
     call: int | None = None
-    #: `value` is put behind what is at `path` instead: text behind a string, items behind an array, members to an object
+    #: `value` is put behind what is there instead: text behind a string, items behind an array, members to an object
     delta: bool = False
 
 
