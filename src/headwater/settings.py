@@ -71,6 +71,34 @@ class DurableStreamsSettings(_Section):
     bytes_max: int = Field(default=4 << 30, ge=1024, le=1 << 40)
 
 
+class ChatSettings(_Section):
+    """Chats that are kept, at /chat."""
+
+    #: who answers, and who in their place; empty: the first at OpenAI and the first at Gemini that have keys, or else
+    #: the simulated one
+    models: tuple[str, ...] = Field(default=(), max_length=8)
+    message_chars_max: int = Field(default=32_000, ge=1, le=1_000_000)
+    #: of earlier messages that are sent along, and of a whole request; tokens are estimated
+    context_tokens_max: int = Field(default=8_000, ge=0, le=10_000_000)
+    input_tokens_max: int = Field(default=16_000, ge=1, le=10_000_000)
+    #: of one user on one day (UTC), sent and received; 0 is no limit. Counted in this process only
+    day_tokens_max: int = Field(default=0, ge=0)
+
+
+class ConversationSettings(_Section):
+    """Conversations with an assistant, at /api/conversation."""
+
+    #: as those of the chat
+    models: tuple[str, ...] = Field(default=(), max_length=8)
+    message_chars_max: int = Field(default=4_000, ge=1, le=100_000)
+    #: of one answer, with all its steps
+    total_s: float = Field(default=120.0, gt=0, le=3600)
+    chunks_max: int = Field(default=4_000, ge=1, le=1_000_000)
+    #: messages of one user; 0 is no limit. Counted in this process only
+    per_minute: int = Field(default=30, ge=0, le=100_000)
+    context_tokens_max: int = Field(default=4_000, ge=0, le=10_000_000)
+
+
 class EgressSettings(_Section):
     """Where model calls may go, whatever a model's row or a plug-in says."""
 
@@ -158,6 +186,8 @@ class Settings(BaseSettings):
     durable_streams: DurableStreamsSettings = DurableStreamsSettings()
     resilience: ResilienceSettings = ResilienceSettings()
     egress: EgressSettings = EgressSettings()
+    chat: ChatSettings = ChatSettings()
+    conversation: ConversationSettings = ConversationSettings()
     models: tuple[ModelSettings, ...] = ()
     prices: PriceListSettings = PriceListSettings()
     #: whether a small real model on this machine is served too (`headwater local install`)

@@ -1,6 +1,7 @@
 """Which API a path belongs to, and in whose shape it therefore says no.
 
-`/api/v1` is Headwater's own; `/v1` and `/api/chat` are what other APIs' clients call, who read no problem+json.
+`/api/v1` is Headwater's own; `/v1`, `/api/chat`, `/chat` and `/api/conversation` are what other APIs' clients call, who
+read no problem+json.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Final, Protocol
 from headwater.api.ai_sdk_error import ai_sdk_error
 from headwater.api.answer import Answer, Headers
 from headwater.api.anthropic_error import anthropic_error
+from headwater.api.chat_error import chat_error, conversation_error
 from headwater.api.durable_streams_error import stream_problem
 from headwater.api.openai_error import openai_error
 from headwater.api.problem import problem_of
@@ -49,4 +51,8 @@ def refuse_for(path: str) -> Refuse:
         return anthropic_error
     if path.startswith("/v1/"):
         return openai_error
+    if path == "/chat" or path.startswith("/chat/"):
+        return chat_error
+    if path.startswith(("/api/conversation/", "/api/conversation-stream/")):
+        return conversation_error
     return ai_sdk_error if path == "/api/chat" or path.startswith("/api/chat/") else problem_of

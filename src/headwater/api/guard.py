@@ -30,7 +30,9 @@ HEADER_BYTES_MAX = 32 * 1024
 TARGET_BYTES_MAX = 8 * 1024
 
 #: What is here is somebody's. The rest are the pages, and what operators and tools read.
-_RESOURCE_PATHS = ("/api/", "/v1/")
+_RESOURCE_PATHS = ("/api/", "/v1/", "/chat/")
+#: But for what is a page all the same.
+_PAGES = frozenset({"/chat/test", "/chat/test.css", "/chat/test.js"})
 #: What a page runs or is drawn by (Fetch, 2.2.5: destinations).
 _PROGRAMS = frozenset(
     {"audioworklet", "paintworklet", "script", "serviceworker", "sharedworker", "style", "worker", "xslt"}
@@ -59,7 +61,7 @@ _ANTHROPIC_HEADERS = b"anthropic-beta, anthropic-dangerous-direct-browser-access
 #: The last ones are what the SDKs of Vercel, Anthropic and OpenAI send from a browser.
 _ALLOWED_HEADERS = (
     b"accept, authorization, content-type, headwater-fallback, headwater-on-crash, headwater-on-disconnect, "
-    b"idempotency-key, last-event-id, user-agent, "
+    b"idempotency-key, last-event-id, user-agent, x-org-id, x-user-id, "
     + _STREAM_HEADERS
     + _ANTHROPIC_HEADERS
     + b", ".join(b"x-stainless-" + name for name in _SDK_HEADERS)
@@ -68,7 +70,7 @@ _EXPOSED_HEADERS = (
     b"etag, headwater-error, headwater-protocol, idempotency-replayed, location, producer-epoch, "
     b"producer-expected-seq, producer-received-seq, producer-seq, request-id, retry-after, stream-closed, "
     b"stream-cursor, stream-expires-at, stream-next-offset, stream-sse-data-encoding, stream-ttl, "
-    b"stream-up-to-date, x-run-id"
+    b"stream-up-to-date, x-chat-id, x-run-id, x-session-id"
 )
 _PREFLIGHT_AGE_S = b"600"
 
@@ -177,14 +179,18 @@ def _check_site(path: str, headers: list[tuple[bytes, bytes]]) -> None:
     # Without these two it is no browser of today; a link to what is no resource of a user's is followed from anywhere.
     visits = all(mode == "navigate" for mode in _lower(headers, b"sec-fetch-mode"))
     alone = all(dest == "document" for dest in _lower(headers, b"sec-fetch-dest"))
-    if path.startswith(_RESOURCE_PATHS) or not (visits and alone):
+    if _is_resource(path) or not (visits and alone):
         raise ForbiddenError("Pages of another site may not use this server.")
 
 
 def _check_use(path: str, headers: list[tuple[bytes, bytes]]) -> None:
     """Our pages run what comes from their own origin, and anybody may have put a program into a stream."""
-    if path.startswith(_RESOURCE_PATHS) and not _PROGRAMS.isdisjoint(_lower(headers, b"sec-fetch-dest")):
+    if _is_resource(path) and not _PROGRAMS.isdisjoint(_lower(headers, b"sec-fetch-dest")):
         raise ForbiddenError("What is here is no part of a page.")
+
+
+def _is_resource(path: str) -> bool:
+    return path.startswith(_RESOURCE_PATHS) and path not in _PAGES
 
 
 def _lower(headers: list[tuple[bytes, bytes]], name: bytes) -> list[str]:

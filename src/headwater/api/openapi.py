@@ -19,6 +19,9 @@ _PATH_PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
     "model": ({"type": "string"}, "The model's name; it may hold slashes"),
     "stream": ({"type": "string"}, "The stream's name; it may hold slashes"),
     "chat": ({"type": "string"}, "The chat's id, which the page gave it"),
+    "chat_id": ({"type": "string", "pattern": "^chat_[0-9a-f]{32}$"}, "The chat's id"),
+    "user_id": ({"type": "string", "minLength": 1, "maxLength": 200}, "The application's own name for the person"),
+    "session": ({"type": "string", "pattern": "^ses_[0-9a-f]{32}$"}, "The session's id"),
 }
 
 

@@ -27,7 +27,7 @@ _ROOTS: Final = ("/", _INDEX)
 _ROUTES: Final = ("/models", "/examiner", "/solver", "/assistant", "/runs")
 
 #: Where no person looks for a page. A browser would read what begins with two slashes as the name of a host.
-_OF_PROGRAMS: Final = re.compile(r"/(?:api|v1|assets)(?:/|\Z)|//")
+_OF_PROGRAMS: Final = re.compile(r"/(?:api|v1|assets|chat)(?:/|\Z)|//")
 
 #: The build names these after their content: what is at such an address never changes.
 _HASHED: Final = "/assets/"

@@ -18,8 +18,9 @@ from starlette.routing import Route
 from headwater.api.answer import Asgi, Receive, Scope, Send
 from headwater.api.body import Disconnected, decode_body, read_body
 from headwater.api.faces import refuse_for
+from headwater.api.owner import owner_in
 from headwater.api.services import Services
-from headwater.domain.run import LOCAL_OWNER, Owner
+from headwater.domain.run import Owner
 from headwater.errors import (
     BadRequestError,
     CursorTrimmedError,
@@ -78,8 +79,7 @@ class Call:
         self.path = {name: decode_segment(text) for name, text in scope.get("path_params", {}).items()}
         self.query = query
         self.body = body
-        # One owner until there are keys: without them the server listens on loopback only.
-        self.owner: Owner = LOCAL_OWNER
+        self.owner: Owner = owner_in(scope["headers"])
 
     def header(self, name: str) -> str | None:
         """The header's value, joined with a comma where it was sent more than once."""

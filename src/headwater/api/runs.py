@@ -37,10 +37,10 @@ async def find_run(call: Call) -> Run:
     return await own_run(call, call.path["run"])
 
 
-async def own_run(call: Call, run_id: str) -> Run:
-    """The caller's run of this id. Raises `NotFoundError`, the same in every case."""
+async def own_run(call: Call, run_id: str, owner: Owner | None = None) -> Run:
+    """The owner's run of this id, the caller's if no other is named. Raises `NotFoundError`, the same in every case."""
     run = await call.services.storage.runs.get(run_id) if _RUN_ID.fullmatch(run_id) else None
-    if run is None or run.owner != call.owner:
+    if run is None or run.owner != (owner or call.owner):
         raise NotFoundError(NO_SUCH_RUN)
     return run
 
