@@ -10,6 +10,8 @@ from headwater.api.ag_ui import AG_UI
 from headwater.api.ai_sdk import AI_SDK_CHAT, AI_SDK_STOP, AI_SDK_STREAM
 from headwater.api.answer import Asgi, Receive, Scope, Send
 from headwater.api.anthropic_messages import MESSAGES
+from headwater.api.chat import CHAT_STREAM, CHAT_WHOLE
+from headwater.api.chats import STORED_CHAT, STORED_CHATS
 from headwater.api.durable_streams import RUN_STREAM, STREAM
 from headwater.api.events import EVENTS
 from headwater.api.faces import nothing_at
@@ -26,14 +28,16 @@ from headwater.api.route import Resource
 from headwater.api.runs import CANCEL, RETRY, RUN, RUNS
 from headwater.api.services import Services
 from headwater.api.websocket import WEBSOCKET
+from headwater.api.workflows import WORKFLOWS
 
 _API: list[Resource] = [
-    *[RUNS, RUN, EVENTS, MULTIPLEX, WEBSOCKET, CANCEL, RETRY, MODELS, PROVIDERS],
+    *[RUNS, RUN, EVENTS, MULTIPLEX, WEBSOCKET, CANCEL, RETRY, MODELS, PROVIDERS, WORKFLOWS],
     *[CHAT_COMPLETIONS, OPENAI_MODELS, OPENAI_MODEL],
     *[RUN_STREAM, STREAM],
     *[RESPONSES, RESPONSE, RESPONSE_CANCEL, RESPONSE_INPUT],
     *[MESSAGES],
     *[AI_SDK_CHAT, AI_SDK_STREAM, AI_SDK_STOP, AG_UI],
+    *[CHAT_WHOLE, CHAT_STREAM, STORED_CHATS, STORED_CHAT],
 ]
 
 #: Every resource of the server; the OpenAPI document and the tests of the routes are made from it.

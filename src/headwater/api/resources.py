@@ -73,6 +73,21 @@ class ModelList(msgspec.Struct, frozen=True):
     models: list[ModelResource]
 
 
+class WorkflowResource(msgspec.Struct, frozen=True):
+    """A workflow that can be run, by the name that callers use."""
+
+    name: str
+    #: for people: a few words, and a sentence or two
+    title: str
+    description: str
+    #: JSON Schema of a run's `input`; null where it takes `messages`
+    input_schema: dict[str, Any] | None
+
+
+class WorkflowList(msgspec.Struct, frozen=True):
+    workflows: list[WorkflowResource]
+
+
 class LastError(msgspec.Struct, frozen=True):
     """What went wrong last; it stays until the next one."""
 

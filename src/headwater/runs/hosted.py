@@ -5,23 +5,28 @@ Nothing of what a foreign exception says is repeated, to anybody: where it was r
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import structlog
 
 from headwater.domain.document import Document, sealed
+from headwater.domain.event import Event
 from headwater.domain.run import Run, RunRequest
 from headwater.errors import BadRequestError, RefusedError, WorkflowFault
 from headwater.telemetry import frames
-from headwater.workflows.contract import EndedRun, Workflow
+from headwater.workflows.contract import EndedRun, RunContext, Workflow
+from headwater.workflows.guarded import guarded
 from headwater.workflows.input_schema import InputSchema
 
 _log = structlog.get_logger(__name__)
 
 
 class Hosted:
-    """Asks a workflow. Raises `ConfigError` where its schema can not be used."""
+    """Asks a workflow; of one that `is_foreign` less is believed. Raises `ConfigError` for a schema that is none."""
 
-    def __init__(self, workflow: Workflow) -> None:
+    def __init__(self, workflow: Workflow, *, is_foreign: bool = False) -> None:
         self.workflow = workflow
+        self._is_foreign = is_foreign
         self._schema = None if workflow.input_schema is None else InputSchema(workflow.input_schema)
 
     @property
@@ -47,6 +52,12 @@ class Hosted:
             raise
         except Exception as error:
             raise self._fault("check", request.workflow, error) from None
+
+    def run(self, context: RunContext) -> AsyncIterator[list[Event]]:
+        """What happens in a run. Raises whatever the workflow's code does."""
+        stream = self.workflow.run(context)
+        # ours are read as they are: a generator around them would cost every token a step more
+        return guarded(stream) if self._is_foreign else stream
 
     def documents_begun(self, run: Run) -> tuple[Document, ...]:
         """What is stored with the run's row. Raises `WorkflowFault`."""

@@ -139,7 +139,6 @@ class _Recovery:
         _log.info("run not taken up", run=run.id, policy=request.on_crash, why=why)
         return None
 
-
     async def _finish_row(self, run: Run, fold: Fold, meter: LogMeter) -> None:
         assert fold.final is not None
         state = STATE_BY_FINAL_TYPE[fold.final.type]

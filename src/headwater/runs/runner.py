@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import structlog
 
@@ -236,11 +236,12 @@ class Runner:
         recorder, meter = self._recorder, self._meter
         # what a start after a crash must know of: that a model was called, and where its answer goes on
         must_last = self.run.request.on_crash in ("continue", "reattach") or self._hosted.takes_up
-        if self._hosted.takes_up:
-            # of calls that were cut; the workflow makes others in their place
-            recorder.add(lost_usage(recorder.fold, self.run.request, pricing_of(self.run.request, self._models)))
-        stream = self._hosted.workflow.run(self._context)
+        stream: AsyncIterator[list[ev.Event]] | None = None
         try:
+            if self._hosted.takes_up:
+                # of calls that were cut; the workflow makes others in their place
+                recorder.add(lost_usage(recorder.fold, self.run.request, pricing_of(self.run.request, self._models)))
+            stream = self._hosted.run(self._context)
             async for events in stream:
                 if self._stop is not None:
                     return
@@ -256,7 +257,8 @@ class Runner:
         except Exception as error:
             self._note_failure(error)
         finally:
-            await close_stream(stream)
+            if stream is not None:
+                await close_stream(stream)
             await self._context.close()
 
     def _note_failure(self, error: BaseException) -> None:

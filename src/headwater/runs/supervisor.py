@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import structlog
@@ -92,7 +92,10 @@ class Tasks:
 
 
 class Supervisor:
-    """The write half's front. All its methods are called in the event loop's thread."""
+    """The write half's front. All its methods are called in the event loop's thread.
+
+    `foreign` names the workflows that are other distributions'.
+    """
 
     def __init__(
         self,
@@ -100,6 +103,7 @@ class Supervisor:
         storage: Storage,
         models: Models,
         workflows: Mapping[str, Workflow],
+        foreign: Collection[str] = (),
         clock: Clock,
         observer: Observer,
         tasks: Tasks,
@@ -110,7 +114,7 @@ class Supervisor:
         self.draining = False
         self._storage = storage
         self._models = models
-        self._workflows = {name: Hosted(workflow) for name, workflow in workflows.items()}
+        self._workflows = {name: Hosted(workflow, is_foreign=name in foreign) for name, workflow in workflows.items()}
         self._clock = clock
         self._observer = observer
         self._tasks = tasks
