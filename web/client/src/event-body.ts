@@ -26,8 +26,8 @@ export class EventBody {
   }
 
   /** To be asked for once. */
-  response(headers: Readonly<Record<string, string>> = {}): Response {
-    return new Response(this.#stream, { headers: { "Content-Type": EVENT_STREAM, ...headers } });
+  response(headers: Readonly<Record<string, string>> = {}, status = 200): Response {
+    return new Response(this.#stream, { status, headers: { "Content-Type": EVENT_STREAM, ...headers } });
   }
 
   event(data: string, id = ""): void {
@@ -38,6 +38,11 @@ export class EventBody {
   /** What a reader takes as a sign of life. */
   comment(): void {
     this.#write(": alive\n\n");
+  }
+
+  /** How long a reader is to wait before it comes back. */
+  retry(ms: number): void {
+    this.#write(`retry: ${ms}\n\n`);
   }
 
   end(): void {
