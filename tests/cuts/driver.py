@@ -94,6 +94,6 @@ class Client(NamedTuple):
 
 
 CLIENTS: dict[str, Client] = {
-    "python": Client([sys.executable, "-m", "tests.cuts.python_client"], ("sse", "ndjson", "long-poll")),
-    "typescript": Client([NODE, CLIENT / "test" / "cuts.ts"], ("sse", "long-poll")),
+    "python": Client([sys.executable, "-m", "tests.cuts.python_client"], ("sse", "ndjson", "websocket", "long-poll")),
+    "typescript": Client([NODE, CLIENT / "test" / "cuts.ts"], ("sse", "websocket", "long-poll")),
 }

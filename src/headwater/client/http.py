@@ -39,7 +39,7 @@ def make_http(
         timeout=_TIMEOUT,
         limits=_LIMITS,
         follow_redirects=False,
-        trust_env=not _is_loopback(parts.hostname),
+        trust_env=not is_loopback(parts.hostname),
     )
 
 
@@ -157,7 +157,8 @@ class Http:
         return NetworkError(f"The connection to {where} broke")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host's name is this machine's own."""
     if host == "localhost":
         return True
     try:

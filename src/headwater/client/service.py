@@ -19,6 +19,7 @@ from headwater.client.http import Http, make_http
 from headwater.client.resources import Model, ModelPage, RunPage, RunResource, decode
 from headwater.client.source import RUNS, HttpSource, Via, run_path
 from headwater.client.subscription import FollowOptions, ProgressCallback, StatusCallback, Subscription, Timing
+from headwater.client.websocket import WebSocketStreams
 from headwater.domain.run import RunRequest, RunState
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
@@ -56,6 +57,7 @@ class HeadwaterClient:
         random: Callable[[], float] = chance.random,
     ) -> None:
         self._http = Http(make_http(base_url, headers or {}, transport))
+        self._sockets = WebSocketStreams(base_url, headers or {})
         self._call_retry = call_retry or RetryPolicy()
         self._follow_retry = follow_retry or RetryPolicy()
         self._timing = timing or Timing()
@@ -191,7 +193,7 @@ class HeadwaterClient:
         if after < 0:
             raise ValueError("a cursor is 0 or the seq of a record")
         return Subscription(
-            HttpSource(self._http, self._timing.silence_s, body, headers),
+            HttpSource(self._http, self._timing.silence_s, body, headers, sockets=self._sockets),
             run=run,
             after=after,
             opening=Backoff(self._call_retry, self._random),

@@ -24,7 +24,7 @@ from headwater.client.errors import (
     ServerError,
     TimedOut,
 )
-from headwater.client.source import Source, Via, reader_of
+from headwater.client.source import STARTING, Source, Via, reader_of
 from headwater.domain.event import Record, Status, decode_record, is_final
 
 FollowState = Literal["connecting", "streaming", "waiting", "fallback", "ended"]
@@ -180,7 +180,7 @@ class Subscription:
         self._answered = self._heard = False
         backoff = self._backoff
         self._tell("connecting", backoff)
-        if self.run is None and self.via != "sse":
+        if self.run is None and self.via not in STARTING:
             self.run = await self._source.start()
         response = await self._source.open(self.run, self.cursor, self.via)
         opened_at = asyncio.get_running_loop().time()
@@ -213,8 +213,8 @@ class Subscription:
                 self._following.progressed()
 
     async def _is_at_end(self) -> bool:
-        """Whether the log is closed behind the cursor, which NDJSON has no way to say: its stream then is empty."""
-        if self.via != "ndjson" or self.run is None:
+        """Whether the log is closed behind the cursor: a stream that could not say so with a status is empty then."""
+        if self.via == "sse" or self.run is None:
             return False
         page = await self._source.page(self.run, self.cursor, 0)
         return page.closed and page.tail == self.cursor

@@ -8,11 +8,12 @@ import { createInterface } from "node:readline";
 import { sleep } from "../src/follower.ts";
 import { ClientError, Headwater, type ProtocolRecord, type RunRequest } from "../src/index.ts";
 import { pagesFetch } from "../src/transports.ts";
+import { webSocketFetch } from "../src/websocket.ts";
 
 interface Reading {
   readonly id: number;
   readonly url: string;
-  readonly via: "sse" | "long-poll";
+  readonly via: "sse" | "websocket" | "long-poll";
   readonly heartbeat_ms: number;
   readonly haste: number;
   readonly run?: string;
@@ -24,8 +25,12 @@ async function read({ id, url, via, heartbeat_ms, haste, run, start }: Reading):
     heartbeatMs: heartbeat_ms,
     sleep: (ms: number, signal: AbortSignal): Promise<void> => sleep(ms / haste, signal),
   };
-  const transport = via === "sse" ? {} : { fetch: pagesFetch({ waitMs: heartbeat_ms }) };
-  const headwater = new Headwater({ baseUrl: url, timing, ...transport });
+  const transports = {
+    sse: () => fetch,
+    websocket: () => webSocketFetch({ heartbeatMs: heartbeat_ms }),
+    "long-poll": () => pagesFetch({ waitMs: heartbeat_ms }),
+  };
+  const headwater = new Headwater({ baseUrl: url, timing, fetch: transports[via]() });
   const subscription = run === undefined ? headwater.startAndFollow(start ?? { model: "" }) : headwater.follow(run);
   const records: ProtocolRecord[] = [];
   let failure: { name: string; code: string; message: string } | null = null;
