@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from headwater.admission.day_tokens import DayTokens
+from headwater.admission.rate import RateLimit
 from headwater.api.answer import Receive, Scope, Send
 from headwater.api.pages import NO_PAGES, Pages
+from headwater.api.talk_terms import ChatTerms, ConversationTerms
 from headwater.delivery.held import Face
 from headwater.delivery.streams import StreamReaders
 from headwater.delivery.websocket import Outlet, SocketReader
@@ -19,6 +22,7 @@ from headwater.providers.contract import ModelInfo
 from headwater.providers.cost import Pricing
 from headwater.providers.health import NOTHING, HealthFigures
 from headwater.storage.contract import IdempotencyKey, Page, Storage
+from headwater.workflows.contract import Workflow
 
 BODY_BYTES_MAX = 8 << 20
 
@@ -169,3 +173,11 @@ class Services(NamedTuple):
     health: Callable[[str], HealthFigures] = lambda name: NOTHING
     #: how the breakers stand of the models that have been called, by the same names
     breakers: Callable[[], Mapping[str, BreakerFigures]] = dict
+    #: what can be run, by the name that callers use
+    workflows: Mapping[str, Workflow] = {}
+    chat: ChatTerms = ChatTerms()
+    conversation: ConversationTerms = ConversationTerms()
+    #: what a user's chats may use on a day; without a limit unless the composition root sets one
+    day_tokens: DayTokens = DayTokens(0, lambda: 0)
+    #: how often a user of a conversation may speak
+    speaking: RateLimit = RateLimit(0)
