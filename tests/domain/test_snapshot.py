@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from headwater.domain import event as ev
 from headwater.domain.message import Usage
 from headwater.domain.snapshot import CallSnapshot, ErrorSnapshot, Fold, Snapshot, ToolCallSnapshot, fold
+from headwater.domain.structured_value import value_of
 
 KINDS: dict[type[Any], str] = {ev.Chunk: "text", ev.Reasoning: "reasoning", ev.Refusal: "refusal"}
 CALLS = st.sampled_from([None, 1, 2])
@@ -37,7 +38,14 @@ STEPS = st.one_of(
         provider=st.just("p"),
         model=st.just("m"),
     ),
-    st.builds(ev.Field, path=st.sampled_from(["", "/a"]), value=st.integers(0, 9), done=st.booleans(), call=CALLS),
+    st.builds(
+        ev.Field,
+        path=st.sampled_from(["", "/a", "/a/0"]),
+        value=st.integers(0, 9) | st.sampled_from(["x", [], {}]),
+        done=st.booleans(),
+        call=CALLS,
+        delta=st.booleans(),
+    ),
     st.builds(ev.Status, state=st.just("streaming")),
     st.builds(ev.Unknown, name=st.just("later"), data=st.none()),
     # how far back it reaches is settled when its own seq is known
@@ -118,20 +126,16 @@ def slow_fold(records: Sequence[ev.Record]) -> dict[str, Any]:
         answers = [key for key in sorted(pieces) if key[2] == kind and roles.get(key[0], "answer") == "answer"]
         return "".join(pieces[key] for key in answers)
 
-    values = [
-        event.value
-        for event in left
-        if isinstance(event, ev.Field)
-        and event.path == ""
-        and event.done
-        and roles.get(call_of(event), "answer") == "answer"
-    ]
+    fields: dict[int, list[ev.Field]] = {}
+    for event in left:
+        if isinstance(event, ev.Field) and roles.get(call_of(event), "answer") == "answer":
+            fields.setdefault(call_of(event), []).append(event)
     return {
         "text": joined("text"),
         "reasoning": joined("reasoning"),
         "refusal": joined("refusal"),
         "parts": [(*key, pieces[key]) for key in sorted(pieces)],
-        "value": values[-1] if values else getattr(final, "result", None),
+        "value": value_of(fields[max(fields)]) if fields else getattr(final, "result", None),
         "calls": announced,
     }
 

@@ -15,6 +15,7 @@ import msgspec
 
 from headwater.domain import event as ev
 from headwater.domain.message import Usage
+from headwater.domain.structured_value import value_of
 
 PartKind = Literal["text", "reasoning", "refusal"]
 
@@ -109,8 +110,8 @@ class Fold:
         self._usage_before: Usage | None = None
         #: the seq from which on a call's output belongs to the usage that is still open
         self._spent_from: dict[int, int] = {}
-        #: whole values of the structured answer, with their seq and call
-        self._values: list[tuple[int, int, Any]] = []
+        #: what became known of each call's structured answer, with its seq
+        self._fields: dict[int, list[tuple[int, ev.Field]]] = {}
         self._state: dict[str, Any] = {}
 
     def apply_all(self, records: Iterable[ev.Record]) -> None:
@@ -140,8 +141,8 @@ class Fold:
                 self._settle()
             case ev.Context():
                 self._state["context"] = event.context
-            case ev.Field(path="", done=True):
-                self._values.append((record.seq, event.call or 1, event.value))
+            case ev.Field():
+                self._fields.setdefault(event.call or 1, []).append((record.seq, event))
             case ev.Complete() | ev.Cancelled() | ev.Error():
                 self.final = event
             case _:
@@ -188,7 +189,8 @@ class Fold:
             tool.arguments = [p for p in tool.arguments if p[0] < start]
             if tool.done_at is not None and tool.done_at >= start:
                 tool.done_at = None
-        self._values = [v for v in self._values if v[1] != event.call or v[0] < start]
+        if event.call in self._fields:
+            self._fields[event.call] = [each for each in self._fields[event.call] if each[0] < start]
 
     def _settle(self) -> None:
         """The attempt is over. What it used was told before, if it used anything; unless a crash lay in between."""
@@ -210,10 +212,10 @@ class Fold:
 
     @property
     def _value(self) -> Any:
-        """The structured answer: the newest whole value of an answer call, else the application's result."""
-        for _, call, value in reversed(self._values):
-            if self._answers(call):
-                return value
+        """The structured answer of the newest answer call that has one, else the application's result."""
+        for call, fields in sorted(self._fields.items(), reverse=True):
+            if fields and self._answers(call):
+                return value_of(field for _, field in fields)
         return self.final.result if isinstance(self.final, ev.Complete) else None
 
     @property

@@ -30,8 +30,11 @@ export interface AnalysisStreamHandlers {
   readonly onInit?: (init: { readonly sessionId: string; readonly taskId: string; readonly modelKey: string }) => void;
   readonly onStatus?: (status: StatusData) => void;
   readonly onChunk?: (chunk: AnalysisChunk) => void;
-  /** A value of the structured answer that became known: its place (RFC 6901), and whether it is whole. */
-  readonly onField?: (path: string, value: unknown, done: boolean) => void;
+  /**
+   * Some of the structured answer became known: its place (RFC 6901), whether nothing more comes there, and whether it
+   * is put behind what is there (`delta`) in place of taking its place. `fold` makes the value of them.
+   */
+  readonly onField?: (path: string, value: unknown, done: boolean, delta: boolean) => void;
   readonly onComplete?: (summary: CompleteData) => void;
   readonly onError?: (error: AnalysisError) => void;
   /** What the connection does: it comes back by itself. */
@@ -112,7 +115,7 @@ function tell(record: ProtocolRecord, handlers: AnalysisStreamHandlers): void {
     case "reasoning":
       return handlers.onChunk?.({ type: "reasoning", delta: record.data.content });
     case "field":
-      return handlers.onField?.(record.data.path, record.data.value, record.data.done);
+      return handlers.onField?.(record.data.path, record.data.value, record.data.done, record.data.delta ?? false);
     case "complete":
       return handlers.onComplete?.(record.data);
     case "cancelled":

@@ -10,6 +10,7 @@ import { PastUnknown } from "./errors.ts";
 import type {
   AttemptData,
   CallSnapshot,
+  FieldData,
   PartSnapshot,
   ProtocolRecord,
   Snapshot,
@@ -17,6 +18,7 @@ import type {
   ToolCallSnapshot,
   Usage,
 } from "./protocol.ts";
+import { withField } from "./structured-value.ts";
 
 /**
  * Where a piece of text begins: by its seq, and by its place in the text. A list from the newest backwards.
@@ -51,10 +53,19 @@ interface Tool {
   readonly doneAt: number | null;
 }
 
-interface Value {
+/** What became known of a structured answer. A list from the newest backwards. */
+interface FieldMark {
   readonly seq: number;
-  readonly call: number;
+  readonly field: FieldData;
+  readonly before: FieldMark | null;
+}
+
+/** A call's structured answer, of which fields can be taken back again. */
+interface Answer {
   readonly value: unknown;
+  /** What it was before all of its fields. */
+  readonly base: unknown;
+  readonly newest: FieldMark | null;
 }
 
 /** What a snapshot is made from, where a later record may take something back. */
@@ -68,7 +79,8 @@ interface History {
   readonly usage: ReadonlyMap<number, Usage>;
   /** Of all attempts before those: superseded or not, they were paid for. */
   readonly usageBefore: Usage | null;
-  readonly values: readonly Value[];
+  /** By call; those of which nothing is known have none. */
+  readonly answers: ReadonlyMap<number, Answer>;
 }
 
 const NOTHING: Pieces = { text: "", newest: null };
@@ -133,9 +145,9 @@ function applied(snapshot: Snapshot, history: History, record: ProtocolRecord, f
     case "context":
       return kept({ ...snapshot, state: { ...snapshot.state, context: record.data.context } }, history);
     case "field": {
-      const { path, done, value, call } = record.data;
-      const added = path === "" && done ? [{ seq: record.seq, call: call ?? 1, value }] : [];
-      return derived(snapshot, { ...history, values: [...history.values, ...added] });
+      const all = new Map(history.answers).set(...withMark(history, record.seq, record.data));
+      const next = { ...history, answers: all };
+      return kept({ ...snapshot, value: answerValue(snapshot, next) ?? null }, next);
     }
     case "snapshot":
       return kept({ ...record.data.snapshot, seq: record.seq }, resumed(record.data.snapshot));
@@ -143,7 +155,8 @@ function applied(snapshot: Snapshot, history: History, record: ProtocolRecord, f
       const { finish_reason, usage, result } = record.data;
       const calls = snapshot.calls.map((call) => (call.role === "answer" ? { ...call, finish_reason } : call));
       const ended = derived({ ...snapshot, calls, finish_reason }, history);
-      const value = answerValue(ended, history)?.value ?? result ?? null;
+      const answer = answerValue(ended, history);
+      const value = answer === undefined ? (result ?? null) : answer;
       return kept({ ...ended, usage: whole(usage), value }, history);
     }
     case "error": {
@@ -174,7 +187,9 @@ function resumed(snapshot: Snapshot): History {
     // Of several calls only the sum is known; the newest is the one that may report again.
     usage: new Map(snapshot.usage === null ? [] : [[newest, snapshot.usage]]),
     usageBefore: null,
-    values: snapshot.value === null ? [] : [{ seq: 0, call: answer, value: snapshot.value }],
+    answers: new Map(
+      snapshot.value === null ? [] : [[answer, { value: snapshot.value, base: snapshot.value, newest: null }]],
+    ),
   };
 }
 
@@ -196,7 +211,7 @@ function derived(snapshot: Snapshot, history: History): Snapshot {
       parts: parts.map((part, at) => shownPart(part, several, snapshot.parts[at])),
       tool_calls: tools.map((tool, at) => shownTool(tool, several, snapshot.tool_calls[at])),
       usage: total(history),
-      value: answerValue(snapshot, history)?.value ?? null,
+      value: answerValue(snapshot, history) ?? null,
     },
     history,
   );
@@ -309,7 +324,7 @@ function withAttempt(snapshot: Snapshot, history: History, data: AttemptData): S
         .map((tool) => (tool.call === call ? cutTool(tool, start) : tool)),
       usage,
       usageBefore,
-      values: history.values.filter((value) => value.call !== call || value.seq < start),
+      answers: withoutMarks(history.answers, call, start),
     },
   );
 }
@@ -341,9 +356,39 @@ function cut({ text, newest }: Pieces, start: number): Pieces {
   return { text: text.slice(0, length), newest: mark };
 }
 
-/** The newest whole value of an answer call. */
-function answerValue(snapshot: Snapshot, history: History): Value | undefined {
-  return history.values.findLast((value) => answers(snapshot, value.call));
+/** A call and its structured answer with one more field. */
+function withMark(history: History, seq: number, field: FieldData): [number, Answer] {
+  const call = field.call ?? 1;
+  const { value, base, newest } = history.answers.get(call) ?? { value: null, base: null, newest: null };
+  return [call, { value: withField(value, field), base, newest: { seq, field, before: newest } }];
+}
+
+/** The answers as they were without what a call told from a seq on. */
+function withoutMarks(answers: History["answers"], call: number, start: number): History["answers"] {
+  const answer = answers.get(call);
+  let newest = answer?.newest ?? null;
+  if (answer === undefined || newest === null || newest.seq < start) {
+    return answers;
+  }
+  while (newest !== null && newest.seq >= start) {
+    newest = newest.before;
+  }
+  const left = new Map(answers);
+  if (newest === null && answer.base === null) {
+    left.delete(call);
+    return left;
+  }
+  const fields: FieldData[] = [];
+  for (let mark = newest; mark !== null; mark = mark.before) {
+    fields.push(mark.field);
+  }
+  return left.set(call, { ...answer, value: fields.reduceRight(withField, answer.base), newest });
+}
+
+/** The structured answer of the newest answer call that has one; undefined where none has. */
+function answerValue(snapshot: Snapshot, history: History): unknown {
+  const calls = [...history.answers.keys()].filter((call) => answers(snapshot, call));
+  return calls.length === 0 ? undefined : history.answers.get(Math.max(...calls))?.value;
 }
 
 /** The sum over all attempts of all calls, null where none has reported. */

@@ -97,6 +97,36 @@ test("what a record leaves alone keeps its identity", () => {
   assert.equal(fold(second, { seq: 4, t: 4, type: "call", data }).parts[1], second.parts[1]);
 });
 
+test("what a field leaves alone is shared", () => {
+  const told = (seq: number, path: string, value: unknown, delta = false): ProtocolRecord => ({
+    seq,
+    t: seq,
+    type: "field",
+    data: { path, value, done: false, delta },
+  });
+  const first = fold(emptySnapshot(), told(1, "", { grid: [[1], [2]], hints: ["a"] }));
+  const second = fold(first, told(2, "/grid/1/0", 3));
+  const third = fold(second, told(3, "/hints/0", "b", true));
+  type Told = { grid: number[][]; hints: string[] };
+  const [a, b, c] = [first.value, second.value, third.value] as [Told, Told, Told];
+  assert.deepEqual(c, { grid: [[1], [3]], hints: ["ab"] });
+  assert.equal(b.grid[0], a.grid[0]);
+  assert.equal(b.hints, a.hints);
+  assert.equal(c.grid, b.grid);
+  assert.equal(fold(third, told(4, "/grid", [], true)).value, c);
+});
+
+test("a long text of fields is folded, and taken back, without a stack that grows with it", () => {
+  let snapshot = emptySnapshot();
+  for (let seq = 1; seq <= 20_000; seq += 1) {
+    const data = { path: "/text", value: "word ", done: false, delta: seq > 1 };
+    snapshot = fold(snapshot, { seq, t: seq, type: "field", data });
+  }
+  assert.deepEqual(snapshot.value, { text: "word ".repeat(20_000) });
+  const data = { call: 1, number: 2, reason: "TIMEOUT", provider: "p", model: "m", supersedes_from: 3 };
+  assert.deepEqual(fold(snapshot, { seq: 20_001, t: 0, type: "attempt", data }).value, { text: "word word " });
+});
+
 test("a record that does not come after is refused; seqs may jump, as they do in a joined replay", () => {
   const snapshot = fold(emptySnapshot(), chunk(5, "joined"));
   assert.equal(snapshot.seq, 5);
