@@ -22,11 +22,14 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from headwater.admission.day_tokens import DayTokens
+from headwater.admission.rate import RateLimit
 from headwater.api.app import create_api
 from headwater.api.pages import Pages
 from headwater.api.server import HttpServer
 from headwater.api.services import Services
 from headwater.api.sockets import address_of, listen, raise_file_limit
+from headwater.api.talk_terms import ChatTerms, ConversationTerms
 from headwater.clock import Clock, SystemClock
 from headwater.delivery.hub import Hub
 from headwater.delivery.streams import StreamReaders
@@ -47,8 +50,9 @@ from headwater.runs.supervisor import Supervisor, Tasks
 from headwater.settings import DurableStreamsSettings, ResilienceSettings, Settings, is_loopback, misnamed
 from headwater.storage.contract import Storage
 from headwater.storage.sqlite import SqliteStorage
-from headwater.telemetry import Observer, Observers
-from headwater.workflows.chat import Chat
+from headwater.telemetry import Observer, Observers, frames
+from headwater.workflows.contract import Workflow
+from headwater.workflows.plugins import installed_workflows
 
 _log = structlog.get_logger("headwater")
 
@@ -61,6 +65,8 @@ GC_THRESHOLDS = (10_000, 20, 50)
 #: How long the loop's thread keeps the interpreter from the writer's where both have work. A commit asks for it several
 #: times, and all tokens of the moment wait for that commit: Python's own 5 ms each would be most of their wait.
 SWITCH_INTERVAL_S = 0.0001
+#: How long a workflow may take to let go of what it holds.
+WORKFLOW_CLOSE_S = 1.0
 #: With a failed storage no run can be ended any more; only readers are still told.
 FAILED_DRAIN_S = 1.0
 #: Where the build puts the pages; a checkout may not have them.
@@ -91,8 +97,10 @@ class Parts(NamedTuple):
     streams: StreamReaders
     metrics: Metrics
     health: Health
+    day_tokens: DayTokens
     #: the model on this machine, where the settings want it
     local: LocalModel | None
+    workflows: Mapping[str, Workflow]
 
 
 class App:
@@ -130,6 +138,11 @@ class App:
             pages=Pages.read(PAGES_DIR),
             health=parts.health.figures,
             breakers=partial(_breakers, parts.supervisor, clock),
+            day_tokens=parts.day_tokens,
+            speaking=RateLimit(settings.conversation.per_minute),
+            chat=ChatTerms(**settings.chat.model_dump(exclude={"day_tokens_max"})),
+            conversation=ConversationTerms(**settings.conversation.model_dump(exclude={"per_minute"})),
+            workflows=parts.workflows,
         )
         self._server = HttpServer(create_api(services))
         self._stop_refreshing: Callable[[], None] = lambda: None
@@ -164,6 +177,7 @@ class App:
             await self._server.start(sockets)
         except BaseException:
             await parts.tasks.close()
+            await _close(parts.workflows)
             await parts.storage.close()
             raise
         host, port = address_of(sockets)
@@ -194,12 +208,10 @@ class App:
         await self._server.stop(limit_s * _CLOSING_SHARE)
         self._stop_refreshing()
         await parts.tasks.close()
+        await _close(parts.workflows)
         await parts.catalog.close()
         await parts.storage.close()
         return ended
-
-
-_WORKFLOWS = {Chat.name: Chat()}
 
 
 def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: MakeStorage) -> Parts:
@@ -208,7 +220,8 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
     live: list[Supervisor] = []
     metrics = Metrics(live=lambda: live[0].live if live else 0, waiting=lambda: live[0].waiting if live else 0)
     health = Health(clock)
-    observer = Observers(metrics, health, LogLines(provider_detail=settings.log.provider_detail))
+    day_tokens = DayTokens(settings.chat.day_tokens_max, clock.now_ms)
+    observer = Observers(metrics, health, day_tokens, LogLines(provider_detail=settings.log.provider_detail))
     storage = make(settings, observer)
     local = LocalModel(spawn=tasks.spawn, clock=clock) if settings.local else None
     plugins = installed_plugins()
@@ -223,11 +236,13 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
         read_records=partial(_read_records, storage),
         more=[] if local is None else [local.entry],
     )
-    catalog.warnings += [*plugins.faults.values(), *disabled]
+    workflows = installed_workflows()
+    catalog.warnings += [*plugins.faults.values(), *disabled, *workflows.faults.values()]
     supervisor = Supervisor(
         storage=storage,
         models=catalog,
-        workflows=_WORKFLOWS,
+        workflows=workflows.workflows,
+        foreign=workflows.foreign,
         clock=clock,
         observer=observer,
         tasks=tasks,
@@ -253,7 +268,19 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
         heartbeat_s=settings.server.heartbeat_s,
         stall_s=settings.server.stall_s,
     )
-    return Parts(storage, tasks, catalog, supervisor, hub, streams, metrics, health, local)
+    return Parts(
+        storage, tasks, catalog, supervisor, hub, streams, metrics, health, day_tokens, local, workflows.workflows
+    )
+
+
+async def _close(workflows: Mapping[str, Workflow]) -> None:
+    """Whatever one of them does, the others and the storage are closed."""
+    for name, workflow in workflows.items():
+        try:
+            async with asyncio.timeout(WORKFLOW_CLOSE_S):
+                await workflow.close()
+        except Exception as error:
+            _log.error("workflow not closed", workflow=name, error=type(error).__name__, where=frames(error))
 
 
 def _breakers(supervisor: Supervisor, clock: Clock) -> Mapping[str, BreakerFigures]:

@@ -26,7 +26,10 @@ class RateLimit:
         self._buckets: OrderedDict[Hashable, _Bucket] = OrderedDict()
 
     def take(self, key: Hashable, now_s: float) -> None:
-        """Counts one more of `key` at this monotonic time. Raises `RateLimitError`, and has counted nothing then."""
+        """Counts one more of `key` at this time. Raises `RateLimitError`, and has counted nothing then.
+
+        A clock that is set back stands still meanwhile.
+        """
         if not self._per_minute:
             return
         per_s = self._per_minute / 60

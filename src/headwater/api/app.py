@@ -12,6 +12,7 @@ from headwater.api.answer import Asgi, Receive, Scope, Send
 from headwater.api.anthropic_messages import MESSAGES
 from headwater.api.chat import CHAT_STREAM, CHAT_WHOLE
 from headwater.api.chats import STORED_CHAT, STORED_CHATS
+from headwater.api.conversation import CONVERSATION, CONVERSATION_STREAM
 from headwater.api.durable_streams import RUN_STREAM, STREAM
 from headwater.api.events import EVENTS
 from headwater.api.faces import nothing_at
@@ -27,6 +28,7 @@ from headwater.api.responses import RESPONSE, RESPONSE_CANCEL, RESPONSE_INPUT, R
 from headwater.api.route import Resource
 from headwater.api.runs import CANCEL, RETRY, RUN, RUNS
 from headwater.api.services import Services
+from headwater.api.sessions import CONVERSATION_FEEDBACK, CONVERSATION_SESSION, CONVERSATION_SESSIONS
 from headwater.api.websocket import WEBSOCKET
 from headwater.api.workflows import WORKFLOWS
 
@@ -38,6 +40,8 @@ _API: list[Resource] = [
     *[MESSAGES],
     *[AI_SDK_CHAT, AI_SDK_STREAM, AI_SDK_STOP, AG_UI],
     *[CHAT_WHOLE, CHAT_STREAM, STORED_CHATS, STORED_CHAT],
+    *[CONVERSATION, CONVERSATION_STREAM],
+    *[CONVERSATION_SESSIONS, CONVERSATION_SESSION, CONVERSATION_FEEDBACK],
 ]
 
 #: Every resource of the server; the OpenAPI document and the tests of the routes are made from it.

@@ -23,13 +23,14 @@ from headwater.api.problem import NO_SUCH_RUN
 from headwater.api.route import Call, Operation, Parameter, Reply, Resource
 from headwater.api.runs import check_model, make_key, own_run
 from headwater.api.stream import face_stream
-from headwater.api.talk_terms import newest_within, usual_models
+from headwater.api.talk_terms import usual_models
 from headwater.delivery.formats.tokens import Identity, TokenAnswer, TokenStream
 from headwater.domain.message import Message
 from headwater.domain.run import Owner, Run, RunRequest
 from headwater.errors import BadRequestError, ContextLengthError, LogMissing, NotFoundError, TooLargeError
 from headwater.providers import estimate
 from headwater.storage.contract import IdempotencyKey
+from headwater.workflows.history import newest_within
 from headwater.workflows.stored_chat import CHAT, StoredChat, chat_of, message_id
 
 PATH: Final = "/chat"

@@ -1,12 +1,11 @@
-"""What the chat and the conversation keep to: who answers, how much may be said, how much of what was said is told."""
+"""What the chat and the conversation keep to: who answers, and how much may be said. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from headwater.domain.message import Message
-from headwater.providers import estimate, simulated
+from headwater.providers import simulated
 from headwater.providers.contract import ModelInfo
 
 _OPENAI: Final = frozenset({"openai", "openai_responses"})
@@ -40,18 +39,3 @@ def usual_models(models: Iterable[ModelInfo]) -> list[str]:
     usable = [model for model in models if model.missing_key is None]
     first = [next((model.name for model in usable if model.provider in names), None) for names in (_OPENAI, _GEMINI)]
     return [name for name in first if name is not None] or [simulated.NAME]
-
-
-def newest_within(messages: Sequence[Message], tokens_max: int) -> list[Message]:
-    """The newest of these messages that have at most so many tokens, as estimated; the first is the user's."""
-    kept: list[Message] = []
-    size = 0
-    for message in reversed(messages):
-        size += estimate.input_bytes([message])
-        if estimate.tokens(size) > tokens_max:
-            break
-        kept.append(message)
-    while kept and kept[-1].role != "user":
-        kept.pop()
-    kept.reverse()
-    return kept
