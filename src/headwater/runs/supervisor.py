@@ -33,6 +33,7 @@ from headwater.runs.attempt import Models
 from headwater.runs.background import stop_answers
 from headwater.runs.ending import stop_cancelled, stop_error
 from headwater.runs.hosted import Hosted
+from headwater.runs.needs import check_needs
 from headwater.runs.queue import RunQueue
 from headwater.runs.readership import Readers
 from headwater.runs.recovery import Recovered, TakenUp, recover
@@ -192,6 +193,7 @@ class Supervisor:
             return earlier, False
         hosted.check(request)
         self._models.resolve(request.model)
+        check_needs(request, hosted.workflow.needs, self._models)
         check_policy(request, self._models.capabilities(request.model), self._models.who_can)
         if (source := source_of(request)) is not None:
             await check_source(source, owner, self._storage)

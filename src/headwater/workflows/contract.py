@@ -77,6 +77,8 @@ class Workflow:
     description: str = ""
     #: JSON Schema (2020-12) that a request's `input` is held to before the run exists; None: it takes `messages`
     input_schema: Mapping[str, Any] | None = None
+    #: what its calls take of the model beyond text, by the names in `GET /api/v1/models`: another one is refused
+    needs: Sequence[str] = ()
     #: after a crash it is begun again in the same run, and goes on by itself from `RunContext.before`
     takes_up: bool = False
 
@@ -101,3 +103,6 @@ class Workflow:
         Pure, and quick: after a crash it is called by the next start.
         """
         return ()
+
+    async def close(self) -> None:
+        """Lets go of what it holds beside its runs: processes, connections. Called once, when no run is left."""

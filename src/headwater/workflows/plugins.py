@@ -122,6 +122,8 @@ def _check(made: Workflow, name: str) -> None:
         raise _Unusable("it has no `run`")
     if not (isinstance(made.title, str) and isinstance(made.description, str) and isinstance(made.takes_up, bool)):
         raise _Unusable("its `title` and `description` are not texts, or its `takes_up` is not true or false")
+    if isinstance(made.needs, str) or not all(isinstance(each, str) for each in made.needs):
+        raise _Unusable("its `needs` are not a list of names")
     if made.input_schema is not None:
         if not isinstance(made.input_schema, Mapping):
             raise _Unusable("its `input_schema` is not an object")
