@@ -11,6 +11,7 @@ from headwater.api.ai_sdk import AI_SDK_CHAT, AI_SDK_STOP, AI_SDK_STREAM
 from headwater.api.answer import Asgi, Receive, Scope, Send
 from headwater.api.anthropic_messages import MESSAGES
 from headwater.api.chat import CHAT_STREAM, CHAT_WHOLE
+from headwater.api.chat_page import CHAT_TEST
 from headwater.api.chats import STORED_CHAT, STORED_CHATS
 from headwater.api.conversation import CONVERSATION, CONVERSATION_STREAM
 from headwater.api.durable_streams import RUN_STREAM, STREAM
@@ -39,7 +40,7 @@ _API: list[Resource] = [
     *[RESPONSES, RESPONSE, RESPONSE_CANCEL, RESPONSE_INPUT],
     *[MESSAGES],
     *[AI_SDK_CHAT, AI_SDK_STREAM, AI_SDK_STOP, AG_UI],
-    *[CHAT_WHOLE, CHAT_STREAM, STORED_CHATS, STORED_CHAT],
+    *[CHAT_WHOLE, CHAT_STREAM, STORED_CHATS, STORED_CHAT, *CHAT_TEST],
     *[CONVERSATION, CONVERSATION_STREAM],
     *[CONVERSATION_SESSIONS, CONVERSATION_SESSION, CONVERSATION_FEEDBACK],
 ]

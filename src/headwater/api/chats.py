@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -147,7 +148,8 @@ async def forget_chat(call: Call) -> Asgi:
     chat = await find_chat(call, owner, call.path["chat_id"])
     while (page := await documents.list(owner, MESSAGES, where={CHAT: chat.key}, limit=PAGE_LIMIT_MAX)).documents:
         for run in dict.fromkeys(each.run for each in page.documents if each.run is not None):
-            await call.services.supervisor.delete(run, owner)
+            with contextlib.suppress(NotFoundError):
+                await call.services.supervisor.delete(run, owner)
         for each in page.documents:
             await documents.delete(owner, MESSAGES, each.key)
     await documents.delete(owner, CHATS, chat.key)

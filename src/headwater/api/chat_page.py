@@ -1,0 +1,40 @@
+"""`/chat/test`: a page to try the chat with; three files beside this one, without a build and without a library."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from headwater.api.answer import Answer, Asgi
+from headwater.api.pages import PAGE_SAFETY_HEADERS
+from headwater.api.route import Call, Operation, Reply, Resource
+
+_FILES: Final = Path(__file__).parent / "chat_test"
+_MEDIA: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+
+
+@cache
+def _file(name: str) -> bytes:
+    return (_FILES / name).read_bytes()
+
+
+async def test_page(call: Call) -> Asgi:
+    """One of the three by its path, so that nothing else can be named."""
+    name = call.scope["path"].rpartition("/")[2]
+    name = name if "." in name else f"{name}.html"
+    media = f"{_MEDIA[Path(name).suffix]}; charset=utf-8".encode()
+    headers = [(b"content-type", media), (b"cache-control", b"no-cache")]
+    return Answer(200, _file(name), headers, safety=PAGE_SAFETY_HEADERS)
+
+
+def _resource(path: str, about: str) -> Resource:
+    media = _MEDIA[Path(path).suffix or ".html"]
+    return Resource(path, Operation("GET", test_page, about, (Reply(200, "The file", media=(media,)),)))
+
+
+CHAT_TEST: Final = (
+    _resource("/chat/test", "A page to try the chat with"),
+    _resource("/chat/test.css", "How that page looks"),
+    _resource("/chat/test.js", "What that page does"),
+)
