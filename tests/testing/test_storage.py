@@ -1,8 +1,9 @@
-"""The kit catches an engine that loses its last words, and holds every test of the three contracts."""
+"""The kit catches an engine that loses its last words, and holds every test of the four contracts."""
 
 import pytest
 
 from headwater.storage.memory import MemoryStorage
+from headwater.testing.document_contract import DocumentContract
 from headwater.testing.log_contract import LogContract
 from headwater.testing.run_contract import RunContract
 from headwater.testing.storage import StorageContract
@@ -12,7 +13,7 @@ from tests.testing.mutants import is_caught
 
 def test_the_kit_has_the_tests_of_all_contracts() -> None:
     tests = {name for name in dir(StorageContract) if name.startswith("test_")}
-    for part in (LogContract, RunContract, StreamContract):
+    for part in (LogContract, RunContract, StreamContract, DocumentContract):
         own = {name for name in vars(part) if name.startswith("test_")}
         assert own
         assert own <= tests

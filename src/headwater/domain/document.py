@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from headwater.domain.surrogates import scrub_surrogates
+from headwater.domain.surrogates import replace_surrogates, scrub_surrogates
 from headwater.errors import BadRequestError, TooLargeError
 
 #: A document's body as JSON, and how many are put in one piece.
@@ -76,6 +76,11 @@ def opened(document: Document) -> Document:
     return msgspec.structs.replace(document, body=_decode(encode_body(document.body)))
 
 
+def is_whole(text: str) -> bool:
+    """Whether there is no half of a surrogate pair in it."""
+    return replace_surrogates(text) is text
+
+
 def _check_names(document: Document) -> None:
     if len(document.words) > WORDS_MAX:
         raise TooLargeError(f"A document has at most {WORDS_MAX} words.")
@@ -85,5 +90,5 @@ def _check_names(document: Document) -> None:
     for text in (document.collection, document.key, *document.words, *document.words.values()):
         if len(text) > NAME_CHARS_MAX:
             raise TooLargeError(f"A document's names and words have at most {NAME_CHARS_MAX} characters.")
-        if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        if not is_whole(text):
             raise BadRequestError("A document's names and words are whole characters.")

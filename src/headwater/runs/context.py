@@ -55,8 +55,8 @@ class Context:
         self._around = around
         self._resumption = resumption
         self._calls: dict[int, ModelCall] = {}
-        #: how many calls there were before
-        self._calls_before = 0
+        #: the numbers of calls that there were before
+        self._taken: set[int] = set()
         self._numbers = count()
         self._open: dict[int, AsyncGenerator[list[ev.Event], None]] = {}
 
@@ -64,7 +64,7 @@ class Context:
         """Takes note of the next event that the log holds of a process before this one."""
         self.before.append(event)
         if isinstance(event, ev.Call):
-            self._calls_before = max(self._calls_before, event.call)
+            self._taken.add(event.call)
 
     def set_result(self, value: object) -> None:
         encoded = msgspec.json.encode(value)
@@ -100,10 +100,15 @@ class Context:
         return events
 
     def _begun(self, call: ModelCall) -> tuple[int, Resumption | None]:
-        number = self._calls_before + len(self._calls) + 1
+        number = self._number(call.role)
         self._calls[number] = call
         resumption, self._resumption = self._resumption, None
         return number, resumption
+
+    def _number(self, role: ev.Role) -> int:
+        """The next call's. What bears no number is call 1's or the application's own, so that 1 is for an answer."""
+        taken = {*self._taken, *self._calls}
+        return 1 if role == "answer" and 1 not in taken else max(taken, default=1) + 1
 
     async def close(self) -> None:
         """Closes what a workflow left open; every upstream socket is closed when it returns."""

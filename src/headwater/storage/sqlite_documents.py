@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from headwater.domain.document import Document, encode_body, sealed
+from headwater.domain.document import Document, encode_body, is_whole, sealed
 from headwater.domain.run import Owner
 from headwater.errors import StorageError
 from headwater.storage.commits import GroupCommit
@@ -32,6 +32,8 @@ class SqliteDocuments:
         await self._commits.change(lambda db: put(db, owner, kept), essential=False, haste=Haste.NOW)
 
     async def get(self, owner: Owner, collection: str, key: str) -> Document | None:
+        if not _can_be_there(collection, key):
+            return None
         query = f"SELECT {_COLUMNS} FROM documents WHERE org = ? AND user = ? AND collection = ? AND key = ?"
         row = await self._readers.run(lambda db: db.execute(query, (owner.org, owner.user, collection, key)).fetchone())
         return None if row is None else _document(*row)
@@ -45,6 +47,8 @@ class SqliteDocuments:
         limit: int = 50,
         cursor: str | None = None,
     ) -> DocumentPage:
+        if not _can_be_there(collection, *where, *where.values()):
+            return DocumentPage([], None)
         place: list[str | int] = [owner.org, owner.user, collection]
         clauses, values = ["org = ? AND user = ? AND collection = ?"], [*place]
         for name, value in where.items():
@@ -62,6 +66,9 @@ class SqliteDocuments:
         return DocumentPage([_document(*row[1:]) for row in rows[:limit]], more)
 
     async def delete(self, owner: Owner, collection: str, key: str) -> bool:
+        if not _can_be_there(collection, key):
+            return False
+
         def apply(db: sqlite3.Connection) -> bool:
             rows = db.execute(
                 "DELETE FROM documents WHERE org = ? AND user = ? AND collection = ? AND key = ? RETURNING id",
@@ -97,6 +104,11 @@ def delete_of(db: sqlite3.Connection, run: str) -> None:
 
 def _forget_words(db: sqlite3.Connection, ids: Sequence[tuple[int]]) -> None:
     db.executemany("DELETE FROM document_words WHERE document = ?", ids)
+
+
+def _can_be_there(*names: str) -> bool:
+    """Whether anything can have these names: half a surrogate pair can not even be asked for."""
+    return all(is_whole(name) for name in names)
 
 
 def _document(collection: str, key: str, body: bytes, words: bytes, run: str | None) -> Document:

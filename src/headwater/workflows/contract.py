@@ -8,7 +8,7 @@ called in the event loop's thread: what takes long goes elsewhere.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from headwater.clock import Clock
 from headwater.domain.document import Document
@@ -76,7 +76,7 @@ class Workflow:
     title: str = ""
     description: str = ""
     #: JSON Schema (2020-12) that a request's `input` is held to before the run exists; None: it takes `messages`
-    input_schema: Mapping[str, Any] | None = None
+    input_schema: ClassVar[Mapping[str, Any] | None] = None
     #: what its calls take of the model beyond text, by the names in `GET /api/v1/models`: another one is refused
     needs: Sequence[str] = ()
     #: after a crash it is begun again in the same run, and goes on by itself from `RunContext.before`

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any, Final
 
+from headwater.delivery.formats.shown import Shown
 from headwater.domain import event as ev
 
 #: Whose signatures and sealed thinking these are: nobody else's model could take them back.
@@ -43,9 +44,22 @@ class ContentBlocks:
     What is kept is a handful for each block, and never more than there are records.
     """
 
-    __slots__ = ("_after", "_before", "_count", "_inputs", "_learned", "_open", "_place", "_texts", "_tools", "refusal")
+    __slots__ = (
+        "_after",
+        "_before",
+        "_count",
+        "_inputs",
+        "_learned",
+        "_open",
+        "_place",
+        "_shown",
+        "_texts",
+        "_tools",
+        "refusal",
+    )
 
     def __init__(self) -> None:
+        self._shown = Shown()
         self._learned = 0
         self._count = 0
         #: what is said before and after the deltas of a record, by its seq
@@ -65,6 +79,8 @@ class ContentBlocks:
 
     def events(self, seq: int, event: ev.Event) -> list[_Json]:
         """What a record adds to the content; empty where that is nothing."""
+        if not self._shown.is_shown(seq, event):
+            return []
         if seq > self._learned:
             self._learned = seq
             self._learn(seq, event)

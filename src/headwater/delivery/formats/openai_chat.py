@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from headwater.delivery.formats.openai_error import error_json, refusal
+from headwater.delivery.formats.shown import Shown
 from headwater.delivery.held import Refusal
 from headwater.domain import event as ev
 from headwater.domain.message import Usage
@@ -109,7 +110,7 @@ class OpenAIChatStream:
     heartbeat = encode_comment("heartbeat")
     head_within_s: float | None = HEAD_WITHIN_S
 
-    __slots__ = ("_chunk", "_content", "_end", "_failure", "_tail", "_text", "_tools", "_usage", "ended")
+    __slots__ = ("_chunk", "_content", "_end", "_failure", "_shown", "_tail", "_text", "_tools", "_usage", "ended")
 
     def __init__(self, identity: Identity, *, include_usage: bool = False) -> None:
         self.ended = False
@@ -125,6 +126,7 @@ class OpenAIChatStream:
         #: the seq of each tool call's first piece
         self._tools: dict[str, int] = {}
         self._failure: Refusal | None = None
+        self._shown = Shown()
 
     def record(self, seq: int, payload: bytes) -> bytes:
         """The chunks of a record; empty for what this format does not show."""
@@ -165,6 +167,9 @@ class OpenAIChatStream:
 
     def _rare(self, seq: int, payload: bytes) -> bytes:
         event = ev.decode_record(payload).event
+        # only what bears the number of a call can be an internal one's, and that is all rare
+        if not self._shown.is_shown(seq, event):
+            return b""
         match event:
             case ev.Chunk():
                 return self._delta({"content": event.content}, event.logprobs)
