@@ -24,6 +24,7 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import structlog
 from pydantic_monty import (
     AsyncMonty,
     AsyncMontySession,
@@ -34,9 +35,11 @@ from pydantic_monty import (
     MontySyntaxError,
 )
 
-from headwater.errors import UnavailableError
+from headwater.errors import ErrorCode, UnavailableError
 from headwater.workflows.arc import sandbox_worker
 from headwater.workflows.arc.task import Grid, is_grid
+
+_log = structlog.get_logger(__name__)
 
 #: What a program must define.
 FUNCTION: Final = "transform"
@@ -115,7 +118,7 @@ class Sandbox:
             ) as session:
                 return await _Program(session, self.limits).run(source, grids)
         except (MontyError, OSError, RuntimeError, TimeoutError) as error:
-            raise UnavailableError(f"The sandbox can not run programs: {_shortened(str(error))}") from error
+            raise _unavailable(error) from None
 
     async def close(self) -> None:
         """Ends every process. A later program would start new ones."""
@@ -144,7 +147,7 @@ class Sandbox:
                 )
                 await stack.enter_async_context(pool)
             except (MontyError, OSError, RuntimeError) as error:
-                raise UnavailableError(f"The sandbox can not be started: {_shortened(str(error))}") from error
+                raise _unavailable(error) from None
             return stack.pop_all(), pool
 
 
@@ -256,6 +259,12 @@ def _write_launcher(folder: Path) -> Path:
     launcher.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
     launcher.chmod(0o700)
     return launcher
+
+
+def _unavailable(error: BaseException) -> UnavailableError:
+    """Why is the operator's: it may hold a path, and never what a program says."""
+    _log.error("no sandbox", error=type(error).__name__, why=_shortened(str(error)))
+    return UnavailableError("Programs can not be run: there is no sandbox.", code=ErrorCode.SERVER)
 
 
 def _all(grids: Sequence[Grid], error: str) -> list[Outcome]:

@@ -54,7 +54,7 @@ def confine() -> None:
         if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl")
         _drop_root()
-        # Containers and hardened kernels allow it to nobody: then the interpreter alone keeps programs from the network.
+        # Containers and hardened kernels allow it to nobody: then only the interpreter keeps programs from the network.
         libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC)
 
 

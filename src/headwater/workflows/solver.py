@@ -1,0 +1,160 @@
+"""The solver: a model writes programs for a puzzle, they are tried on its training pairs, and the model is shown how
+far the best of them came, until one is right or there have been enough iterations. The best one answers the tests.
+
+What is known is in the log: `arc.search.Search` is the fold of its `iteration` records, so a search that a crash has
+cut goes on from the last one that was finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from headwater.domain import event as ev
+from headwater.domain.document import Document
+from headwater.domain.message import GenerationRequest
+from headwater.domain.run import RunRequest
+from headwater.errors import BadRequestError
+from headwater.providers import simulated
+from headwater.workflows.arc import tasks
+from headwater.workflows.arc.programs import Program, percent, programs_in, tried
+from headwater.workflows.arc.sandbox import Outcome, Sandbox
+from headwater.workflows.arc.search import Search
+from headwater.workflows.arc.simulated import scripted
+from headwater.workflows.arc.simulated_programs import programs_answer
+from headwater.workflows.arc.solution import SolverInput, document_of
+from headwater.workflows.arc.solver_prompt import messages_of
+from headwater.workflows.contract import EndedRun, RunContext, Workflow
+from headwater.workflows.taking_up import withdrawn
+
+
+class Solver(Workflow):
+    """`sandbox` runs the programs of all searches; there is one of its own unless another is given."""
+
+    name = "solver"
+    title = "Solver"
+    description = (
+        "Writes programs for a puzzle, tries them on its training pairs, and mends the best ones, iteration after "
+        "iteration. The best program answers the tests."
+    )
+    input_schema: Mapping[str, Any] | None = {
+        "type": "object",
+        "properties": {
+            "task_id": {"type": "string", "pattern": "^[0-9a-f]{8}$"},
+            "iterations": {"type": "integer", "minimum": 1, "maximum": 20, "default": 5},
+            "programs": {"type": "integer", "minimum": 1, "maximum": 5, "default": 3},
+        },
+        "required": ["task_id"],
+        "additionalProperties": False,
+    }
+    takes_up = True
+
+    def __init__(self, sandbox: Sandbox | None = None) -> None:
+        self._sandbox = sandbox or Sandbox()
+
+    def check(self, request: RunRequest) -> None:
+        if request.messages:
+            raise BadRequestError("The workflow `solver` takes `input`, not `messages`.", pointer="/messages")
+        tasks.check(_asked(request).task_id)
+
+    async def run(self, context: RunContext) -> AsyncIterator[list[ev.Event]]:
+        asked = _asked(context.request)
+        task = await tasks.find(asked.task_id)
+        search = Search(task, asked.iterations)
+        kept = search.take_up(context.before)
+        if context.before:
+            yield [
+                *withdrawn(context.before, kept),
+                ev.Log("warning", f"The server was started again. {search.finished} iterations are finished."),
+            ]
+        yield [search.context()]
+        while not search.is_over:
+            async for events in self._iteration(context, search, asked):
+                yield events
+        outcomes: Sequence[Outcome] = ()
+        if (best := search.best) is not None:
+            yield [ev.Status("testing", "The best program answers the tests.", progress=1.0)]
+            outcomes = await self._sandbox.run(best.program.code, [pair.input for pair in task.test])
+        is_simulated = context.request.model == simulated.NAME
+        result = search.result(outcomes, model=context.request.model, is_simulated=is_simulated)
+        yield [ev.Log("info", f"{_ENDS[result.verdict]} Right tests: {result.correct_tests} of {len(task.test)}.")]
+        context.set_result(result)
+
+    async def _iteration(
+        self, context: RunContext, search: Search, asked: SolverInput
+    ) -> AsyncIterator[list[ev.Event]]:
+        """From the model's call to its programs' scores, which the search has at the end."""
+        number = search.finished + 1
+        place = f"Iteration {number} of {asked.iterations}"
+        progress = round((number - 1) / asked.iterations, 4)
+        yield [search.begun(), ev.Status("asking", f"{place}: the model writes programs.", progress=progress)]
+        answer = _Answer()
+        async for events in context.generate(_call(context.request, search, asked), role="internal"):
+            answer.take(events)
+            yield events
+        written = programs_in(answer.text, asked.programs)
+        told = f"{place}: {len(written.codes)} programs are tried."
+        yield [ev.Status("running", told, progress=round(progress + 0.5 / asked.iterations, 4))]
+        if not written.codes:
+            yield [ev.Log("warning", f"{place}: the answer has no program in it.")]
+        programs: list[Program] = []
+        for code in written.codes:
+            programs.append(await tried(self._sandbox, code, search.task.train))
+            yield [ev.Log("info", f"{place}, program {len(programs)}: {_score(programs[-1])}")]
+        yield [search.finish(programs, written.left_out), search.context()]
+        if search.best is not None:
+            yield [ev.Log("info", f"{place}: the best program so far: {_score(search.best.program)}")]
+
+    def documents(self, ended: EndedRun) -> Sequence[Document]:
+        return [document_of(ended)]
+
+    async def close(self) -> None:
+        """Ends the sandbox's processes."""
+        await self._sandbox.close()
+
+
+_ENDS: Final = {
+    "solved": "The puzzle is solved.",
+    "fits": "The best program is right on every training pair, and not on every test.",
+    "partial": "No program is right on every training pair.",
+    "none": "No answer had a program in it.",
+}
+
+
+class _Answer:
+    """The text of one call's present attempt."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+
+    def take(self, events: Sequence[ev.Event]) -> None:
+        for event in events:
+            if isinstance(event, ev.Chunk):
+                self._pieces.append(event.content)
+            elif isinstance(event, ev.Attempt) and event.supersedes_from is not None:
+                # all that this call has said: only a call that a crash had cut begins with what was said before
+                self._pieces.clear()
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)
+
+
+def _asked(request: RunRequest) -> SolverInput:
+    return msgspec.convert(request.input, SolverInput)
+
+
+def _call(request: RunRequest, search: Search, asked: SolverInput) -> GenerationRequest:
+    settings = request.settings
+    if request.model == simulated.NAME:
+        number = search.finished + 1
+        settings = scripted(settings, *programs_answer(search.task, number, asked.programs, settings.seed))
+    messages = messages_of(search.task, asked.programs, search.shown, last_had_none=search.last_had_none)
+    return GenerationRequest(request.model, messages, settings)
+
+
+def _score(program: Program) -> str:
+    fault = "" if program.error is None else f" ({program.error})"
+    return f"{program.correct_pairs} of {program.pairs} pairs right, {percent(program.cell_share)} of the cells.{fault}"

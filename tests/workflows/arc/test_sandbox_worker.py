@@ -1,0 +1,72 @@
+"""What a sandbox's process has given up before it is one. A shell stands for the interpreter: it can look around."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headwater.workflows.arc import sandbox_worker
+
+
+def become(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    worker = [sys.executable, "-I", "-S", sandbox_worker.__file__, *command]
+    with Path(__file__).open("rb") as held:
+        return subprocess.run(
+            worker, capture_output=True, text=True, env=variables, pass_fds=[held.fileno()], timeout=20, check=False
+        )
+
+
+def in_shell(script: str, **variables: str) -> str:
+    done = become("/bin/sh", "-c", script, **variables)
+    assert done.returncode == 0, done
+    return done.stdout
+
+
+def test_there_is_no_environment() -> None:
+    # what a shell sets by itself is there
+    assert "canary" not in in_shell("/usr/bin/env", OPENAI_API_KEY="sk-canary", PATH="/canary")
+
+
+def test_it_stands_where_nothing_is_relative() -> None:
+    assert in_shell("pwd") == "/\n"
+
+
+def test_only_its_three_files_are_open() -> None:
+    # the highest is that of the listing itself
+    listed = in_shell("ls /dev/fd/").split() if sys.platform == "linux" else ["0", "1", "2"]
+    assert set(listed) <= {"0", "1", "2", "3"}
+
+
+def test_no_file_can_grow(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    done = become("/bin/sh", "-c", f"echo text > {tmp_path}/file")
+    assert done.returncode != 0
+    assert not (tmp_path / "file").exists() or (tmp_path / "file").read_text() == ""
+
+
+def test_it_is_not_root() -> None:
+    assert in_shell("id -u").strip() != "0"
+
+
+def test_what_it_says_to_the_operator_is_heard_by_nobody() -> None:
+    done = become("/bin/sh", "-c", "echo told >&2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel knows no such promise")
+def test_it_can_gain_no_rights() -> None:
+    assert "NoNewPrivs:\t1" in in_shell("cat /proc/self/status")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel does not hold to it")
+def test_its_memory_is_bounded() -> None:
+    assert in_shell("ulimit -v").strip() == str(sandbox_worker.ADDRESS_SPACE_BYTES // 1024)
+
+
+def test_it_ends_where_it_can_not_become_the_interpreter() -> None:
+    assert become("/nowhere/monty").returncode == sandbox_worker.EXIT_UNCONFINED
+    assert become(os.devnull).returncode == sandbox_worker.EXIT_UNCONFINED
