@@ -16,6 +16,7 @@
     │   ├── NotAcceptableError  406  none of the forms that `Accept` names is on offer
     │   ├── ForbiddenError      403  a hostile Origin
     │   │   └── ProducerFencedError  a producer's epoch is older than the one in force
+    │   ├── DisabledError       403  the operator has switched it off; `flag` says by which flag
     │   ├── WrongHostError      421  a Host that this server does not serve
     │   ├── UnsupportedError    422  well formed, but the model or this version can not do it
     │   ├── ContextLengthError  413  more tokens than one request may have
@@ -85,6 +86,7 @@ class ErrorCode(StrEnum):
     MEDIA_TYPE = "MEDIA_TYPE"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     NOT_ACCEPTABLE = "NOT_ACCEPTABLE"
+    DISABLED = "DISABLED"
     # These two are raised by clients only: no server sends them.
     CANCELLED = "CANCELLED"
     MAX_RETRIES_EXCEEDED = "MAX_RETRIES_EXCEEDED"
@@ -128,6 +130,7 @@ CODES: dict[ErrorCode, CodeRow] = {
     ErrorCode.MEDIA_TYPE: CodeRow(415, False, "The body must be application/json"),
     ErrorCode.METHOD_NOT_ALLOWED: CodeRow(405, False, "Not a method of this resource"),
     ErrorCode.NOT_ACCEPTABLE: CodeRow(406, False, "Not available in the form asked for"),
+    ErrorCode.DISABLED: CodeRow(403, False, "Switched off on this server"),
     ErrorCode.CANCELLED: CodeRow(499, False, "Cancelled"),
     ErrorCode.MAX_RETRIES_EXCEEDED: CodeRow(503, True, "Gave up after several tries"),
 }
@@ -230,6 +233,15 @@ class ProducerFencedError(ForbiddenError):
     def __init__(self, message: str = "", *, epoch: int = 0) -> None:
         super().__init__(message)
         self.epoch = epoch
+
+
+class DisabledError(RefusedError):
+    """What was asked for is behind a flag that is off."""
+
+    code = ErrorCode.DISABLED
+
+    def __init__(self, message: str = "", *, flag: str = "") -> None:
+        super().__init__(message, flag=flag)
 
 
 class WrongHostError(RefusedError):

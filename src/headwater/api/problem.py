@@ -42,7 +42,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
     """A problem of RFC 9457 with the members that every problem of Headwater has.
 
     Further members by code: `pointer` (RFC 6901, into the body) or `parameter` with BAD_REQUEST,
-    `snapshot` with CURSOR_TRIMMED, `tail` with CURSOR_AHEAD, `run` where one of several is meant.
+    `snapshot` with CURSOR_TRIMMED, `tail` with CURSOR_AHEAD, `run` where one of several is meant, `flag` with DISABLED.
     """
 
     type: str
@@ -56,6 +56,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
     snapshot: str | None = None
     tail: int | None = None
     run: str | None = None
+    flag: str | None = None
 
 
 def problem_type(code: str) -> str:

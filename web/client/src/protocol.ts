@@ -206,7 +206,7 @@ export interface ErrorData {
 /**
  * A problem of RFC 9457 with the members that every problem of Headwater has. Further members by code: `pointer` (RFC
  * 6901, into the body) or `parameter` with BAD_REQUEST, `snapshot` with CURSOR_TRIMMED, `tail` with CURSOR_AHEAD, `run`
- * where one of several is meant.
+ * where one of several is meant, `flag` with DISABLED.
  */
 export interface Problem {
   type: string;
@@ -220,6 +220,7 @@ export interface Problem {
   snapshot?: string | null;
   tail?: number | null;
   run?: string | null;
+  flag?: string | null;
 }
 
 /** What a run was asked to do: the body of `POST /api/v1/runs`. */
@@ -472,6 +473,7 @@ export type ErrorCode =
   | "CONTEXT_LENGTH"
   | "CURSOR_AHEAD"
   | "CURSOR_TRIMMED"
+  | "DISABLED"
   | "DRAINING"
   | "FORBIDDEN"
   | "INTERRUPTED"
