@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from headwater.errors import ConfigError
 
@@ -124,6 +131,13 @@ class ResilienceSettings(_Section):
     breaker_rest_s: float = Field(default=15.0, gt=0, le=3600)
 
 
+class FlagSettings(_Section):
+    """What can be switched off."""
+
+    #: event streams that a GET starts; without them pages ask for whole answers
+    sse_streaming: bool = True
+
+
 class PriceSettings(_Section):
     """US dollars for a million tokens."""
 
@@ -168,6 +182,10 @@ class ModelSettings(_Section):
     ms_per_event: float | None = Field(default=None, gt=0, le=60_000)
 
 
+#: Flags that have a variable of their own, too, as deployments have set them before.
+_FLAG_VARIABLES = {"ENABLE_SSE_STREAMING": "sse_streaming"}
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Unknown names are refused."""
 
@@ -188,6 +206,7 @@ class Settings(BaseSettings):
     egress: EgressSettings = EgressSettings()
     chat: ChatSettings = ChatSettings()
     conversation: ConversationSettings = ConversationSettings()
+    flags: FlagSettings = FlagSettings()
     models: tuple[ModelSettings, ...] = ()
     prices: PriceListSettings = PriceListSettings()
     #: whether a small real model on this machine is served too (`headwater local install`)
@@ -203,7 +222,9 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # What `load_settings` passes in is the file, so the environment comes before it.
-        return (env_settings, init_settings)
+        flags = {flag: os.environ[name] for name, flag in _FLAG_VARIABLES.items() if name in os.environ}
+        flag_settings = InitSettingsSource(settings_cls, {"flags": flags} if flags else {})
+        return (env_settings, flag_settings, init_settings)
 
 
 class _Final(Settings):
