@@ -78,6 +78,7 @@ class Readers(Protocol):
         *,
         types: Collection[str] | None = None,
         from_snapshot: bool = False,
+        ids_name_run: bool = False,
         status: int = 200,
         extra_headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None: ...
@@ -173,6 +174,8 @@ class Services(NamedTuple):
     health: Callable[[str], HealthFigures] = lambda name: NOTHING
     #: how the breakers stand of the models that have been called, by the same names
     breakers: Callable[[], Mapping[str, BreakerFigures]] = dict
+    #: whether a GET may start an event stream that costs something
+    sse_streaming: bool = True
     #: what can be run, by the name that callers use
     workflows: Mapping[str, Workflow] = {}
     chat: ChatTerms = ChatTerms()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 
 from headwater.api.answer import GUARD_HEADERS, SAFETY_HEADERS, Asgi, Headers, Receive, Scope, Send
 from headwater.api.route import Call
@@ -18,12 +19,16 @@ def event_stream(
     *,
     types: Collection[str] | None = None,
     ndjson: bool = False,
+    ids_name_run: bool = False,
     status: int = 200,
     headers: Headers = (),
 ) -> Asgi:
-    """The run's records after the cursor, then what follows. Refuses (`RefusedError`) before its first byte only."""
+    """The run's records after the cursor, then what follows. Refuses (`RefusedError`) before its first byte only.
+
+    With `ids_name_run`, which is for event streams, an id is `run_…:41` and not `41`.
+    """
     hub = call.services.hub
-    serve = hub.serve_ndjson if ndjson else hub.serve_sse
+    serve = hub.serve_ndjson if ndjson else partial(hub.serve_sse, ids_name_run=ids_name_run)
 
     async def stream(scope: Scope, receive: Receive, send: Send) -> None:
         extra = [*SAFETY_HEADERS, *headers, *scope.get(GUARD_HEADERS, ())]

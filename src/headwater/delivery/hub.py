@@ -17,7 +17,7 @@ from headwater.delivery.ndjson import NDJSON
 from headwater.delivery.polling import Polling
 from headwater.delivery.response import Answer, Receive, Send, respond
 from headwater.delivery.snapshots import Snapshots
-from headwater.delivery.sse import SSE
+from headwater.delivery.sse import SSE, SSEOfRun
 from headwater.delivery.subscription import Reader, Sink, State, Subscription, Why
 from headwater.delivery.view import Block, Encoding, View
 from headwater.delivery.websocket import Outlet, SocketReader, WebSocketEncoding
@@ -130,16 +130,18 @@ class Hub:
         *,
         types: Collection[str] | None = None,
         from_snapshot: bool = False,
+        ids_name_run: bool = False,
         status: int = 200,
         extra_headers: Headers = (),
     ) -> None:
         """Answers with the run's records as `text/event-stream`: what follows the cursor, then what comes, to the end.
 
         `after` is the seq of the last record that the client has; `from_snapshot` begins with a
-        snapshot in its place. Raises `RefusedError` before anything is sent, and nothing after. The
-        tail of an ended run is answered by 204.
+        snapshot in its place. With `ids_name_run` each id is `run_…:41`. Raises `RefusedError` before anything is
+        sent, and nothing after. The tail of an ended run is answered by 204.
         """
-        await self._serve(scope, receive, send, run_id, after, _view(SSE, types), from_snapshot, status, extra_headers)
+        view = _view(SSEOfRun(run_id) if ids_name_run else SSE, types)
+        await self._serve(scope, receive, send, run_id, after, view, from_snapshot, status, extra_headers)
 
     async def serve_ndjson(
         self,

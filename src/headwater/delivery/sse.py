@@ -28,4 +28,27 @@ class SSEEncoding:
         return encode_comment("the server is shutting down") + encode_event(None, retry_ms=retry_ms)
 
 
+class SSEOfRun(SSEEncoding):
+    """The same with the run's id in each `id:`, for an address that does not name the run: `run_…:41`.
+
+    So a browser's own reconnect, which sends nothing but its last id, finds the run again. Readers of one run share one.
+    """
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._id = b"id: %b:" % run.encode()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SSEOfRun) and other._run == self._run
+
+    def __hash__(self) -> int:
+        return hash(self._run)
+
+    def record(self, seq: int, payload: bytes) -> bytes:
+        return b"%b%d\ndata: %b\n\n" % (self._id, seq, payload)
+
+    def skip(self, seq: int) -> bytes:
+        return b"%b%d\n\n" % (self._id, seq)
+
+
 SSE = SSEEncoding()
