@@ -143,6 +143,7 @@ class App:
             chat=ChatTerms(**settings.chat.model_dump(exclude={"day_tokens_max"})),
             conversation=ConversationTerms(**settings.conversation.model_dump(exclude={"per_minute"})),
             workflows=parts.workflows,
+            sse_streaming=settings.flags.sse_streaming,
         )
         self._server = HttpServer(create_api(services))
         self._stop_refreshing: Callable[[], None] = lambda: None

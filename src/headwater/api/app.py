@@ -8,8 +8,11 @@ from starlette.routing import Router
 
 from headwater.api.ag_ui import AG_UI
 from headwater.api.ai_sdk import AI_SDK_CHAT, AI_SDK_STOP, AI_SDK_STREAM
+from headwater.api.analyses import ANALYSES, ANALYSIS
+from headwater.api.analyze import ANALYZE, ANALYZE_STREAM
 from headwater.api.answer import Asgi, Receive, Scope, Send
 from headwater.api.anthropic_messages import MESSAGES
+from headwater.api.arc_tasks import ARC_TASK, ARC_TASKS
 from headwater.api.chat import CHAT_STREAM, CHAT_WHOLE
 from headwater.api.chat_page import CHAT_TEST
 from headwater.api.chats import STORED_CHAT, STORED_CHATS
@@ -40,6 +43,7 @@ _API: list[Resource] = [
     *[RESPONSES, RESPONSE, RESPONSE_CANCEL, RESPONSE_INPUT],
     *[MESSAGES],
     *[AI_SDK_CHAT, AI_SDK_STREAM, AI_SDK_STOP, AG_UI],
+    *[ARC_TASKS, ARC_TASK, ANALYSES, ANALYSIS, ANALYZE_STREAM, ANALYZE],
     *[CHAT_WHOLE, CHAT_STREAM, STORED_CHATS, STORED_CHAT, *CHAT_TEST],
     *[CONVERSATION, CONVERSATION_STREAM],
     *[CONVERSATION_SESSIONS, CONVERSATION_SESSION, CONVERSATION_FEEDBACK],

@@ -18,6 +18,7 @@ _PATH_PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
     "response": ({"type": "string", "pattern": "^resp_[0-9a-f]{32}$"}, "The response's id: that of its run, renamed"),
     "model": ({"type": "string"}, "The model's name; it may hold slashes"),
     "stream": ({"type": "string"}, "The stream's name; it may hold slashes"),
+    "task": ({"type": "string", "pattern": "^[0-9a-f]{8}$"}, "The puzzle's id"),
     "chat": ({"type": "string"}, "The chat's id, which the page gave it"),
     "chat_id": ({"type": "string", "pattern": "^chat_[0-9a-f]{32}$"}, "The chat's id"),
     "user_id": ({"type": "string", "minLength": 1, "maxLength": 200}, "The application's own name for the person"),
@@ -96,7 +97,10 @@ def _operation(resource: Resource, operation: Operation, by_type: dict[str, Any]
         described["requestBody"] = {"content": {"*/*": {"schema": {}}}}
     elif operation.takes is not None:
         schema = by_type[_key(operation.takes)]
-        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        described["requestBody"] = {
+            "required": not operation.body_optional,
+            "content": {"application/json": {"schema": schema}},
+        }
     return described
 
 

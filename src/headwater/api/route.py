@@ -103,6 +103,8 @@ class Operation(NamedTuple):
     takes: Any = None
     #: whether HEAD is answered as GET without its body; never for answers that may not end
     head: bool = True
+    #: whether a body that it takes may be left out
+    body_optional: bool = False
     #: whether query parameters that it does not know are passed over, as another protocol asks for
     lenient: bool = False
 
@@ -142,7 +144,7 @@ class Resource:
             raw = await read_body(receive, length=_content_length(scope), bytes_max=services.body_bytes_max)
             if operation.takes is bytes:
                 body = raw
-            elif operation.takes is not None or raw:
+            elif raw or not (operation.takes is None or operation.body_optional):
                 body = decode_body(raw, self._decoders[method])
         call = Call(scope, services, query, body)
         return await operation.handler(call)

@@ -92,7 +92,7 @@ async def _started(call: Call, form: str, run: Run, created: bool) -> Asgi:
         # A client that repeats its POST after a cut says what it has; a new run begins at 1 whatever it says.
         cursor = parse_cursor(None if created else call.header("last-event-id"))
         return event_stream(call, run, cursor, status=status, headers=headers)
-    run, snapshot = await _current(call, run)
+    run, snapshot = await current(call, run)
     return json_answer(run_resource(run, snapshot), status, [*headers, _run_header(run)])
 
 
@@ -150,7 +150,8 @@ async def as_logged(call: Call, run: Run) -> tuple[Run, int]:
         return run, 0
 
 
-async def _current(call: Call, run: Run) -> tuple[Run, Snapshot]:
+async def current(call: Call, run: Run) -> tuple[Run, Snapshot]:
+    """The run and what its records amount to, both at its durable tail."""
     snapshot = await call.services.hub.snapshot(run)
     return await _settled(call, run, snapshot.seq), snapshot
 
@@ -169,7 +170,7 @@ async def _settled(call: Call, run: Run, tail: int) -> Run:
 
 
 async def show(call: Call) -> Asgi:
-    run, snapshot = await _current(call, await find_run(call))
+    run, snapshot = await current(call, await find_run(call))
     return json_answer(run_resource(run, snapshot), 200, [_run_header(run)])
 
 
@@ -177,7 +178,7 @@ async def cancel(call: Call) -> Asgi:
     """202: the cancel is noted and the final record follows. 200: there was nothing left to cancel."""
     found = await find_run(call)
     noted = await call.services.supervisor.cancel(found.id, call.owner)
-    run, snapshot = await _current(call, noted)
+    run, snapshot = await current(call, noted)
     # The final record may be there already: that of this very cancel, or of an end that was faster.
     was_over = is_ended(noted.state) or run.state in (RunState.COMPLETED, RunState.FAILED)
     return json_answer(run_resource(run, snapshot), 200 if was_over else 202, [_run_header(run)])
