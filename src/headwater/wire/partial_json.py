@@ -132,6 +132,11 @@ class PartialJSON:
         return self._string.text if self._is_in_value_string else self._root
 
     @property
+    def told(self) -> Any:
+        """What all that was given out amounts to: as `value`, without a row that is not whole."""
+        return self._frozen(0) if self._stack else self.value
+
+    @property
     def repairs(self) -> list[Repair]:
         """What was passed over or taken for what it means, sorted."""
         repairs = set(self._repairs)
