@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import msgspec
 
@@ -285,6 +285,7 @@ class AttemptsWorkflow(Workflow):
     """Puts out what was planned for its prompt."""
 
     name = "attempts"
+    input_schema: ClassVar = {"type": "string"}
 
     def __init__(self) -> None:
         self.plans: dict[str, Superseding] = {}
