@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from headwater.domain import event as ev
+from headwater.domain.document import Document
 from headwater.domain.message import GenerationRequest, Usage
-from headwater.domain.run import LOCAL_OWNER
+from headwater.domain.run import LOCAL_OWNER, Owner
 from headwater.domain.snapshot import Fold
 from headwater.errors import BadRequestError, ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Finish, Item
@@ -22,6 +23,8 @@ from headwater.storage.memory import MemoryStorage
 from headwater.storage.memory_medium import MemoryMedium
 from tests.kit.virtual import VirtualClock
 from tests.runs.scene import Listener, OneProvider, Play, ScriptedProvider, pause, request, virtual, words
+
+ROLES: tuple[ev.Role, ...] = ("internal", "answer")
 
 
 class Stage:
@@ -83,9 +86,44 @@ async def test_a_call_is_announced_passed_on_and_ended() -> None:
 @virtual
 async def test_a_second_call_s_events_say_whose_they_are() -> None:
     stage = Stage(words("a", usage=Usage(1, 0, 2)))
-    await stage.read("internal")
+    await stage.read()
     assert (await stage.read())[2:] == [[ev.Chunk("a", 0, 2)], [ev.UsageReport(Usage(1, 0, 2), 2)]]
     assert stage.context.finish_reason == "stop"
+
+
+@virtual
+async def test_an_internal_call_s_events_always_say_whose_they_are() -> None:
+    stage = Stage(words("a", usage=Usage(1, 0, 2)))
+    first, second = await stage.read("internal"), await stage.read()
+    assert first[0][1] == ev.Call(2, "internal", "scripted", "upstream-m")
+    assert first[2:] == [[ev.Chunk("a", 0, 2)], [ev.UsageReport(Usage(1, 0, 2), 2)]]
+    assert second[0][1] == ev.Call(1, "answer", "scripted", "upstream-m")
+    assert second[2:] == [[ev.Chunk("a", 0)], [ev.UsageReport(Usage(1, 0, 2))]]
+    assert [(await stage.read(role))[0][1] for role in ROLES] == [
+        ev.Call(3, "internal", "scripted", "upstream-m"),
+        ev.Call(4, "answer", "scripted", "upstream-m"),
+    ]
+
+
+@virtual
+async def test_what_went_before_keeps_its_numbers() -> None:
+    stage = Stage(words("a"))
+    for event in (ev.Call(1, "answer", "p", "m"), ev.Chunk("a", 0), ev.Call(2, "internal", "p", "m")):
+        stage.context.went_before(event)
+    assert (await stage.read())[0][1] == ev.Call(3, "answer", "scripted", "upstream-m")
+    assert len(stage.context.before) == 3
+
+
+@virtual
+async def test_only_the_owner_s_documents_can_be_read() -> None:
+    stage = Stage(words("a"))
+    theirs, ours = Document("c", "theirs", 1), Document("c", "ours", 2)
+    stage.medium.documents.put(Owner("other", "other"), [theirs])
+    stage.medium.documents.put(LOCAL_OWNER, [ours])
+    assert await stage.context.documents.get("c", "theirs") is None
+    assert await stage.context.documents.get("c", "ours") == ours
+    assert (await stage.context.documents.list("c")).documents == [ours]
+    assert (await stage.context.documents.list("c", where={"a": "b"})).documents == []
 
 
 @virtual
