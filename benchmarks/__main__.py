@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("decode", "append", "chat_frames", "fan_out", "resume", "reader_memory", "stream_memory", "page")
+NAMES = ("decode", "append", "chat_frames", "fan_out", "resume", "reader_memory", "stream_memory", "page", "sandbox")
 
 
 def main() -> int:
