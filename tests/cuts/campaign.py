@@ -21,6 +21,10 @@ AT_ONCE = 8
 HEARTBEAT_MS = 800
 #: The waits between tries are milliseconds.
 HASTE = 1000
+#: Runs over one connection, where a client reads several.
+TOGETHER = 3
+#: A tab that is to be closed is closed within its first so many records.
+LEAVES_WITHIN = 8
 ENDED_RUN = {"words": 6, "delay_ms": 0, "format": "plain"}
 LIVE_RUN = {"words": 12, "delay_ms": 3, "format": "plain"}
 
@@ -60,16 +64,20 @@ class Campaign:
 
     def __init__(self, scene: Scene, driver: Driver, via: str, dice: random.Random, kinds: tuple[Kind, ...]) -> None:
         self.tally = Tally()
+        #: how many runs there are to be, however often their start was cut
+        self.runs = 0
         self._scene = scene
         self._driver = driver
         self._via = via
         self._dice = dice
         self._kinds = kinds
-        self._ended_run = ""
+        self._ended_runs: list[str] = []
 
     async def run(self, cuts: int) -> Tally:
-        self._ended_run = await self._scene.start("Ended", settings={"extra": {"simulated": ENDED_RUN}})
-        await self._scene.end(self._ended_run)
+        for number in range(TOGETHER if self._via == "many" else 1):
+            run = await self._start(f"Ended {number}", ENDED_RUN)
+            await self._scene.end(run)
+            self._ended_runs.append(run)
         plan = readings(self._dice, await self._size(), self._kinds)
         async with asyncio.TaskGroup() as workers:
             for _ in range(AT_ONCE):
@@ -96,17 +104,32 @@ class Campaign:
                 self.tally.cuts += proxy.cuts
                 self.tally.connections += proxy.connections
 
-    async def _read(self, reading: Reading, proxy: FaultProxy) -> None:
-        asked: dict[str, Any] = {"run": self._ended_run}
-        if reading.kind == "live":
-            asked = {"run": await self._scene.start(f"Live {reading.number}", **_said(LIVE_RUN))}
-        elif reading.kind == "started":
+    async def _start(self, prompt: str, words: dict[str, Any]) -> str:
+        self.runs += 1
+        return await self._scene.start(prompt, **_said(words))
+
+    async def _asked(self, reading: Reading) -> dict[str, Any]:
+        """What is read: the runs, or the request that starts one."""
+        if reading.kind == "started":
+            self.runs += 1
             messages = [{"role": "user", "content": f"Started {self._via} {reading.number}"}]
-            asked = {"start": {"model": "simulated", "messages": messages, **_said(LIVE_RUN)}}
+            return {"start": {"model": "simulated", "messages": messages, **_said(LIVE_RUN)}}
+        if reading.kind == "ended":
+            return {"runs": self._ended_runs}
+        live = await self._start(f"Live {reading.number}", LIVE_RUN)
+        return {"runs": [live, *self._ended_runs[1:]]}
+
+    async def _read(self, reading: Reading, proxy: FaultProxy) -> None:
+        asked = await self._asked(reading)
         try:
             async with asyncio.timeout(STUCK_S):
                 came = await self._driver.read(
-                    url=proxy.url, via=self._via, heartbeat_ms=HEARTBEAT_MS, haste=HASTE, **asked
+                    url=proxy.url,
+                    via=self._via,
+                    heartbeat_ms=HEARTBEAT_MS,
+                    haste=HASTE,
+                    leave_after=1 + reading.number % LEAVES_WITHIN,
+                    **asked,
                 )
         except TimeoutError:
             raise AssertionError(f"{reading} hangs, after {proxy.connections} connections") from None
@@ -114,15 +137,19 @@ class Campaign:
         self.tally.kinds[reading.kind] += 1
         if came["error"] is not None:
             self.tally.gave_up[came["error"]["code"]] += 1
-        # A client that gave up before it knew its run has shown nothing, which is no more than was there.
-        log = [json.loads(payload) for payload in await self._scene.payloads(came["run"])] if came["run"] else []
-        shown = came["records"]
-        whole = came["error"] is None
-        if shown != (log if whole else log[: len(shown)]):
-            seqs = [record["seq"] for record in shown]
-            self.tally.wrong.append(f"{reading}: showed {seqs} of 1..{len(log)}")
-        elif whole:
+        wrong = [fault for shown in came["shown"] if (fault := await self._fault(shown, came["error"] is None))]
+        self.tally.wrong += [f"{reading}: {fault}" for fault in wrong]
+        if came["error"] is None and not wrong:
             self.tally.resumed += 1
+
+    async def _fault(self, shown: dict[str, Any], whole: bool) -> str | None:
+        """What is wrong with what one caller was shown: all of the log, or its beginning where it is not whole."""
+        # A client that gave up before it knew its run has shown nothing, which is no more than was there.
+        payloads = await self._scene.payloads(shown["run"]) if shown["run"] else []
+        log, records = [json.loads(payload) for payload in payloads], shown["records"]
+        if records == (log if whole and not shown.get("left") else log[: len(records)]):
+            return None
+        return f"showed {[record['seq'] for record in records]} of 1..{len(log)}"
 
 
 def _said(words: dict[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,15 @@
 Any language can be driven: a line of JSON on stdin is a reading to make, and a line of JSON on stdout is what came of
 it. Readings go on side by side, and answers come in any order. The process ends with its stdin.
 
-    → {"id": 1, "url": "http://127.0.0.1:40123", "via": "sse", "heartbeat_ms": 400, "haste": 1000, "run": "run_…"}
+    → {"id": 1, "url": "http://127.0.0.1:40123", "via": "sse", "heartbeat_ms": 400, "haste": 1000, "runs": ["run_…"]}
     → {"id": 2, "url": "http://127.0.0.1:40124", "via": "sse", "heartbeat_ms": 400, "haste": 1000, "start": {…}}
-    ← {"id": 1, "run": "run_…", "records": [{"seq": 1, …}, …], "error": null}
-    ← {"id": 2, "run": "run_…", "records": [], "error": {"name": "MaxRetriesExceeded", "code": "MAX_RETRIES_EXCEEDED"}}
+    ← {"id": 1, "shown": [{"run": "run_…", "records": [{"seq": 1, …}, …]}], "error": null}
+    ← {"id": 2, "shown": [{"run": null, "records": []}], "error": {"name": …, "code": "MAX_RETRIES_EXCEEDED"}}
 
-`run` is followed from its first record; `start` is a request, whose run is started and followed. `via` is how the
-client reads. A silence of 2.5 × `heartbeat_ms` is a dead connection, and each wait before a new try is divided by
-`haste`. `records` are those that the caller was given, in that order, each as the protocol's JSON.
+Each of `runs` is followed from its first record; `start` is a request, whose run is started and followed. `via` is how
+the client reads. A silence of 2.5 × `heartbeat_ms` is a dead connection, and each wait before a new try is divided by
+`haste`. `records` are those that a caller was given, in that order, each as the protocol's JSON; there may be several
+callers (`tabs`), of which one that was closed on purpose, after `leave_after` records, has `"left": true`.
 """
 
 from __future__ import annotations
@@ -87,7 +88,10 @@ class Driver:
 
 
 class Client(NamedTuple):
-    """A client there is: the command that drives it, and the ways in which it reads."""
+    """A client there is: the command that drives it, and the ways in which it reads.
+
+    `many` is several runs over one connection, `tabs` two tabs of a browser that share one, until the first is closed.
+    """
 
     command: list[str | Path]
     vias: tuple[str, ...]
@@ -95,5 +99,5 @@ class Client(NamedTuple):
 
 CLIENTS: dict[str, Client] = {
     "python": Client([sys.executable, "-m", "tests.cuts.python_client"], ("sse", "ndjson", "websocket", "long-poll")),
-    "typescript": Client([NODE, CLIENT / "test" / "cuts.ts"], ("sse", "websocket", "long-poll")),
+    "typescript": Client([NODE, CLIENT / "test" / "cuts.ts"], ("sse", "websocket", "long-poll", "many", "tabs")),
 }

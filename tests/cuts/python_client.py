@@ -25,14 +25,14 @@ async def read(reading: dict[str, Any]) -> dict[str, Any]:
             request = msgspec.convert(reading["start"], RunRequest)
             subscription = client.start_and_follow(request, via=reading["via"])
         else:
-            subscription = client.follow(reading["run"], via=reading["via"])
+            subscription = client.follow(reading["runs"][0], via=reading["via"])
         try:
             async for record in subscription:
                 records.append(msgspec.Raw(encode_record(*record)))
         except ClientError as error:
             failure = error
     said = failure and {"name": type(failure).__name__, "code": failure.code, "message": failure.message}
-    return {"id": reading["id"], "run": subscription.run, "records": records, "error": said}
+    return {"id": reading["id"], "shown": [{"run": subscription.run, "records": records}], "error": said}
 
 
 async def main() -> None:

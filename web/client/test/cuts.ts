@@ -6,43 +6,115 @@
 import { createInterface } from "node:readline";
 
 import { sleep } from "../src/follower.ts";
-import { ClientError, Headwater, type ProtocolRecord, type RunRequest } from "../src/index.ts";
+import { ClientError, Headwater, type ProtocolRecord, type RunRequest, type Subscription } from "../src/index.ts";
+import { followMany } from "../src/many.ts";
+import { sharedFetch } from "../src/shared.ts";
 import { pagesFetch } from "../src/transports.ts";
 import { webSocketFetch } from "../src/websocket.ts";
 
 interface Reading {
   readonly id: number;
   readonly url: string;
-  readonly via: "sse" | "websocket" | "long-poll";
+  readonly via: keyof typeof WAYS;
   readonly heartbeat_ms: number;
   readonly haste: number;
-  readonly run?: string;
+  readonly leave_after: number;
+  readonly runs?: readonly string[];
   readonly start?: RunRequest;
 }
 
-async function read({ id, url, via, heartbeat_ms, haste, run, start }: Reading): Promise<object> {
-  const timing = {
-    heartbeatMs: heartbeat_ms,
-    sleep: (ms: number, signal: AbortSignal): Promise<void> => sleep(ms / haste, signal),
-  };
-  const transports = {
-    sse: () => fetch,
-    websocket: () => webSocketFetch({ heartbeatMs: heartbeat_ms }),
-    "long-poll": () => pagesFetch({ waitMs: heartbeat_ms }),
-  };
-  const headwater = new Headwater({ baseUrl: url, timing, fetch: transports[via]() });
-  const subscription = run === undefined ? headwater.startAndFollow(start ?? { model: "" }) : headwater.follow(run);
-  const records: ProtocolRecord[] = [];
-  let failure: { name: string; code: string; message: string } | null = null;
+/** What one caller was given of a run. */
+interface Shown {
+  run: string | null;
+  readonly records: ProtocolRecord[];
+  /** It was closed on purpose. */
+  left?: true;
+}
+
+/** Follows what is asked for, and writes what comes into what it gives back before anything can fail. */
+type Way = (reading: Reading) => { readonly shown: readonly Shown[]; readonly done: Promise<unknown> };
+
+function clientOf({ url, heartbeat_ms, haste }: Reading, transport: typeof fetch = fetch): Headwater {
+  const nap = (ms: number, signal: AbortSignal): Promise<void> => sleep(ms / haste, signal);
+  return new Headwater({ baseUrl: url, timing: { heartbeatMs: heartbeat_ms, sleep: nap }, fetch: transport });
+}
+
+async function collect(subscription: Subscription, shown: Shown): Promise<void> {
   try {
     for await (const record of subscription) {
-      records.push(record);
+      shown.records.push(record);
     }
+  } finally {
+    shown.run = subscription.run;
+  }
+}
+
+function alone(transportOf: (reading: Reading) => typeof fetch): Way {
+  return (reading) => {
+    const headwater = clientOf(reading, transportOf(reading));
+    const [run] = reading.runs ?? [];
+    const subscription =
+      run === undefined ? headwater.startAndFollow(reading.start ?? { model: "" }) : headwater.follow(run);
+    const shown: Shown = { run: null, records: [] };
+    return { shown: [shown], done: collect(subscription, shown) };
+  };
+}
+
+const many: Way = (reading) => {
+  const runs = reading.runs ?? [];
+  const shown = new Map<string, Shown>(runs.map((run) => [run, { run, records: [] }]));
+  const follow = async (): Promise<void> => {
+    for await (const { run, record, error } of followMany(clientOf(reading), runs.map((run) => ({ run })))) {
+      if (error !== undefined) {
+        throw error;
+      }
+      shown.get(run)?.records.push(record);
+    }
+  };
+  return { shown: [...shown.values()], done: follow() };
+};
+
+/** Two tabs of one browser: the first has the connection of both, and is closed in the middle. */
+const tabs: Way = (reading) => {
+  const [run = ""] = reading.runs ?? [];
+  const name = crypto.randomUUID();
+  const open = () => sharedFetch({ baseUrl: reading.url, name, heartbeatMs: reading.heartbeat_ms });
+  const [first, second] = [open(), open()];
+  const shown: [Shown, Shown] = [
+    { run, records: [], left: true },
+    { run, records: [] },
+  ];
+  const leave = async (): Promise<void> => {
+    const subscription = clientOf(reading, first).follow(run);
+    for await (const record of subscription) {
+      shown[0].records.push(record);
+      if (shown[0].records.length === reading.leave_after) {
+        subscription.close();
+      }
+    }
+    first.close();
+  };
+  const stay = collect(clientOf(reading, second).follow(run), shown[1]).finally(() => second.close());
+  return { shown, done: Promise.all([leave(), stay]) };
+};
+
+const WAYS = {
+  sse: alone(() => fetch),
+  websocket: alone(({ heartbeat_ms }) => webSocketFetch({ heartbeatMs: heartbeat_ms })),
+  "long-poll": alone(({ heartbeat_ms }) => pagesFetch({ waitMs: heartbeat_ms })),
+  many,
+  tabs,
+};
+
+async function read(reading: Reading): Promise<object> {
+  const { shown, done } = WAYS[reading.via](reading);
+  try {
+    await done;
+    return { id: reading.id, shown, error: null };
   } catch (error) {
     const { name, message } = error as Error;
-    failure = { name, code: error instanceof ClientError ? error.code : name, message };
+    return { id: reading.id, shown, error: { name, code: error instanceof ClientError ? error.code : name, message } };
   }
-  return { id, run: subscription.run, records, error: failure };
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
