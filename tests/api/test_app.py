@@ -40,6 +40,8 @@ PROTOCOL = {
     "GET /api/chat/{chat}/stream",
     "POST /api/chat/{chat}/stop",
     "POST /api/ag-ui",
+    "GET /api/arc/solutions",
+    "GET /api/arc/solutions/{run}",
     "GET /livez",
     "GET /readyz",
     "GET /metrics",
