@@ -1,20 +1,51 @@
+import { getRouteApi } from "@tanstack/react-router";
 import { useEffect } from "react";
+import { usePuzzle } from "../arc/usePuzzles.ts";
+import { useKeys } from "../browser/keys.ts";
+import { isEnd } from "../chat/status.ts";
+import { useListRefresh } from "../chat/useRun.ts";
+import { PuzzleChoice } from "./PuzzleChoice.tsx";
+import { SearchView } from "./SearchView.tsx";
+import { statusOfSolve } from "./SolveHead.tsx";
+import "../styles/solver.css";
+import { taskOf, useSolve } from "./useSolve.ts";
 
-export function SolverPage() {
-  useEffect(() => {
-    document.title = "Solver · Headwater";
-  }, []);
+const route = getRouteApi("/solver");
+
+const place = (): HTMLElement | null => document.querySelector("main input");
+
+function Missing() {
   return (
-    <main className="chat empty">
+    <div className="notice">
+      <h1>This search is not here</h1>
+      <p>It was deleted, or its address is not whole.</p>
+    </div>
+  );
+}
+
+/** Programs that a model writes for a puzzle. Its address holds the run: a reload goes on in the middle of a search. */
+export function SolverPage() {
+  const { run = null, task: chosen = null } = route.useSearch();
+  const solving = useSolve(run);
+  const { view } = solving;
+  const task = run === null ? chosen : taskOf(view?.run ?? null);
+  const puzzle = usePuzzle(task);
+  const ended = view === null || view.missing || isEnd(statusOfSolve(view).kind);
+  useKeys(ended ? null : solving.stop, place);
+  useListRefresh(ended, run);
+  useEffect(() => {
+    document.title = `${task === null ? "Solver" : `Solver · ${task}`} · Headwater`;
+  }, [task]);
+  return (
+    <main className="chat solver">
       <h1 className="for-readers">Solver</h1>
-      <div className="scroller">
-        <div className="column">
-          <section className="welcome" aria-label="Introduction">
-            <h2>Solver</h2>
-            <p>A model writes programs, they run on the training pairs, and the best of them go into its next prompt.</p>
-          </section>
-        </div>
-      </div>
+      {view?.missing ? (
+        <Missing />
+      ) : view !== null && run !== null ? (
+        <SearchView id={run} task={task} puzzle={puzzle.data ?? null} view={view} solving={solving} />
+      ) : (
+        <PuzzleChoice task={task} query={puzzle} solving={solving} />
+      )}
     </main>
   );
 }
