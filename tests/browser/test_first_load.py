@@ -20,7 +20,6 @@ def test_the_first_load_is_small(page: Page) -> None:
     assert len(sizes) >= 2
     loaded = page.evaluate("performance.getEntriesByType('resource').filter((each) => /[.]js$/.test(each.name)).length")
     assert loaded == len(sizes)
-    assert not [name for name in sizes if name.startswith("ModelsPage")], (
-        "a page of its own is loaded when it is gone to"
-    )
+    pages = ("ModelsPage", "ExaminerPage", "SolverPage", "AssistantPage")
+    assert not [name for name in sizes if name.startswith(pages)], "a page of its own is loaded when it is gone to"
     assert sum(sizes.values()) <= FIRST_LOAD_BYTES_MAX, sizes

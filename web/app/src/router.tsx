@@ -55,16 +55,15 @@ const conversation = createRoute({
   },
 });
 /** Those parts of an address that a page knows. */
-function known<Name extends string>(
-  search: Record<string, unknown>,
-  names: readonly Name[],
-): { [name in Name]?: string } {
-  // An id of digits alone comes as a number.
-  const told = names.flatMap((name) => {
-    const value = search[name];
-    return typeof value === "string" || typeof value === "number" ? [[name, String(value)] as const] : [];
-  });
-  return Object.fromEntries(told) as { [name in Name]?: string };
+function known<Name extends string>(...names: Name[]) {
+  return (search: Record<string, unknown>): { [name in Name]?: string } => {
+    // An id of digits alone comes as a number.
+    const told = names.flatMap((name) => {
+      const value = search[name];
+      return typeof value === "string" || typeof value === "number" ? [[name, String(value)] as const] : [];
+    });
+    return Object.fromEntries(told) as { [name in Name]?: string };
+  };
 }
 // Loaded when somebody goes there: most come for a chat.
 const models = createRoute({
@@ -76,19 +75,19 @@ const models = createRoute({
 const examiner = createRoute({
   getParentRoute: () => root,
   path: "/examiner",
-  validateSearch: (search) => known(search, ["task", "run", "set", "query"]),
+  validateSearch: known("task", "run", "set", "query"),
   component: lazyRouteComponent(() => import("./examiner/ExaminerPage.tsx"), "ExaminerPage"),
 });
 const solver = createRoute({
   getParentRoute: () => root,
   path: "/solver",
-  validateSearch: (search) => known(search, ["task", "run"]),
+  validateSearch: known("task", "run"),
   component: lazyRouteComponent(() => import("./solver/SolverPage.tsx"), "SolverPage"),
 });
 const assistant = createRoute({
   getParentRoute: () => root,
   path: "/assistant",
-  validateSearch: (search) => known(search, ["session", "run"]),
+  validateSearch: known("session", "run"),
   component: lazyRouteComponent(() => import("./assistant/AssistantPage.tsx"), "AssistantPage"),
 });
 

@@ -1,5 +1,16 @@
 import { memo, useMemo } from "react";
-import { around, crossPath, differing, type Grid, linePath, NO_COLOUR, rowPaths, rowWords, type Size, sizeOf } from "./grid.ts";
+import {
+  around,
+  crossPath,
+  differing,
+  type Grid,
+  linePath,
+  NO_COLOUR,
+  rowPaths,
+  rowWords,
+  type Size,
+  sizeOf,
+} from "./grid.ts";
 
 const CELL_PX_MAX = 28;
 const EMPTY: Size = { rows: 1, columns: 1 };
@@ -48,7 +59,8 @@ interface GridViewProps {
 function labelOf(label: string, { rows, columns }: Size, differences: number, compared: boolean): string {
   const size = `${label}, ${rows} ${rows === 1 ? "row" : "rows"} of ${columns}`;
   if (!compared) return size;
-  return `${size}, ${differences === 0 ? "no cell differs" : `${differences} ${differences === 1 ? "cell differs" : "cells differ"}`}`;
+  if (differences === 0) return `${size}, no cell differs`;
+  return `${size}, ${differences} ${differences === 1 ? "cell differs" : "cells differ"}`;
 }
 
 /** A puzzle's grid. Colours are those of its makers; what differs is crossed, and told to screen readers. */

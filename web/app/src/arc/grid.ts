@@ -79,7 +79,11 @@ export function crossPath(cells: readonly (readonly [row: number, column: number
 }
 
 /** A row as a screen reader tells it: its numbers, and where it differs. */
-export function rowWords(cells: readonly number[], row: number, marked: readonly (readonly [number, number])[]): string {
+export function rowWords(
+  cells: readonly number[],
+  row: number,
+  marked: readonly (readonly [row: number, column: number])[],
+): string {
   const numbers = cells.map((cell) => (cell === NO_COLOUR ? "?" : cell)).join(" ");
   const columns = marked.filter(([each]) => each === row).map(([, column]) => column + 1);
   const difference = columns.length === 0 ? "" : `; differs in ${columns.length === 1 ? "column" : "columns"} `;

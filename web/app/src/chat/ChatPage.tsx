@@ -1,9 +1,6 @@
-import { useEffect, useMemo, useSyncExternalStore } from "react";
-import { useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
 import { useKeys } from "../browser/keys.ts";
 import { useStickToEnd } from "../browser/stickToEnd.ts";
-import { useServer } from "../server.ts";
-import { RUNS_KEY } from "../shell/Conversations.tsx";
 import { Icon } from "../shell/Icon.tsx";
 import { Answer } from "./Answer.tsx";
 import { Composer } from "./Composer.tsx";
@@ -14,24 +11,11 @@ import type { RunView } from "./runFold.ts";
 import { isEnd } from "./status.ts";
 import { Transcript } from "./Transcript.tsx";
 import { type Asking, useAsk } from "./useAsk.ts";
+import { useListRefresh, useRun } from "./useRun.ts";
 import { type Stopping, useStop } from "./useStop.ts";
 import { ViewSwitch } from "./ViewSwitch.tsx";
 
-const NOTHING = (): null => null;
-const NEVER = () => () => {};
 const MISSING = "This conversation is not here";
-
-function useRun(id: string | null): [LiveRun | null, RunView | null] {
-  const { runs } = useServer();
-  const run = useMemo(() => (id === null ? null : runs.get(id)), [runs, id]);
-  return [run, useSyncExternalStore(run?.subscribe ?? NEVER, run?.view ?? NOTHING)];
-}
-
-/** The list beside the page shows the state of this run, which has just changed. */
-function useListRefresh(ended: boolean, id: string | null): void {
-  const queries = useQueryClient();
-  useEffect(() => void queries.invalidateQueries({ queryKey: RUNS_KEY }), [queries, ended, id]);
-}
 
 const composer = (): HTMLElement | null => document.getElementById("composer");
 

@@ -66,9 +66,17 @@ export interface ConversationSummary {
   readonly complete: number;
 }
 
-/** What a run is called that was started elsewhere: its question is not part of a list. */
-function nameOf(run: RunSummary): string {
-  return run.metadata.title ?? `${run.model}, asked by a program`;
+const APPLICATIONS: Readonly<Record<string, string>> = {
+  analysis: "A puzzle, analysed",
+  solver: "A puzzle, solved with programs",
+  visual_solver: "A puzzle, solved by looking",
+  conversation: "A conversation",
+};
+
+/** What a run is called that has no title: what it was asked is not part of a list. */
+function nameOf({ metadata, workflow, model }: RunSummary): string {
+  const application = APPLICATIONS[workflow];
+  return metadata.title ?? (application === undefined ? `${model}, asked by a program` : `${application} by ${model}`);
 }
 
 const placeOf = (run: RunSummary): number => Number(run.metadata.place ?? 0);

@@ -25,6 +25,13 @@ const WORDS: Readonly<Record<StatusKind, string>> = {
   partial: "Partial",
   failed: "Failed",
 };
+/** Where the runs of an application are looked at; all others are chats. */
+const PAGES: Readonly<Record<string, "/examiner" | "/solver" | "/assistant">> = {
+  analysis: "/examiner",
+  solver: "/solver",
+  visual_solver: "/solver",
+  conversation: "/assistant",
+};
 const NEVER = () => () => {};
 const live = (state: RunState): boolean => state === "queued" || state === "running";
 
@@ -55,6 +62,14 @@ function Target({ conversation: { run, compared }, current, children }: TargetPr
   if (compared !== null) {
     return (
       <Link to="/models" search={{ runs: compared.join(",") }} {...common}>
+        {children}
+      </Link>
+    );
+  }
+  const page = PAGES[run.workflow];
+  if (page !== undefined) {
+    return (
+      <Link to={page} search={{ run: run.id }} {...common}>
         {children}
       </Link>
     );
@@ -93,8 +108,8 @@ function Item({ conversation, shown }: ItemProps) {
 /** The conversations that the server knows of, newest first. */
 export function Conversations() {
   const { client } = useServer();
-  const { run } = useParams({ strict: false });
-  const { runs } = useSearch({ strict: false });
+  const { run: conversation } = useParams({ strict: false });
+  const { run = conversation, runs } = useSearch({ strict: false });
   const shown = run === undefined ? (runs ?? "").split(",") : [run];
   const query = useInfiniteQuery({
     queryKey: RUNS_KEY,

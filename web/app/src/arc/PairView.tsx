@@ -1,0 +1,31 @@
+import { Icon } from "../shell/Icon.tsx";
+import type { Grid } from "./grid.ts";
+import { GridView } from "./GridView.tsx";
+
+interface PairViewProps {
+  readonly input: Grid;
+  /** Null where it is what is asked for. */
+  readonly output: Grid | null;
+  /** "Pair 1". */
+  readonly name: string;
+  readonly side: number;
+  readonly numbered?: boolean;
+  readonly told?: boolean;
+}
+
+/** What goes in, and what comes out of it. */
+export function PairView({ input, output, name, side, numbered = false, told = true }: PairViewProps) {
+  return (
+    <div className="pair">
+      <GridView grid={input} label={`${name}, input`} side={side} numbered={numbered} told={told} />
+      <Icon name="next" />
+      {output === null ? (
+        <p className="pair-asked" aria-label={`${name}, output: asked for`}>
+          ?
+        </p>
+      ) : (
+        <GridView grid={output} label={`${name}, output`} side={side} numbered={numbered} told={told} />
+      )}
+    </div>
+  );
+}
