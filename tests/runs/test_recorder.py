@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from headwater.domain import event as ev
 from headwater.domain.message import Usage
+from headwater.domain.nesting import NESTING_MAX
 from headwater.domain.snapshot import fold
 from headwater.errors import ErrorCode, Fenced, LogClosed, LogCorrupt, ProviderError, SeqConflict
 from headwater.runs.recorder import BEHIND_BYTES_MAX, LOG_BYTES_MAX, TEXT_CHARS_MAX, Recorder, shape
@@ -168,6 +169,26 @@ def test_one_piece_that_fits_no_record_is_the_provider_s_fault() -> None:
         recorder.add([ev.Chunk("a", 0), ev.Annotation("p", "x" * ev.RECORD_BYTES_MAX)])
     assert caught.value.code is ErrorCode.PARSE
     assert (log.payloads, recorder.fold.seq) == ([], 0)
+
+
+@pytest.mark.parametrize("kind", [ev.Annotation, ev.ProviderData])
+def test_a_value_that_no_reader_could_decode_is_the_provider_s_fault(kind: type[ev.Annotation]) -> None:
+    def nested(levels: int) -> Any:
+        value: Any = 1
+        for _ in range(levels):
+            value = [value]
+        return value
+
+    log: Any = NullLog()
+    recorder = Recorder(log, "r", 1, lambda: 0)
+    # the record and its data are two levels more
+    for levels in (NESTING_MAX - 1, 900):
+        with pytest.raises(ProviderError) as caught:
+            recorder.add([kind("acme", nested(levels))])
+        assert caught.value.code is ErrorCode.PARSE
+        assert (log.payloads, recorder.fold.seq) == ([], 0)
+    recorder.add([kind("acme", nested(NESTING_MAX - 2))])
+    assert recorder.fold.seq == 1
 
 
 def test_an_answer_without_end_is_stopped_and_its_end_still_fits() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 
 from headwater.domain import event as ev
+from headwater.domain.nesting import is_too_deep
 from headwater.domain.snapshot import Fold
 from headwater.domain.surrogates import replace_surrogates
 from headwater.errors import ErrorCode, LogCorrupt, ProviderError
@@ -157,6 +158,8 @@ class Recorder:
             payload = ev.encode_record(seq, t, event)
             if len(payload) > ev.RECORD_BYTES_MAX:
                 event, payload = _smaller(seq, t, event)
+            if is_too_deep(payload):
+                raise ProviderError(ErrorCode.PARSE, "The provider sent a value that is nested too deeply.")
             size += len(payload)
             payloads.append(payload)
             # what is not plain text is folded as a reader will have it
