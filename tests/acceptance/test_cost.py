@@ -25,6 +25,14 @@ SCRIPTS: dict[str, list[Step]] = {
     "cut/half": [*BEGUN, EndWithoutTerminator()],
     "stopped!": [*BEGUN, Stall()],
     "unheard!": [Stall()],
+    # servers that report on every chunk: what they said last, though nothing says that it was all
+    "cut,told": [
+        *BEGUN,
+        Send(chat_chunk("er", usage=(19, 4))),
+        Send(chat_chunk(".", usage=(20, 5))),
+        EndWithoutTerminator(),
+    ],
+    "stopped?": [Send(chat_chunk("half an answ", usage=(20, 1))), Stall()],
     "refused!": [Status(503, {"Content-Type": "application/json"}), Send(b'{"error":{"message":"Full up."}}')],
 }
 
@@ -69,7 +77,9 @@ async def test_every_run_says_what_it_used_and_cost(data_dir: Path) -> None:
             elsewhere = await scene.start("whole", model="unpriced")
             simulated = await scene.start("whole", model="simulated")
             await until_it_spoke(scene, runs["stopped!"])
+            await until_it_spoke(scene, runs["stopped?"])
             await scene.cancel(runs["stopped!"])
+            await scene.cancel(runs["stopped?"])
             await received_for(upstream, "unheard!")
             await scene.cancel(runs["unheard!"])
             unreachable = await scene.start("whole", model="unreachable")
@@ -84,6 +94,8 @@ async def test_every_run_says_what_it_used_and_cost(data_dir: Path) -> None:
                 "stopped!": counted(2, 3, 0.32, "estimated"),
                 # it has the whole question, and may have thought about it
                 "unheard!": counted(2, 0, 0.02, "estimated"),
+                "cut,told": counted(20, 5, 0.7, "estimated"),
+                "stopped?": counted(20, 3, 0.5, "estimated"),
                 "refused!": None,
             }
             assert usage_of(await scene.show(unreachable)) is None, "it has no question to be paid for"
@@ -108,12 +120,12 @@ async def check_what_is_told(scene: Scene) -> None:
     health = {model["name"]: model for provider in providers for model in provider["models"]}
     # who was cancelled says nothing about the model
     priced = health["priced"]
-    assert (priced["calls"], priced["failures"], priced["success_rate"]) == (4, 2, 0.5)
+    assert (priced["calls"], priced["failures"], priced["success_rate"]) == (5, 3, 0.4)
     assert priced["last_error"]["code"] in ("TRUNCATED", "OVERLOADED")
     assert priced["first_token_ms"] is not None
     assert priced["breaker"] == {"state": "closed", "rests_ms": 0}
     assert (health["unpriced"]["calls"], health["unpriced"]["success_rate"]) == (1, 1.0)
     metrics = (await call(scene.port, "GET", "/metrics")).body.decode()
     of = 'model="priced",provider="openai_chat"'
-    assert f"headwater_cost_usd_total{{{of}}} 1.26" in metrics
-    assert f'headwater_tokens_total{{kind="output",{of}}} 11.0' in metrics
+    assert f"headwater_cost_usd_total{{{of}}} 2.46" in metrics
+    assert f'headwater_tokens_total{{kind="output",{of}}} 19.0' in metrics

@@ -94,26 +94,40 @@ Step = Status | Send | Raw | Pause | Stall | Reset | HalfClose | EndCleanly | En
 
 
 def chat_chunk(
-    content: str | None = None, *, finish: str | None = None, model: str = "scripted", **members: Any
+    content: str | None = None,
+    *,
+    finish: str | None = None,
+    model: str = "scripted",
+    usage: tuple[int, int] | None = None,
+    **members: Any,
 ) -> bytes:
-    """One Chat Completions chunk as an SSE block. `members` are further members of the delta."""
+    """One Chat Completions chunk as an SSE block. `members` are further members of the delta.
+
+    `usage` is what some servers report on every chunk: the tokens that went in, and those that came out until then.
+    """
     delta: dict[str, Any] = dict(members)
     if content is not None:
         delta["content"] = content
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model, "choices": [choice]}
+    chunk: dict[str, Any] = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model}
+    chunk["choices"] = [choice]
+    if usage is not None:
+        chunk["usage"] = _usage(*usage)
     return b"data: %b\n\n" % json.dumps(chunk, ensure_ascii=False).encode()
 
 
 def usage_chunk(input_tokens: int, output_tokens: int, *, model: str = "scripted") -> bytes:
     """The chunk that `include_usage` asks for."""
-    usage = {
+    chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model, "choices": []}
+    return b"data: %b\n\n" % json.dumps(chunk | {"usage": _usage(input_tokens, output_tokens)}).encode()
+
+
+def _usage(input_tokens: int, output_tokens: int) -> dict[str, int]:
+    return {
         "prompt_tokens": input_tokens,
         "completion_tokens": output_tokens,
         "total_tokens": input_tokens + output_tokens,
     }
-    chunk = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model, "choices": []}
-    return b"data: %b\n\n" % json.dumps(chunk | {"usage": usage}).encode()
 
 
 def chat_stream(

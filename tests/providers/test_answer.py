@@ -9,8 +9,9 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from headwater.domain.event import Chunk
+from headwater.domain.message import Usage
 from headwater.errors import ErrorCode, ProviderError
-from headwater.providers.answer import Answer, is_unanswered
+from headwater.providers.answer import Answer, interim_usage, is_unanswered
 from headwater.providers.contract import Item
 from tests.kit.upstream import EndWithoutTerminator, HalfClose, Raw, Reset, Send, Stall, Status, Step, error_answer
 from tests.providers.calls import ASKED, HELLO, calling, open_stream, provider_of, read_all
@@ -43,8 +44,19 @@ class TestAlone:
         answer.was_sent()
         assert not is_unanswered(answer)
 
+    def test_one_that_stands_for_another_says_what_that_one_did(self) -> None:
+        inner, outer = Answer(two), Answer(two)
+        outer.stands_for(inner)
+        assert (is_unanswered(outer), interim_usage(outer)) == (False, None)
+        inner.was_sent()
+        inner.interim = lambda: Usage(1, 0, 2)
+        outer.stands_for(inner)
+        assert (is_unanswered(outer), interim_usage(outer)) == (True, Usage(1, 0, 2))
+
     def test_of_other_streams_nothing_is_known(self) -> None:
         assert not is_unanswered(None)
+        assert interim_usage(None) is None
+        assert interim_usage(two(Answer(two))) is None
         assert not is_unanswered(two(Answer(two)))
 
 

@@ -9,7 +9,7 @@ import pytest
 from headwater.domain.event import Chunk, UsageReport
 from headwater.domain.message import GenerationRequest, Message, Usage
 from headwater.errors import ErrorCode, Truncated
-from headwater.providers.answer_reader import DETAIL_CHARS_MAX, AnswerReader, Limits
+from headwater.providers.answer_reader import DETAIL_CHARS_MAX, AnswerLimits, AnswerReader
 from headwater.providers.contract import Dialect, Finish
 from headwater.providers.openai_chat import OpenAIChat
 from headwater.providers.openai_responses import OpenAIResponses
@@ -20,9 +20,9 @@ from tests.providers.calls import HELLO, STOP
 KEY = "canary-0123456789"
 
 
-def reader(limits: Limits | None = None, dialect: Dialect | None = None) -> AnswerReader:
+def reader(limits: AnswerLimits | None = None, dialect: Dialect | None = None) -> AnswerReader:
     request = GenerationRequest("m", [Message("user", "Hi")])
-    return AnswerReader(dialect or OpenAIChat(), request, limits or Limits(), [Secret(KEY)])
+    return AnswerReader(dialect or OpenAIChat(), request, limits or AnswerLimits(), [Secret(KEY)])
 
 
 def test_an_answer_in_pieces_of_any_size_is_the_same() -> None:
@@ -51,10 +51,10 @@ def test_items_before_a_failure_are_given_out_and_none_after_it() -> None:
 
 @pytest.mark.parametrize(
     ("limits", "whole_frames"),
-    [(Limits(answer_bytes_max=2 * len(HELLO)), 2), (Limits(line_bytes_max=len(HELLO)), 3)],
+    [(AnswerLimits(answer_bytes_max=2 * len(HELLO)), 2), (AnswerLimits(line_bytes_max=len(HELLO)), 3)],
     ids=["answer", "line"],
 )
-def test_an_answer_beyond_a_limit_fails(limits: Limits, whole_frames: int) -> None:
+def test_an_answer_beyond_a_limit_fails(limits: AnswerLimits, whole_frames: int) -> None:
     read = reader(limits)
     pieces = [HELLO, HELLO, HELLO, b"data: " + b"x" * len(HELLO)]
     given = [read.feed(piece) for piece in pieces]

@@ -134,6 +134,25 @@ def test_a_decoder_s_fault_is_the_call_s_error(others: dict[str, Callable[..., A
     assert SECRET not in error.detail + error.message
 
 
+@pytest.mark.parametrize(
+    ("interim", "known"),
+    [
+        (lambda _: Usage(1, 0, 2), Usage(1, 0, 2)),
+        (lambda _: None, None),
+        (lambda _: {"input_tokens": "many"}, None),
+        (lambda _: object(), None),
+        (fails, None),
+    ],
+)
+def test_what_it_says_of_usage_is_usage_or_nothing(interim: Callable[..., Any], known: Usage | None) -> None:
+    class Telling(Endless):
+        ended = False
+
+    Telling.interim = property(interim)  # type: ignore[attr-defined]  # as a plug-in may have it
+    decoder = guarded(decoder=Telling).decoder(ASKED)
+    assert getattr(decoder, "interim", "missing") == known
+
+
 def test_a_provider_s_error_stays_what_it_is() -> None:
     decoder = guarded().decoder(ASKED)
     with pytest.raises(ProviderError) as caught:

@@ -12,7 +12,7 @@ import pytest
 from headwater.domain.event import Chunk, Reasoning, ToolCall, UsageReport
 from headwater.domain.message import GenerationRequest, Message, Settings, Usage
 from headwater.errors import BadRequestError, ConfigError, ErrorCode, Truncated
-from headwater.providers.answer_reader import Limits
+from headwater.providers.answer_reader import AnswerLimits
 from headwater.providers.contract import Finish, Framing, Item
 from headwater.providers.egress import Egress
 from headwater.providers.http import Auth, HttpProvider
@@ -282,7 +282,7 @@ class TestRefusals:
         drip = [step for _ in range(10_000) for step in (Send(b" "), Pause(seconds=0.01))]
         body = Send(b'{"error": {"message": "no", "code": "invalid_api_key"}}')
         async with calling(
-            [Status(401, framing="length", length=10**6), body, *drip], limits=Limits(error_body_s=0.05)
+            [Status(401, framing="length", length=10**6), body, *drip], limits=AnswerLimits(error_body_s=0.05)
         ) as (upstream, provider):
             _, error = await failing(provider)
             assert error.code is ErrorCode.AUTH
@@ -352,7 +352,8 @@ class TestRefusals:
 
     async def test_a_whole_answer_has_a_limit(self) -> None:
         head = Status(200, {"Content-Type": "application/json"})
-        async with calling([head, Send(b" " * 5000), Stall()], limits=Limits(event_bytes_max=4000)) as (_, provider):
+        small = AnswerLimits(event_bytes_max=4000)
+        async with calling([head, Send(b" " * 5000), Stall()], limits=small) as (_, provider):
             _, error = await failing(provider)
             assert (error.code, error.detail) == (ErrorCode.PARSE, "the answer is larger than the limit")
 

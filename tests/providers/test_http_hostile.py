@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from headwater.errors import ErrorCode
-from headwater.providers.answer_reader import Limits
+from headwater.providers.answer_reader import AnswerLimits
 from tests.kit.upstream import (
     DONE,
     HugeLine,
@@ -35,7 +35,7 @@ class TestHostileBodies:
             assert upstream.bytes_sent < 50_000_000
 
     async def test_an_answer_larger_than_the_limit_is_cut(self) -> None:
-        async with calling([Send(HELLO * 2000)], limits=Limits(answer_bytes_max=20_000)) as (_, provider):
+        async with calling([Send(HELLO * 2000)], limits=AnswerLimits(answer_bytes_max=20_000)) as (_, provider):
             got, error = await failing(provider)
             assert error.code is ErrorCode.PARSE
             assert len(text_of(got)) * len(HELLO) <= 20_000 * 5

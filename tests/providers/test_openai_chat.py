@@ -21,8 +21,8 @@ from headwater.domain.event import (
 )
 from headwater.domain.message import GenerationRequest, Settings, Usage
 from headwater.errors import ErrorCode, ProviderError, Truncated
-from headwater.providers.contract import Decoder, Finish, Frame, Framing, Item
-from headwater.providers.openai_chat import FAILURES, FINISH_REASONS, OpenAIChat, Quirks
+from headwater.providers.contract import Finish, Frame, Framing, Item
+from headwater.providers.openai_chat import FAILURES, FINISH_REASONS, OpenAIChat, OpenAIChatDecoder, Quirks
 from headwater.testing.dialect import Ends, check_dialect
 from tests.providers.chat_ends import chat_ends
 
@@ -30,9 +30,11 @@ FIXTURES = Path(__file__).parent / "fixtures"
 DONE = b"[DONE]"
 
 
-def decoder(**settings: Any) -> Decoder:
+def decoder(**settings: Any) -> OpenAIChatDecoder:
     request = GenerationRequest("model", [], Settings(**settings))
-    return OpenAIChat(Quirks(provider_name="acme")).decoder(request)
+    made = OpenAIChat(Quirks(provider_name="acme")).decoder(request)
+    assert isinstance(made, OpenAIChatDecoder)
+    return made
 
 
 def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, **more: Any) -> bytes:
@@ -292,6 +294,18 @@ def test_usage_on_every_chunk_is_told_once() -> None:
     frames = [chunk({"content": "x"}, usage={"prompt_tokens": 9, "completion_tokens": at}) for at in (1, 2, 3)]
     items = fed(*frames, chunk({}, "stop"))
     assert items[3:] == [UsageReport(Usage(9, 0, 3, 0)), Finish("stop", "stop")]
+
+
+def test_usage_that_waits_for_the_end_can_be_asked_for() -> None:
+    reader = decoder()
+    assert reader.interim is None
+    for at in (1, 2):
+        assert reader.feed(Frame(chunk({"content": "x"}, usage={"prompt_tokens": 9, "completion_tokens": at}))) == [
+            Chunk("x", 0)
+        ]
+        assert reader.interim == Usage(9, 0, at)
+    reader.feed(Frame(chunk({}, "stop", usage={"prompt_tokens": 9, "completion_tokens": 3})))
+    assert reader.interim is None, "it was told"
 
 
 def test_usage_is_told_again_where_it_changes() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from headwater.domain import event as ev
@@ -89,6 +90,23 @@ async def test_who_has_the_whole_request_may_have_worked(code: ErrorCode, may_be
     assert meter_of(DEAR).missing(code) is None
     missing = meter_of(DEAR).missing(code, is_unanswered=True)
     assert missing == (Usage(3, cost_usd=3.0, source="estimated") if may_be_paid else None)
+
+
+@pytest.mark.parametrize(
+    ("code", "output_tokens", "told"),
+    [
+        pytest.param(ErrorCode.TRUNCATED, 9, Usage(20, 0, 9, cost_usd=110.0), id="as it was said last"),
+        pytest.param(ErrorCode.CANCELLED, 1, Usage(20, 0, 3, cost_usd=50.0), id="more came than was said"),
+        pytest.param(ErrorCode.SERVER, 9, Usage(20, 0, 9, cost_usd=110.0), id="an error that says what it cost"),
+    ],
+)
+@virtual
+async def test_what_was_reported_until_a_cut_is_an_estimate(code: ErrorCode, output_tokens: int, told: Usage) -> None:
+    meter = meter_of(DEAR)
+    meter.took([ev.Chunk("half an answ", 0)])
+    missing = meter.missing(code, interim=Usage(20, 0, output_tokens))
+    assert missing == msgspec.structs.replace(told, source="estimated")
+    assert meter.usage == missing
 
 
 @virtual

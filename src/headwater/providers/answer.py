@@ -1,9 +1,11 @@
-"""An answer on its way: its items, and whether the request for it is still without one."""
+"""An answer on its way: its items, whether the request for it is still without one, and what it is known to cost."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
+from headwater.domain.message import Usage
 from headwater.providers.contract import Item
 
 
@@ -13,12 +15,14 @@ class Answer:
     `async for` gets the generator itself, so that no token costs a step more.
     """
 
-    __slots__ = ("_has_head", "_items", "is_unanswered")
+    __slots__ = ("_has_head", "_items", "interim", "is_unanswered")
 
     def __init__(self, items: Callable[[Answer], AsyncGenerator[list[Item], None]]) -> None:
         """`items` is given the answer, to say what becomes of its request."""
         #: the request went out whole and nothing has come back: it may be worked on, and paid for
         self.is_unanswered = False
+        #: the newest usage that the provider has reported and that is not among the items
+        self.interim: Callable[[], Usage | None] = lambda: None
         self._has_head = False
         self._items = items(self)
 
@@ -30,6 +34,12 @@ class Answer:
 
     async def aclose(self) -> None:
         await self._items.aclose()
+
+    def stands_for(self, stream: AsyncIterator[list[Item]]) -> None:
+        """What holds for this stream holds for the answer, once the stream is closed."""
+        if is_unanswered(stream):
+            self.was_sent()
+        self.interim = functools.partial(interim_usage, stream)
 
     def was_sent(self) -> None:
         """The whole request has been handed to the network."""
@@ -43,3 +53,8 @@ class Answer:
 def is_unanswered(stream: AsyncIterator[list[Item]] | None) -> bool:
     """Whether the request of a stream went out whole and is without an answer; False where that is not known."""
     return isinstance(stream, Answer) and stream.is_unanswered
+
+
+def interim_usage(stream: AsyncIterator[list[Item]] | None) -> Usage | None:
+    """What a stream's provider has reported last of what it used, where that is not among its items."""
+    return stream.interim() if isinstance(stream, Answer) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from headwater.domain.event import UsageReport
-from headwater.domain.message import GenerationRequest
+from headwater.domain.message import GenerationRequest, Usage
 from headwater.errors import ErrorCode, ProviderError, WireError
 from headwater.providers.contract import Decoder, Dialect, Frame, Item
 from headwater.providers.redact import Secret, redact
@@ -15,7 +15,7 @@ from headwater.wire.framing import frame_decoder
 DETAIL_CHARS_MAX: Final = 500
 
 
-class Limits(NamedTuple):
+class AnswerLimits(NamedTuple):
     """What one answer and one provider may take."""
 
     #: a picture that a model made is one line of base64
@@ -35,7 +35,7 @@ class AnswerReader:
         self,
         dialect: Dialect,
         request: GenerationRequest,
-        limits: Limits,
+        limits: AnswerLimits,
         secrets: list[Secret],
         decoder: Decoder | None = None,
     ) -> None:
@@ -51,6 +51,11 @@ class AnswerReader:
     def ended(self) -> bool:
         """Whether the dialect's end marker was seen: nothing more has to be waited for."""
         return self._decoder.ended
+
+    def interim(self) -> Usage | None:
+        """What was reported last of what the answer cost, where the dialect has kept it for the end."""
+        usage: Usage | None = getattr(self._decoder, "interim", None)
+        return usage
 
     def feed(self, chunk: bytes) -> list[Item]:
         """The items that these bytes completed. After a `failure` there are none."""

@@ -21,7 +21,7 @@ import msgspec
 from headwater.domain.message import GenerationRequest
 from headwater.errors import BadRequestError, ConfigError, RefusedError, UnsupportedError
 from headwater.providers import capabilities, replay, simulated
-from headwater.providers.answer_reader import Limits
+from headwater.providers.answer_reader import AnswerLimits
 from headwater.providers.background import http_provider
 from headwater.providers.contract import ModelInfo, Provider, Silence
 from headwater.providers.cost import FREE, UNPRICED, Price, Pricing, Rates
@@ -123,7 +123,7 @@ class Catalog:
         environ: Mapping[str, str],
         *,
         resolve: Resolve | None = None,
-        limits: Limits | None = None,
+        limits: AnswerLimits | None = None,
         read_records: replay.ReadRecords | None = None,
         more: Iterable[Entry] = (),
         servers: Mapping[str, ServerRow] = SERVERS,
@@ -234,7 +234,7 @@ class _Builder:
         environ: Mapping[str, str],
         servers: Mapping[str, ServerRow],
         resolve: Resolve | None,
-        limits: Limits | None,
+        limits: AnswerLimits | None,
         hosts: Sequence[str],
     ) -> None:
         self._hosts = hosts

@@ -45,7 +45,11 @@ Item = Event | Finish
 
 
 class Decoder(Protocol):
-    """Turns the frames of one stream into events. Holds the state of that stream and nothing else."""
+    """Turns the frames of one stream into events. Holds the state of that stream and nothing else.
+
+    One whose provider reports usage again and again, and that keeps these reports to itself until the end, also has
+    `interim: Usage | None`, the newest that it has not put out: what a stream that is cut came to until then.
+    """
 
     def feed(self, frame: Frame) -> list[Item]:
         """The events of one frame. An unknown type of frame gives none; malformed JSON raises `ProviderError` PARSE."""

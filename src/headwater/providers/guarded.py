@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from headwater.domain.event import Annotation, Chunk, ProviderData, Reasoning, Refusal, ToolCall, UsageReport
-from headwater.domain.message import GenerationRequest
+from headwater.domain.message import GenerationRequest, Usage
 from headwater.errors import ErrorCode, ProviderError, RefusedError, UnsupportedError
 from headwater.providers.contract import Decoder, Dialect, Finish, Frame, HttpRequest, Item
 from headwater.providers.headers import can_be_sent
@@ -78,6 +78,15 @@ class _GuardedDecoder:
             return bool(self._decoder.ended)
         except Exception as error:
             raise _fault(self._plugin, "ended", error) from None
+
+    @property
+    def interim(self) -> Usage | None:
+        """None where there is none, or what there is is none: this is asked when a call is over, which it stays."""
+        try:
+            usage = getattr(self._decoder, "interim", None)
+            return None if usage is None else msgspec.convert(msgspec.to_builtins(usage), Usage)
+        except Exception:
+            return None
 
     def feed(self, frame: Frame) -> list[Item]:
         try:

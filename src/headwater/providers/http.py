@@ -20,7 +20,7 @@ from headwater import __version__
 from headwater.domain.message import GenerationRequest
 from headwater.errors import ConfigError, ErrorCode, ProviderError, Truncated
 from headwater.providers.answer import Answer
-from headwater.providers.answer_reader import DETAIL_CHARS_MAX, AnswerReader, Limits, unreadable
+from headwater.providers.answer_reader import DETAIL_CHARS_MAX, AnswerLimits, AnswerReader, unreadable
 from headwater.providers.body import thin
 from headwater.providers.contract import Decoder, Dialect, HttpRequest, Item
 from headwater.providers.egress import Egress, EgressRefused, check_base_url
@@ -60,7 +60,7 @@ class HttpProvider:
         base_url: str,
         auth: Auth | None = None,
         egress: Egress | None = None,
-        limits: Limits | None = None,
+        limits: AnswerLimits | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """`headers` are the operator's. Raises `ConfigError` for them or for a base URL that must not be called."""
@@ -74,7 +74,7 @@ class HttpProvider:
         self._headers = dict(headers or {})
         check_headers(self._headers, self._auth.header)
         self._egress = egress or Egress()
-        self._limits = limits or Limits()
+        self._limits = limits or AnswerLimits()
         self._base_url = check_base_url(base_url, allow_private=self._egress.allow_private, hosts=self._egress.hosts)
         self._secrets = [self._auth.key] if self._auth.key is not None else []
         self._session: aiohttp.ClientSession | None = None
@@ -117,6 +117,7 @@ class HttpProvider:
                 is_stream = self._is_stream(response)
                 yield []
                 reader = AnswerReader(self._dialect, request, self._limits, self._secrets, decoder)
+                answer.interim = reader.interim
                 if not is_stream:
                     if items := reader.whole(await self._whole_body(response)):
                         yield items

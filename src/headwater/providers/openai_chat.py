@@ -149,6 +149,10 @@ class OpenAIChatDecoder:
     def ended(self) -> bool:
         return self._done
 
+    @property
+    def interim(self) -> Usage | None:
+        return self._usage if self._usage != self._usage_told else None
+
     def feed(self, frame: Frame) -> list[Item]:
         if self._done:
             return []

@@ -18,7 +18,7 @@ import msgspec
 from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest
 from headwater.errors import BadRequestError, ErrorCode, LogMissing, ProviderError, StorageError, Truncated
-from headwater.providers.answer_reader import AnswerReader, Limits
+from headwater.providers.answer_reader import AnswerLimits, AnswerReader
 from headwater.providers.contract import Dialect, Item, ModelInfo
 from headwater.providers.pace import SPEED_MAX, SPEED_MIN, Pace, Speed, is_speed
 from headwater.providers.recording import Recording
@@ -152,7 +152,7 @@ class RecordingReplay:
         """As `Provider.stream`. The recording's beginning is the moment of the call."""
         self.check(request)
         pace = Pace(_speed(playback_of(request).speed, self._speed))
-        reader = AnswerReader(self._dialect, request, Limits(), [])
+        reader = AnswerReader(self._dialect, request, AnswerLimits(), [])
         try:
             yield []
             for at_ms, piece in self._recording.pieces:

@@ -14,7 +14,7 @@ from headwater.domain.message import GenerationRequest, Message, Usage
 from headwater.domain.run import Limits, RunRequest
 from headwater.domain.snapshot import Fold
 from headwater.errors import ErrorCode, HeadwaterError, ProviderError
-from headwater.providers.answer import is_unanswered
+from headwater.providers.answer import interim_usage, is_unanswered
 from headwater.providers.breaker import Permit
 from headwater.providers.contract import Item, Provider, Silence
 from headwater.providers.cost import Pricing
@@ -237,7 +237,8 @@ class Attempt:
         # A caller's impatience says nothing about the model, and must not take it from others.
         code = ErrorCode.CANCELLED if self._was_hurried else self.code
         around.resilience.ended(self.route, permit, code, now)
-        self.untold = self.meter.missing(self.code, is_unanswered=is_unanswered(self._stream))
+        stream = self._stream
+        self.untold = self.meter.missing(self.code, is_unanswered=is_unanswered(stream), interim=interim_usage(stream))
         around.observer.provider_called(self._told(now - self._began))
 
     def _told(self, seconds: float) -> ProviderCalled:

@@ -73,21 +73,25 @@ class CallMeter:
                 items[at] = msgspec.structs.replace(item, usage=self.usage)
         return said
 
-    def missing(self, code: ErrorCode | None = None, *, is_unanswered: bool = False) -> Usage | None:
+    def missing(
+        self, code: ErrorCode | None = None, *, is_unanswered: bool = False, interim: Usage | None = None
+    ) -> Usage | None:
         """What is still to be told of the usage of a call that ended so; None where the provider has told it all.
 
         Nobody is paid for an error in place of an answer. But who was stopped, was too slow for us, or could not be
         heard any more may have worked: from the moment on when the whole request was sent (`is_unanswered`).
+        `interim` is what the provider itself had reported until then and no list has held: it may have gone on.
         """
+        if interim is not None:
+            self.usage = priced(msgspec.structs.replace(interim, source="estimated"), self._pricing)
         is_failure = code is not None and code not in _UNHEARD and not self._said_bytes
-        if is_failure or not (self._is_answered or is_unanswered):
+        if interim is None and (is_failure or not (self._is_answered or is_unanswered)):
             return None
         guess = estimate.usage(estimate.input_bytes(self._messages), self._said_bytes, self._reasoning_bytes)
         untold = estimate.completed(self.usage, guess)
-        if untold is None:
-            return None
-        self.usage = priced(untold, self._pricing)
-        return self.usage
+        if untold is not None:
+            self.usage = priced(untold, self._pricing)
+        return None if untold is None and interim is None else self.usage
 
     @property
     def first_token_s(self) -> float | None:

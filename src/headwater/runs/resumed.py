@@ -8,7 +8,7 @@ from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest
 from headwater.domain.run import OnCrash
 from headwater.errors import ErrorCode, ProviderError
-from headwater.providers.answer import Answer, is_unanswered
+from headwater.providers.answer import Answer
 from headwater.providers.contract import BackgroundProvider, Checkpoint, Finish, Item, Provider
 from headwater.runs.closing import close_stream
 from headwater.runs.continuation import Joint, continued
@@ -75,8 +75,7 @@ class Lasting:
                 yield items
         finally:
             await close_stream(stream)
-            if is_unanswered(stream):
-                answer.was_sent()
+            answer.stands_for(stream)
 
     async def _rest(self, stream: AsyncIterator[list[Item]]) -> AsyncGenerator[list[Item], None]:
         overlap = Overlap(self._said)
@@ -127,8 +126,7 @@ class _Continued:
                 yield joint.take(items)
         finally:
             await close_stream(stream)
-            if is_unanswered(stream):
-                answer.was_sent()
+            answer.stands_for(stream)
 
     async def close(self) -> None:
         """The provider is the catalog's."""
