@@ -36,6 +36,7 @@ def fenced(code: str, fence: str = "```", info: str = "python") -> str:
         (fenced(ONE, "~~~~") + "\n" + fenced(TWO, info=""), [ONE, TWO]),
         (fenced(ONE).replace("\n", "\r\n"), [ONE]),
         ("  " + fenced(ONE), [ONE]),
+        ("1. " + "First:\n\n" + "\n".join(f"   {line}" for line in fenced(ONE).split("\n")), [ONE]),
         # a fence inside a string does not close a longer one
         (fenced('def transform(grid):\n    """\n```\n    """\n    return grid', "````"), [None]),
         # helpers and imports before it belong to it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -128,8 +129,8 @@ async def test_chance_is_the_same_each_time(sandbox: Sandbox) -> None:
         (body("return grid[7]"), "IndexError"),
         (body("raise ValueError('no \\ud800 idea')"), ""),
         (body("import sys\nsys.exit(1)"), ""),
-        (body("return None"), "a value of type NoneType"),
-        (body("return 5"), "a value of type int"),
+        (body("return None"), "TypeError"),
+        (body("return 5"), "TypeError"),
         (body("return '12'"), "a value of type str"),
         (body("return {(1, 2): 3}"), "a value of type dict"),
         (body("return []"), "no grid"),
@@ -145,10 +146,10 @@ async def test_chance_is_the_same_each_time(sandbox: Sandbox) -> None:
         (body("return [[0] * 31]"), "no grid"),
         (body("return [[0]] * 31"), "no grid"),
         (body("return [1, 2]"), "TypeError"),
-        (body("return [[0] * 1000] * 1000"), "no grid"),
+        (body("return [[0] * 100] * 100"), "no grid"),
         ("class Cell:\n    def __repr__(self): return '1 1\\n1'\n" + body("return [[Cell(), 1], [2]]"), ""),
         ("type = lambda value: 5\n" + body("return grid"), "AttributeError"),
-        ("def transform(grid):\n    return grid\n\\", "SyntaxError"),
+        ("def transform(grid):\n    return grid\n\\", ""),
         ("def transform(grid):\n    return '''", "SyntaxError"),
     ],
 )
@@ -326,7 +327,9 @@ async def test_the_process_has_nothing_and_may_do_nothing(sandbox: Sandbox, monk
     assert status["NoNewPrivs"] == "1"
     assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
     assert process.uids().effective != 0
-    assert process.rlimit(psutil.RLIMIT_FSIZE) == (0, 0)
+    limits = (of_process / "limits").read_text()
+    assert re.search(r"Max file size +0 +0 ", limits)
+    assert re.search(r"Max core file size +0 +0 ", limits)
     if os.geteuid() != 0:
         # of another user's process even its environment is nobody's business
         assert process.environ() == {}

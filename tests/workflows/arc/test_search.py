@@ -116,9 +116,9 @@ def test_the_events_have_the_shapes_of_the_reference() -> None:
 
 def test_an_iteration_fits_into_a_record_whatever_its_programs_did() -> None:
     large = [[9] * 30 for _ in range(30)]
-    task = TASK._replace(train=(Pair(large, large),) * 10)
+    task = TASK._replace(train=(Pair(large, large),) * 14)
     code = "\x01" * 2_500
-    programs = [judged(f"{code}{number}", task.train, [Outcome([[8] * 30] * 30)] * 10) for number in range(5)]
+    programs = [judged(f"{code}{number}", task.train, [Outcome([[8] * 30] * 30)] * 14) for number in range(5)]
     search = Search(task, 20)
     event = search.finish(programs)
     assert event.data["notes"] == ["The programs' outputs are left out: with them the record would be too large."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 from statistics import fmean
 from typing import Final
@@ -18,8 +19,9 @@ CODE_BYTES_MAX: Final = 16 << 10
 #: How much of an answer is looked through.
 _ANSWER_CHARS_MAX: Final = 400_000
 
-#: The line that opens a block, and the one that closes it: at least three of the same character (CommonMark 4.5).
-_FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*([^`\n]*)")
+#: The line that opens a block, and the one that closes it: at least three of the same character (CommonMark 4.5), in
+#: a list of lists as well.
+_FENCE: Final = re.compile(r"\s{0,12}(`{3,}|~{3,})[ \t]*([^`\n]*)")
 
 
 class PairResult(msgspec.Struct, frozen=True):
@@ -66,8 +68,9 @@ def programs_in(answer: str, most: int) -> Written:
     """
     answer = answer[:_ANSWER_CHARS_MAX]
     blocks = _blocks(answer)
-    if not blocks and (start := _definition(answer)) is not None:
-        blocks = [answer[start:]]
+    if blocks is None:
+        start = _definition(answer)
+        blocks = [] if start is None else [answer[start:]]
     found = [block.strip("\n") for block in blocks if _definition(block) is not None]
     codes: list[str] = []
     for code in found:
@@ -76,21 +79,22 @@ def programs_in(answer: str, most: int) -> Written:
     return Written(codes, len(found) - len(codes))
 
 
-def _blocks(answer: str) -> list[str]:
-    """What stands between fences. A block that is not closed was cut off, and is none."""
+def _blocks(answer: str) -> list[str] | None:
+    """What stands between fences; None where there is no fence. A block that is not closed was cut off, and is none."""
     blocks: list[str] = []
-    fence, lines = "", []
+    has_fence, fence, lines = False, "", []
     for line in answer.splitlines():
         opened = _FENCE.match(line)
         if not fence:
             if opened is not None:
-                fence, lines = opened[1], []
+                has_fence, fence, lines = True, opened[1], []
         elif opened is not None and not opened[2].strip() and opened[1].startswith(fence):
-            blocks.append("\n".join(lines))
+            # in a list of a text they are indented
+            blocks.append(textwrap.dedent("\n".join(lines)))
             fence = ""
         else:
             lines.append(line)
-    return blocks
+    return blocks if has_fence else None
 
 
 def _definition(text: str) -> int | None:
