@@ -7,6 +7,7 @@ import pytest
 
 from headwater.domain.run import LOCAL_OWNER, RunState
 from headwater.errors import StorageError
+from headwater.storage.contract import RunFilter
 from headwater.testing.run_contract import SNAPSHOT, a_key, a_run
 from tests.storage.engine import behind, engine
 
@@ -19,6 +20,31 @@ async def test_a_row_that_can_not_be_read_is_a_typed_error(data_dir: Path) -> No
     async with engine(data_dir) as storage:
         with pytest.raises(StorageError, match=run.id):
             await storage.runs.get(run.id)
+
+
+async def test_a_row_that_can_not_be_read_hides_no_other(data_dir: Path) -> None:
+    runs = [a_run() for _ in range(4)]
+    async with engine(data_dir) as storage:
+        for run in runs:
+            await storage.runs.create(run, a_key(run.id))
+    spoiled = runs[1].id
+    behind(data_dir, lambda db: db.execute("UPDATE runs SET request = x'7b' WHERE id = ?", (spoiled,)).fetchall())
+    readable = {run.id for run in runs} - {spoiled}
+    async with engine(data_dir) as storage:
+        assert {run.id for run in await storage.runs.unfinished()} == readable
+        seen: list[str] = []
+        pages = 0
+        cursor = None
+        while pages == 0 or cursor is not None:
+            page = await storage.runs.select(RunFilter(LOCAL_OWNER), cursor=cursor, limit=1)
+            seen += [run.id for run in page.runs]
+            cursor = page.cursor
+            pages += 1
+        assert pages == len(runs)
+        assert len(seen) == len(readable)
+        assert set(seen) == readable
+        await storage.runs.delete(spoiled)
+        assert await storage.runs.get(spoiled) is None
 
 
 async def test_usage_without_content_stays_after_a_deletion(data_dir: Path) -> None:
