@@ -28,7 +28,10 @@ from headwater.providers.resilience import ONCE, Resilience
 from headwater.runs.supervisor import Supervisor, Tasks
 from headwater.storage.memory import MemoryStorage
 from headwater.telemetry import SilentObserver
+from headwater.workflows.analysis import Analysis
 from headwater.workflows.chat import Chat
+from headwater.workflows.conversation import Conversation
+from headwater.workflows.stored_chat import StoredChat
 
 HELLO = {"model": "prompted", "messages": [{"role": "user", "content": "Hello"}]}
 
@@ -119,7 +122,7 @@ async def running_api(**changes: Any) -> AsyncIterator[RunningApi]:
     clock, observer, tasks, prompter = SystemClock(), SilentObserver(), Tasks(), Prompter()
     storage = MemoryStorage()
     await storage.open()
-    workflows = {Chat.name: Chat()}
+    workflows = {each.name: each() for each in (Chat, StoredChat, Conversation, Analysis)}
     info = ModelInfo("prompted", "prompter", "prompted-1", ("text", "tools"))
     catalog = Catalog([Entry(info, prompter)])
     supervisor = Supervisor(
