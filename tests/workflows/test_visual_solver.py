@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,6 @@ import pytest
 
 from headwater.domain.run import RunRequest
 from headwater.errors import BadRequestError, NotFoundError
-from headwater.storage.schema import FILE_NAME
 from headwater.workflows.arc import tasks
 from headwater.workflows.arc.phases import phases_of
 from headwater.workflows.arc.task import Grid, Task
@@ -79,12 +76,10 @@ class Model:
         return chat_stream([text[: len(text) // 2], text[len(text) // 2 :]])
 
 
-def stored(data: Path, run: str) -> Any:
-    """The document of a run, from the stopped server's file."""
-    with closing(sqlite3.connect(data / FILE_NAME)) as file:
-        query = "SELECT body FROM documents WHERE collection = 'visual_solutions' AND run = ?"
-        ((body,),) = file.execute(query, (run,)).fetchall()
-    return json.loads(body)
+async def stored(product: Product, run: str) -> Any:
+    answer = await call(product.port, "GET", f"/api/arc/visual-solutions/{run}")
+    assert answer.status == 200, answer.body
+    return answer.json()
 
 
 @pytest.mark.slow
@@ -95,7 +90,9 @@ async def test_a_model_is_shown_the_puzzle_phase_by_phase(data_dir: Path) -> Non
         run = await started(product)
         records = await Scene(product).records(run)
         asked = [received.json for received in upstream.requests]
-        await product.terminate()
+        body = await stored(product, run)
+        found = await call(product.port, "GET", f"/api/arc/visual-solutions?task={TASK_ID}&correct=true")
+        missed = await call(product.port, "GET", "/api/arc/visual-solutions?correct=false")
     assert [shown_to(request) for request in asked] == expected(task)
     # a schema for the answers to the tests, and for nothing else
     assert ["response_format" in request for request in asked] == [phase.is_answer for phase in plan]
@@ -113,8 +110,9 @@ async def test_a_model_is_shown_the_puzzle_phase_by_phase(data_dir: Path) -> Non
     result = records[-1].data["result"]
     assert (records[-1].type, result["correct"], result["correct_tests"]) == ("complete", True, len(task.test))
     assert (result["simulated"], result["confidence"], result["pattern_description"]) == (False, 90, "A fractal.")
-    body = stored(data_dir, run)
     assert (body["state"], body["partial"], body["result"]) == ("completed", False, result)
+    assert [each["run"] for each in found.json()["solutions"]] == [run]
+    assert missed.json() == {"solutions": [], "next": None}
     assert [each["text"].partition(".")[0] for each in body["calls"]][:3] == ["Phase 1", "Phase 2", "Phase 3"]
 
 
@@ -133,7 +131,7 @@ async def test_after_a_kill_it_goes_on_from_the_last_finished_phase(data_dir: Pa
         await product.start()
         records = await Scene(product).records(run)
         asked = [received.json for received in upstream.requests]
-        await product.terminate()
+        body = await stored(product, run)
     # the third was cut, and is asked again with the same pictures
     shown = expected(task)
     assert [shown_to(request) for request in asked] == [*shown[:3], *shown[2:]]
@@ -143,7 +141,7 @@ async def test_after_a_kill_it_goes_on_from_the_last_finished_phase(data_dir: Pa
     assert done == list(range(1, len(plan) + 1))
     assert (records[-1].type, records[-1].data["result"]["correct"]) == ("complete", True)
     # what the cut call had said does not count
-    assert not any(each["text"].startswith("Half") for each in stored(data_dir, run)["calls"])
+    assert not any(each["text"].startswith("Half") for each in body["calls"])
 
 
 async def test_a_model_without_eyes_is_refused_before_there_is_a_run(data_dir: Path) -> None:

@@ -94,11 +94,11 @@ async def _by_now(call: Call, run: Run) -> StoredAnalysis:
         snapshot,
         created_at_ms=run.created_at_ms,
         ended_at_ms=run.ended_at_ms,
-        result=await _result(call, run, snapshot.seq) if is_ended(run.state) else None,
+        result=await final_result(call, run, snapshot.seq) if is_ended(run.state) else None,
     )
 
 
-async def _result(call: Call, run: Run, tail: int) -> object:
+async def final_result(call: Call, run: Run, tail: int) -> object:
     """What the final record carries, if the run is whole."""
     page = await call.services.storage.log.read(run.id, tail - 1, records_max=1)
     final = decode_record(page.payloads[0]).event if page.payloads else None

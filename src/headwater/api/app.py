@@ -34,6 +34,7 @@ from headwater.api.runs import CANCEL, RETRY, RUN, RUNS
 from headwater.api.services import Services
 from headwater.api.sessions import CONVERSATION_FEEDBACK, CONVERSATION_SESSION, CONVERSATION_SESSIONS
 from headwater.api.solutions import SOLUTION, SOLUTIONS
+from headwater.api.visual_solutions import VISUAL_SOLUTION, VISUAL_SOLUTIONS
 from headwater.api.websocket import WEBSOCKET
 from headwater.api.workflows import WORKFLOWS
 
@@ -45,7 +46,7 @@ _API: list[Resource] = [
     *[MESSAGES],
     *[AI_SDK_CHAT, AI_SDK_STREAM, AI_SDK_STOP, AG_UI],
     *[ARC_TASKS, ARC_TASK, ANALYSES, ANALYSIS, ANALYZE_STREAM, ANALYZE],
-    *[SOLUTIONS, SOLUTION],
+    *[SOLUTIONS, SOLUTION, VISUAL_SOLUTIONS, VISUAL_SOLUTION],
     *[CHAT_WHOLE, CHAT_STREAM, STORED_CHATS, STORED_CHAT, *CHAT_TEST],
     *[CONVERSATION, CONVERSATION_STREAM],
     *[CONVERSATION_SESSIONS, CONVERSATION_SESSION, CONVERSATION_FEEDBACK],

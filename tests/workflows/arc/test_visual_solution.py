@@ -83,10 +83,13 @@ def test_a_run_that_was_cut_is_kept_as_partial(state: RunState, final: ev.Event,
 
 
 def test_a_whole_run_can_be_found_by_its_verdict() -> None:
-    final = ev.Complete("stop", Usage(), result={"correct": True})
-    document = document_of(ended(RunState.COMPLETED, [*LOG, final], {"correct": True}))
+    outcomes = answered(answer([[2, 0]], 90), answer([[3]], 60))
+    result = msgspec.to_builtins(
+        result_of(REQUEST, Seen.of(TASK, ph.system(None), outcomes), outcomes, is_simulated=False)
+    )
+    document = document_of(ended(RunState.COMPLETED, [*LOG, ev.Complete("stop", Usage(), result=result)], result))
     assert document.words["correct"] == "true"
-    assert (document.body["partial"], document.body["error"]) == (False, None)
+    assert (document.body["partial"], document.body["error"], document.body["result"]) == (False, None, result)
 
 
 def test_a_run_without_a_single_record_has_a_document_too() -> None:

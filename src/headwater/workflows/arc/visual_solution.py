@@ -9,14 +9,15 @@ import msgspec
 
 from headwater.domain.document import Document
 from headwater.domain.event import Context
-from headwater.domain.message import Message, Usage
+from headwater.domain.message import Message, Settings, Usage
 from headwater.domain.run import RunRequest, RunState
-from headwater.errors import CODES, ErrorCode
+from headwater.domain.snapshot import Snapshot
 from headwater.workflows.arc.answer import Answer
 from headwater.workflows.arc.confidence import Confidence
-from headwater.workflows.arc.phases import Outcome, PhaseName, read_of
+from headwater.workflows.arc.phases import TEXT_CHARS_MAX, Outcome, PhaseName, read_of
 from headwater.workflows.arc.schema import Outcome as Simulation
-from headwater.workflows.arc.task import Grid, Task
+from headwater.workflows.arc.stored import Fault, ShownTask, ShownTest, fault_of
+from headwater.workflows.arc.task import Task
 from headwater.workflows.arc.verdict import AnalysisResult, judged
 from headwater.workflows.contract import EndedRun
 
@@ -32,17 +33,6 @@ class VisualInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     simulated: Simulation | None = None
 
 
-class SeenTest(msgspec.Struct, frozen=True):
-    input: Grid
-    output: Grid
-
-
-class SeenTask(msgspec.Struct, frozen=True):
-    id: str
-    set: str
-    tests: list[SeenTest]
-
-
 class PhaseVerdict(msgspec.Struct, frozen=True):
     """A phase that is over; `docs/reference/visual-solver.md` says what each field is."""
 
@@ -56,15 +46,15 @@ class PhaseVerdict(msgspec.Struct, frozen=True):
 class Seen(msgspec.Struct, frozen=True):
     """What `context` tells: the puzzle, what the model was told to do, and how far it is."""
 
-    task: SeenTask
+    task: ShownTask
     prompt: str
     phases: list[PhaseVerdict]
 
     @classmethod
     def of(cls, task: Task, system: Message, outcomes: Sequence[Outcome]) -> Seen:
-        tests = [SeenTest(pair.input, pair.output) for pair in task.test]
+        tests = [ShownTest(pair.input, pair.output) for pair in task.test]
         verdicts = [PhaseVerdict(each.phase, each.pair, each.call, each.correct, each.cell_share) for each in outcomes]
-        return cls(SeenTask(task.id, task.set, tests), str(system.content), verdicts)
+        return cls(ShownTask(task.id, task.set, tests), str(system.content), verdicts)
 
     @property
     def event(self) -> Context:
@@ -102,22 +92,15 @@ def result_of(request: RunRequest, seen: Seen, outcomes: Sequence[Outcome], *, i
     return VisualResult(**members, phases=list(seen.phases))
 
 
-class Fault(msgspec.Struct, frozen=True):
-    """Why a solution is partial."""
-
-    code: str
-    message: str
-
-
-class StoredPhase(msgspec.Struct, frozen=True):
-    """What was said in one call that still counts, in order."""
+class Spoken(msgspec.Struct, frozen=True):
+    """What was said in one call that still counts."""
 
     call: int
     text: str
     reasoning: str
 
 
-class StoredSolution(msgspec.Struct, frozen=True, kw_only=True):
+class StoredVisual(msgspec.Struct, frozen=True, kw_only=True):
     """The body of a solution's document. Times are milliseconds since 1970 (UTC).
 
     `seen` is None where the run was cut before its first record, `result` where it is not whole.
@@ -128,56 +111,73 @@ class StoredSolution(msgspec.Struct, frozen=True, kw_only=True):
     error: Fault | None
     partial: bool
     created_at_ms: int
-    ended_at_ms: int
+    ended_at_ms: int | None
     model: str
     input: VisualInput
-    seen: Any
-    calls: list[StoredPhase]
+    settings: Settings
+    seen: Seen | None
+    calls: list[Spoken]
     usage: Usage | None
-    result: Any
+    result: VisualResult | None
 
 
-#: Of what was said in one call; the log has the rest.
-TEXT_CHARS_MAX: Final = 20_000
+def stored_so_far(
+    run: str,
+    request: RunRequest,
+    state: RunState,
+    snapshot: Snapshot,
+    *,
+    created_at_ms: int,
+    ended_at_ms: int | None,
+    result: Any,
+) -> StoredVisual:
+    """What a run amounts to that need not have ended. `result` is that of one which is whole, else None."""
+    return StoredVisual(
+        run=run,
+        state=state,
+        error=fault_of(state, snapshot),
+        partial=state is not RunState.COMPLETED,
+        created_at_ms=created_at_ms,
+        ended_at_ms=ended_at_ms,
+        model=request.model,
+        input=msgspec.convert(request.input, VisualInput),
+        settings=request.settings,
+        seen=_seen_in(snapshot),
+        calls=_calls(snapshot),
+        usage=snapshot.usage,
+        result=None if result is None else msgspec.convert(result, VisualResult),
+    )
 
 
 def document_of(ended: EndedRun) -> Document:
     """The solution under its run's id, to be found by puzzle, model, state and verdict."""
-    stored = StoredSolution(
-        run=ended.run,
-        state=ended.state,
-        error=_fault(ended),
-        partial=ended.state is not RunState.COMPLETED,
+    stored = stored_so_far(
+        ended.run,
+        ended.request,
+        ended.state,
+        ended.snapshot,
         created_at_ms=ended.created_at_ms,
         ended_at_ms=ended.ended_at_ms,
-        model=ended.request.model,
-        input=msgspec.convert(ended.request.input, VisualInput),
-        seen=ended.snapshot.state.get("context"),
-        calls=_calls(ended),
-        usage=ended.snapshot.usage,
         result=ended.result,
     )
     words = {"task": stored.input.task_id, "model": stored.model, "state": stored.state.value}
-    correct = stored.result.get("correct") if isinstance(stored.result, dict) else None
-    if correct is not None:
-        words["correct"] = "true" if correct else "false"
+    if stored.result is not None:
+        words["correct"] = "true" if stored.result.correct else "false"
     return Document(COLLECTION, ended.run, msgspec.to_builtins(stored), words, ended.run)
 
 
-def _calls(ended: EndedRun) -> list[StoredPhase]:
+def _seen_in(snapshot: Snapshot) -> Seen | None:
+    try:
+        return msgspec.convert(snapshot.state.get("context"), Seen)
+    except msgspec.ValidationError:
+        return None
+
+
+def _calls(snapshot: Snapshot) -> list[Spoken]:
     said: dict[int, dict[str, str]] = {}
-    for part in ended.snapshot.parts:
+    for part in snapshot.parts:
         of_call = said.setdefault(part.call or 1, {"text": "", "reasoning": ""})
         if part.kind in of_call:
             of_call[part.kind] = (of_call[part.kind] + part.text)[:TEXT_CHARS_MAX]
     # in the order in which they were made, which is not that of their numbers: 1 is kept for an answer
-    order = [call.call for call in ended.snapshot.calls]
-    return [StoredPhase(call, **said[call]) for call in order if call in said]
-
-
-def _fault(ended: EndedRun) -> Fault | None:
-    if ended.error is not None:
-        return Fault(ended.error.code, ended.error.message)
-    if ended.state is RunState.CANCELLED:
-        return Fault(ErrorCode.CANCELLED.value, CODES[ErrorCode.CANCELLED].title)
-    return None
+    return [Spoken(each.call, **said[each.call]) for each in snapshot.calls if each.call in said]
