@@ -72,7 +72,12 @@ class Search:
         return await self.scene.records(self.run)
 
     async def so_far(self) -> list[dict[str, Any]]:
-        page = await call(self.product.port, "GET", f"/api/v1/runs/{self.run}/events?limit=1000")
+        page = await call(
+            self.product.port,
+            "GET",
+            f"/api/v1/runs/{self.run}/events?limit=1000",
+            headers={"accept": "application/json"},
+        )
         assert page.status == 200, page.body
         found: list[dict[str, Any]] = page.json()["records"]
         return found

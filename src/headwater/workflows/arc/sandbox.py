@@ -65,9 +65,9 @@ class Limits(NamedTuple):
     """What a program may take."""
 
     #: for one grid, in seconds of its own work
-    call_s: float = 0.5
+    call_s: float = 1.0
     #: for all its grids
-    program_s: float = 2.0
+    program_s: float = 4.0
     memory_bytes: int = 64 << 20
     #: calls within calls
     depth: int = 200

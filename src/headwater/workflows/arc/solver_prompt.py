@@ -28,7 +28,7 @@ to 9.
 Write {{programs}}, each in a block of its own that begins with ```python and defines `{FUNCTION}(grid)`, which \
 returns the output grid as a list of lists. Each block is run by itself. Only Python's own types and a part of its \
 standard library are there (math, itertools, collections, copy, functools, re): no NumPy, no files, no input. Each \
-program has half a second for a grid. Let the programs follow different ideas, and none of them hold the training \
+program has one second for a grid. Let the programs follow different ideas, and none of them hold the training \
 outputs as they are: they will be run on inputs that you have not seen."""
 
 
