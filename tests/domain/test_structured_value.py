@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.domain.event import Field
-from headwater.domain.structured_value import value_of
+from headwater.domain.structured_value import applied, value_at, value_of
 
 
 def put(path: str, value: Any) -> Field:
@@ -78,6 +78,14 @@ def test_what_a_field_holds_stays_as_it_was() -> None:
     assert (begun.value, row.value) == ({"rows": []}, [1])
 
 
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [("", {"a": [{"~/": 1}]}), ("/a/0/~0~1", 1), ("/a/1", None), ("/a/x", None), ("/a/0/~0~1/b", None), ("/b/c", None)],
+)
+def test_what_is_at_a_path(path: str, found: Any) -> None:
+    assert value_at({"a": [{"~/": 1}]}, path) == found
+
+
 _paths = st.lists(st.sampled_from(["a", "b", "0", "1", "~0", ""]), max_size=4).map(
     lambda steps: "".join("/" + step for step in steps)
 )
@@ -92,3 +100,11 @@ _fields = st.lists(st.builds(Field, path=_paths, value=_values, done=st.booleans
 @given(_fields, st.integers(0, 12))
 def test_what_came_before_can_be_told_as_one_value(fields: list[Field], at: int) -> None:
     assert value_of([put("", value_of(fields[:at])), *fields[at:]]) == value_of(fields)
+
+
+@given(_fields)
+def test_one_by_one_and_together_they_amount_to_the_same(fields: list[Field]) -> None:
+    value: Any = None
+    for field in fields:
+        value = applied(value, field)
+    assert value == value_of(fields)

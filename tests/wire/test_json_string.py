@@ -49,7 +49,7 @@ def test_a_piece_is_taken_whole_only_where_nothing_is_pending() -> None:
         assert not string.takes_whole("x")
 
 
-@pytest.mark.parametrize("body", ["\\u12G4", "\\uD8\\"])
+@pytest.mark.parametrize("body", ["\\u12G4", "\\uD8\\u"])
 def test_an_escape_of_no_character_breaks_it(body: str) -> None:
     string = GrowingString()
     string.take(body, 0)

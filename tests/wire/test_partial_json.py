@@ -204,7 +204,7 @@ JSON = json.dumps(VALUE)
         (f"Sure:\n\n{JSON}", ["prose"]),
         (f"{JSON} I hope that helps!", ["prose"]),
         (f"Sure:\n```json\n{JSON}\n```\nDone {{see}}.", ["fence", "prose"]),
-        (f"Code is in ``` fences. {JSON}", ["prose"]),
+        (f"Code is in ``` fences, they say: {JSON}", ["prose"]),
         (f"A set {{1, 2}}, a link [text](x), a name {{x}}: {JSON}", ["prose"]),
         (f"{{{JSON}}}", ["prose"]),
         ('{"see": below', None),
@@ -299,7 +299,7 @@ def test_what_is_no_json_ends_in_a_note(text: str, note: Note, value: Any) -> No
         if note != "too_deep":
             assert parser.value == value
         assert note == "no_json" or folded(known) == parser.value
-        assert parser.feed('{"more": 1}') == [] or note == "no_json"
+        assert note in ("no_json", "unfinished") or parser.feed('{"more": 1}') == []
 
 
 def test_a_number_that_ends_with_the_text_is_whole() -> None:

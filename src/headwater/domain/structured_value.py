@@ -27,12 +27,26 @@ def value_of(fields: Iterable[Field]) -> Any:
             value = _extended(value, growing, "".join(pieces))
             growing, pieces = field.path, [field.value]
             continue
-        value = _extended(value, growing, "".join(pieces))
+        value = applied(_extended(value, growing, "".join(pieces)), field)
         pieces = [""]
-        value = (
-            _extended(value, field.path, field.value) if field.delta else _put(value, field.path, _copy(field.value))
-        )
     return _extended(value, growing, "".join(pieces))
+
+
+def applied(value: Any, field: Field) -> Any:
+    """The value after one more field. It is changed in place, so it must be one that this function made, or None."""
+    said = _copy(field.value)
+    return _extended(value, field.path, said) if field.delta else _put(value, field.path, said)
+
+
+def value_at(value: Any, path: str) -> Any:
+    """What is at the path (RFC 6901); None where nothing is."""
+    at = value
+    for step in _steps(path) or []:
+        place = _place(at, step) if isinstance(at, dict | list) else None
+        if place is None:
+            return None
+        at = _get(at, place)
+    return at
 
 
 def _steps(path: str) -> list[str] | None:

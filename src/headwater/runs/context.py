@@ -47,7 +47,7 @@ class Context:
         self.run = around.run
         self.owner = owner
         self.documents = Own(documents, owner)
-        #: what the log holds of a process before this one, told to a workflow that goes on by itself
+        #: what the log holds of a process before this one
         self.before: list[ev.Event] = []
         self.request = around.request
         self.clock = around.clock
@@ -63,7 +63,8 @@ class Context:
     def went_before(self, event: ev.Event) -> None:
         """Takes note of the next event that the log holds of a process before this one."""
         self.before.append(event)
-        if isinstance(event, ev.Call):
+        goes_on = self._resumption is not None and self._resumption.mode != "fresh"
+        if isinstance(event, ev.Call) and not goes_on:
             self._taken.add(event.call)
 
     def set_result(self, value: object) -> None:

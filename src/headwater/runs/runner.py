@@ -195,8 +195,7 @@ class Runner:
 
     def _went_before(self, record: ev.Record) -> None:
         self._earlier.took(record)
-        if self._hosted.takes_up:
-            self._context.went_before(record.event)
+        self._context.went_before(record.event)
 
     async def _wait_for_slot(self, position: int, limits: Limits) -> None:
         self._recorder.add([ev.Status("queued", position=position)])

@@ -142,7 +142,7 @@ class PartialJSON:
         repairs = set(self._repairs)
         lead = "".join(self._lead).strip(_BLANKS)
         before, fence, info = lead.rpartition(_FENCE)
-        if fence and _INFO.fullmatch(info):
+        if fence and _INFO.fullmatch(info.strip()):
             repairs.add("fence")
             lead = before.strip(_BLANKS)
         tail = "".join(self._tail).strip(_BLANKS)
@@ -160,7 +160,7 @@ class PartialJSON:
         self._chars += len(text)
         if self._chars > TEXT_CHARS_MAX:
             self._break("too_large")
-            return []
+            return self._take_known()
         # Nearly all that comes is more of a string that is known to be there.
         is_more = self._at is _At.STRING and self._string.is_told and 0 < len(text) <= _SLICE_CHARS
         if is_more and self._string.takes_whole(text):
@@ -168,8 +168,7 @@ class PartialJSON:
         for start in range(0, len(text), _SLICE_CHARS):
             self._take(text[start : start + _SLICE_CHARS])
             self._tell_open()
-        known, self._known = self._known, []
-        return known
+        return self._take_known()
 
     def end(self) -> list[Known]:
         """The text is over. Sets `note` where there is no whole value."""
@@ -177,6 +176,9 @@ class PartialJSON:
             self._end_scalar()
         if self.note is None and self._at is not _At.OVER:
             self.note = "no_json" if self._at is _At.OUTSIDE else "unfinished"
+        return self._take_known()
+
+    def _take_known(self) -> list[Known]:
         known, self._known = self._known, []
         return known
 
@@ -410,10 +412,13 @@ class PartialJSON:
             self._known.append(Known("", None, False))
 
     def _break(self, note: Note) -> None:
-        """The value so far stays; what is open in it is told no more."""
+        """The value so far stays, and is told; nothing more comes of what is open in it."""
         if self._at in (_At.OVER, _At.BROKEN):
             # a value that is whole is not undone by what follows it
             return
+        for each in self._stack:
+            each.is_row = False
+        self._tell_open()
         self._root = self.value
         self._stack.clear()
         self.note = note

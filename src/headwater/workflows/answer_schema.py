@@ -24,7 +24,7 @@ MESSAGE_CHARS_MAX: Final = 300
 #: So many times a subschema may meet a value; a large answer to a plain schema needs a few for each of its values.
 WORK_MAX: Final = 500_000
 #: And so many of them may have subschemas of their own: each is looked at beforehand.
-STEPS_MAX: Final = 30_000
+STEPS_MAX: Final = 20_000
 #: What a pattern may cost, in the same measure.
 _PATTERN_WORK: Final = 100
 _BACKTRACKS_MAX: Final = 10_000

@@ -27,7 +27,7 @@ class RunContext(Protocol):
     owner: Owner
     request: RunRequest
     clock: Clock
-    #: what the run's log holds of a process that died, where the workflow `takes_up`; the seq of `before[i]` is i + 1
+    #: what the run's log holds of a process that died, where the run goes on; the seq of `before[i]` is i + 1
     before: Sequence[Event]
     #: the owner's, to be read; what is to be stored is said by `Workflow.documents`
     documents: OwnDocuments

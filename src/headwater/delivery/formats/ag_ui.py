@@ -4,8 +4,8 @@
 `RUN_ERROR`. Every block is one JSON object, so no `[DONE]` follows. What was begun is ended before the run is, for the
 client's verifier refuses a run that leaves something open.
 
-A `field` of a structured answer is a `STATE_DELTA` (RFC 6902) of the agent's state; what AG-UI has no word for is
-`CUSTOM`, with the event's name in the log.
+A `field` of a structured answer is a `STATE_DELTA` (RFC 6902) of the agent's state, which knows no text that grows:
+that is said again now and then. What AG-UI has no word for is `CUSTOM`, with the event's name in the log.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from headwater.delivery.formats.growing_fields import GrowingFields, Place
 from headwater.delivery.formats.openai_chat import HEAD_WITHIN_S
 from headwater.delivery.formats.segments import Segment, Segments
 from headwater.delivery.formats.shown import Shown, is_told
@@ -25,6 +26,8 @@ from headwater.errors import ErrorCode
 from headwater.wire.sse import encode_comment
 
 PROTOCOL_VERSION = "1.0"
+#: What of a path the client refuses to patch, as an attempt on its objects (fast-json-patch, `applyOperation`).
+_BANNED = ("/__proto__/", "/constructor/prototype/")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -48,7 +51,7 @@ class AGUIStream:
     heartbeat = encode_comment("heartbeat")
     head_within_s: float | None = HEAD_WITHIN_S
 
-    __slots__ = ("_identity", "_paths", "_segments", "_shown", "_tools", "ended")
+    __slots__ = ("_fields", "_identity", "_segments", "_shown", "_tools", "ended")
 
     def __init__(self, identity: Identity) -> None:
         self.ended = False
@@ -56,8 +59,7 @@ class AGUIStream:
         self._segments = Segments()
         self._tools = ToolInputs()
         self._shown = Shown()
-        #: places of the state that have a value, by the seq of their first one
-        self._paths: dict[str, int] = {}
+        self._fields = GrowingFields()
 
     def record(self, seq: int, payload: bytes) -> bytes:
         """The events of a record; empty for what this format does not show."""
@@ -70,10 +72,8 @@ class AGUIStream:
             case ev.ToolCall():
                 return self._tool_call(seq, event)
             case ev.Field():
-                # An array's `add` would put a second element before the first.
-                new = event.path and self._paths.setdefault(event.path, seq) == seq
-                operation = {"op": "add" if new else "replace", "path": event.path, "value": event.value}
-                return _event("STATE_DELTA", delta=[operation])
+                delta = _patch(event, self._fields.place(seq, event))
+                return _event("STATE_DELTA", delta=delta) if delta else b""
             case ev.Complete() | ev.Cancelled():
                 return self._finished(seq, event)
             case ev.Error():
@@ -150,6 +150,22 @@ class AGUIStream:
         more: dict[str, Any] = {} if event.result is None else {"result": event.result}
         usage = [_usage(event.usage, self._identity.model)]
         return self._ends(seq) + _event("RUN_FINISHED", **self._named(), outcome=outcome, usage=usage, **more)
+
+
+def _patch(field: ev.Field, place: Place | None) -> list[dict[str, Any]]:
+    """The operations on the state; none where it stays as it is."""
+    if any(each in field.path + "/" for each in _BANNED):
+        return []
+    if place is not None:
+        # An array's `add` would put a second element before the first.
+        operation = "add" if place.is_first and place.path else "replace"
+        return [{"op": operation, "path": place.path, "value": place.value}]
+    if isinstance(field.value, list):
+        return [{"op": "add", "path": f"{field.path}/-", "value": each} for each in field.value]
+    if isinstance(field.value, dict):
+        names = ((name.replace("~", "~0").replace("/", "~1"), each) for name, each in field.value.items())
+        return [{"op": "add", "path": f"{field.path}/{name}", "value": each} for name, each in names]
+    return []
 
 
 def _event(type: str, **members: Any) -> bytes:

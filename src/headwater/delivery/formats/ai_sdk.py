@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from headwater.delivery.formats.growing_fields import GrowingFields
 from headwater.delivery.formats.openai_chat import HEAD_WITHIN_S, failure
 from headwater.delivery.formats.segments import Segment, Segments
 from headwater.delivery.formats.shown import Shown, is_told
@@ -79,7 +80,7 @@ class AISDKStream:
     heartbeat = encode_comment("heartbeat")
     head_within_s: float | None = HEAD_WITHIN_S
 
-    __slots__ = ("_earlier", "_failure", "_identity", "_segments", "_shown", "_tools", "ended")
+    __slots__ = ("_earlier", "_failure", "_fields", "_identity", "_segments", "_shown", "_tools", "ended")
 
     def __init__(self, identity: Identity, *, earlier: Iterable[dict[str, Any]] = ()) -> None:
         """`earlier` are the parts that the message had before this run, for who begins with the message's first."""
@@ -89,6 +90,7 @@ class AISDKStream:
         self._segments = Segments()
         self._tools = ToolInputs()
         self._shown = Shown()
+        self._fields = GrowingFields()
         self._failure: Refusal | None = None
 
     def record(self, seq: int, payload: bytes) -> bytes:
@@ -101,6 +103,8 @@ class AISDKStream:
                 return self._text(seq, event)
             case ev.ToolCall():
                 return self._tool_call(seq, event)
+            case ev.Field():
+                return self._field(seq, event)
             case ev.Complete():
                 return self._complete(seq, event)
             case ev.Error() | ev.Cancelled():
@@ -148,6 +152,14 @@ class AISDKStream:
             fault = {"input": tool.arguments, "errorText": "The model's arguments are not JSON, or nested too deep."}
             return parts + _part({"type": "tool-input-error", **named, **fault})
 
+    def _field(self, seq: int, event: ev.Field) -> bytes:
+        """One part for each path: the client puts a newer value in the place of an older one."""
+        place = self._fields.place(seq, event)
+        if place is None:
+            return b""
+        data = {"path": place.path, "value": place.value, "done": place.is_done}
+        return _part(_data("field", data, id=place.path))
+
     def _complete(self, seq: int, event: ev.Complete) -> bytes:
         self.ended = True
         metadata = {"usage": msgspec.to_builtins(event.usage)}
@@ -186,9 +198,6 @@ def _data_part(seq: int, event: ev.Event) -> dict[str, Any] | None:
             return _data("provider", {"provider": event.provider, "value": event.value})
         case ev.Context():
             return _data("context", event.context)
-        case ev.Field():
-            # One part for each path: the client puts a newer value in the place of an older one.
-            return _data("field", {"path": event.path, "value": event.value, "done": event.done}, id=event.path)
         case ev.Iteration():
             return _data("iteration", {"number": event.number, **event.data})
         case ev.Log():

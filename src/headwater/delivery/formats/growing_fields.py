@@ -1,0 +1,94 @@
+"""The fields of a structured answer for formats that know no text that grows, only values that take a place. Pure.
+
+There a text is said again, whole, each time it has grown by an eighth, and when it is done: what is sent stays within
+ten times its length, and a short one is said with each of its words.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from headwater.domain.event import Field
+from headwater.domain.structured_value import applied, value_at
+
+_SAID_AGAIN: Final = 8
+
+
+class Place(NamedTuple):
+    """A value that takes a place. `is_first`: the first time since what is above it was told."""
+
+    path: str
+    value: Any
+    is_done: bool
+    is_first: bool
+
+
+class _Text:
+    """A text that grows: its pieces, and how much of it was said last."""
+
+    __slots__ = ("length", "pieces", "said")
+
+    def __init__(self, text: str) -> None:
+        self.pieces = [text]
+        self.length = self.said = len(text)
+
+
+class GrowingFields:
+    """Learns from field records, each first given in order; what was learned is a fact of the log."""
+
+    __slots__ = ("_again", "_first", "_learned", "_paths", "_texts", "_value")
+
+    def __init__(self) -> None:
+        self._learned = 0
+        self._value: Any = None
+        self._texts: dict[str, _Text] = {}
+        #: places that have a value
+        self._paths: set[str] = set()
+        #: the records that told a place for the first time
+        self._first: set[int] = set()
+        #: the records with which a text is said again, and how much of it there was
+        self._again: dict[int, tuple[_Text, int]] = {}
+
+    def place(self, seq: int, field: Field) -> Place | None:
+        """What the record says in a place; None where it says nothing there, or not yet."""
+        if seq > self._learned:
+            self._learned = seq
+            self._learn(seq, field)
+        if not field.delta:
+            return Place(field.path, field.value, field.done, seq in self._first)
+        if seq not in self._again:
+            return None
+        text, length = self._again[seq]
+        return Place(field.path, "".join(text.pieces)[:length], field.done, False)
+
+    def _learn(self, seq: int, field: Field) -> None:
+        path = field.path
+        if field.delta and type(field.value) is str:
+            self._grow(seq, field, field.value)
+            return
+        if not field.delta:
+            if path in self._paths:
+                inside = path + "/"
+                self._texts = {each: text for each, text in self._texts.items() if not (each + "/").startswith(inside)}
+                self._paths = {each for each in self._paths if not each.startswith(inside)}
+            else:
+                self._first.add(seq)
+                above = path
+                while above not in self._paths:
+                    self._paths.add(above)
+                    above = above.rpartition("/")[0]
+        self._value = applied(self._value, field)
+
+    def _grow(self, seq: int, field: Field, more: str) -> None:
+        text = self._texts.get(field.path)
+        if text is None:
+            begun = value_at(self._value, field.path)
+            if type(begun) is not str:
+                return
+            text = self._texts[field.path] = _Text(begun)
+        text.pieces.append(more)
+        text.length += len(more)
+        fresh = text.length - text.said
+        if field.done or (fresh > 0 and fresh * _SAID_AGAIN >= text.said):
+            text.said = text.length
+            self._again[seq] = (text, text.length)
