@@ -2,16 +2,10 @@
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from headwater.workflows.arc.score import cell_share, is_right
 from headwater.workflows.arc.task import Grid
-
-
-@st.composite
-def grids(draw: st.DrawFn) -> Grid:
-    width = draw(st.integers(1, 5))
-    return draw(st.lists(st.lists(st.integers(0, 2), min_size=width, max_size=width), min_size=1, max_size=5))
+from tests.workflows.arc.grids import grids
 
 
 @pytest.mark.parametrize(
@@ -34,7 +28,7 @@ def test_share(predicted: Grid | None, truth: Grid, share: float) -> None:
     assert is_right(predicted, truth) is (share == 1.0)
 
 
-@given(grids(), grids())
+@given(grids(colours=3), grids(colours=3))
 def test_the_share_is_whole_only_for_the_right_grid(one: Grid, other: Grid) -> None:
     share = cell_share(one, other)
     assert 0 <= share <= 1

@@ -89,7 +89,8 @@ def _cell_of(value: object) -> int | None:
 
 def _row_of_text(text: str) -> list[int] | None:
     """Digits with something between them, or without: `0 1 2`, `[0, 1, 2],`, `| 0 | 1 | 2 |`, `012`."""
-    if len(text) > _GRID_CHARS_MAX or _ROW_TEXT.fullmatch(text) is None:
+    # Brackets that do not close are those of more than a row, or of one that was cut.
+    if len(text) > _GRID_CHARS_MAX or _ROW_TEXT.fullmatch(text) is None or text.count("[") != text.count("]"):
         return None
     cells = _NUMBERS.findall(text)
     if len(cells) == 1:
