@@ -4,7 +4,7 @@ import os
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,9 +28,11 @@ def declared() -> frozenset[str]:
     return frozenset(tidy.normal(need) for need in [*PROJECT["dependencies"], *(need for e in extras for need in e)])
 
 
-def sources() -> list[Source]:
+@cache
+def sources() -> tuple[Source, ...]:
+    """Read and parsed once for all checks."""
     paths = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-    return [Source(path.relative_to(ROOT).as_posix(), path.read_text()) for path in paths]
+    return tuple(Source(path.relative_to(ROOT).as_posix(), path.read_text()) for path in paths)
 
 
 CHECKS: Final[dict[str, Check]] = {
@@ -125,6 +127,7 @@ GOOD: Final = [
 ]
 
 
+@pytest.mark.xdist_group("tidy")
 @pytest.mark.parametrize("name", CHECKS)
 def test_the_project_is_tidy(name: str) -> None:
     found = [f"{source.path}:{fault}" for source in sources() for fault in CHECKS[name](source)]

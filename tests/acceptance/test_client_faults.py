@@ -17,7 +17,7 @@ from tests.kit.client import Http
 from tests.kit.product import Product
 from tests.kit.proxy import By, Fault, FaultProxy
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.slow]
 
 #: How many readers are there at once.
 AT_ONCE = 16

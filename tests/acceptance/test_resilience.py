@@ -28,7 +28,7 @@ from tests.kit.script import (
 )
 from tests.kit.upstream import Script, ScriptedUpstream
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.slow]
 
 REQUESTS = 200
 #: Retries come at once, so that a test takes no longer than it must; all else is as it is by default.

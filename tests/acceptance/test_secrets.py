@@ -22,7 +22,7 @@ from tests.kit.product import Product, compatible_model
 from tests.kit.script import EndWithoutTerminator, Raw, Send, Status, Step, chat_chunk, chat_stream
 from tests.kit.upstream import Received, ScriptedUpstream
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.slow]
 
 #: Without a form by which a key is known (`sk-…`), with characters that JSON and URLs write in other ways.
 KEY = 'Kanarie/7+zwitschert="leise"~heute'

@@ -122,6 +122,7 @@ async def test_an_answer_that_goes_on_is_read_again_with_the_steps_before(api: R
     assert without_end(whole_message) == ["start", *steps, *without_end(first)[1:]]
 
 
+@pytest.mark.slow
 async def test_the_newest_answer_of_the_chat_and_of_no_other(api: RunningApi) -> None:
     assert (await api.client.get(f"{PATH}/chat-1/stream")).status_code == 204
     runs = []
@@ -177,6 +178,7 @@ async def test_stop_ends_what_is_under_way_and_nothing_else(api: RunningApi) -> 
     assert (await api.client.post(f"{PATH}/chat-1/stop")).status_code == 204
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chat", ["a/b", "%", "é ?#", "stream"])
 async def test_any_id_is_found_again(api: RunningApi, chat: str) -> None:
     async with asked(api, id=chat) as (response, _):

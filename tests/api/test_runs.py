@@ -354,6 +354,7 @@ async def test_naughty_strings_are_kept_as_they_are(api: RunningApi) -> None:
         assert shown["metadata"] == some
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(corpora_dir() is None, reason="the corpora are not on this machine")
 async def test_naughty_strings_anywhere_are_never_a_500(api: RunningApi) -> None:
     for string in naughty_strings():

@@ -341,6 +341,7 @@ async def test_a_flood_after_the_close_keeps_no_handler() -> None:
     assert await receiving is None
 
 
+@pytest.mark.slow
 async def test_a_message_in_pieces_takes_no_more_than_its_bytes() -> None:
     character, pieces = "語", 40_000
     block = frame(0, character.encode(), fin=False) * 1000

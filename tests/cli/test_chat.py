@@ -123,6 +123,7 @@ def never_cancelled(received: Received) -> Iterable[Step]:
     return [Stall()] if received.path.endswith("/cancel") else cancellable(received)
 
 
+@pytest.mark.slow
 def test_ctrl_c_cancels_the_run_and_shows_its_end() -> None:
     with in_thread(cancellable) as upstream:
         with Terminal("chat", "Hi", "--url", upstream.origin) as terminal:
@@ -138,6 +139,7 @@ def test_ctrl_c_cancels_the_run_and_shows_its_end() -> None:
         ]
 
 
+@pytest.mark.slow
 def test_ctrl_c_twice_leaves() -> None:
     with in_thread(never_cancelled) as upstream:
         with Terminal("chat", "Hi", "--url", upstream.origin) as terminal:
@@ -161,6 +163,7 @@ def test_a_signal_cancels_in_a_pipe_too() -> None:
     assert b"not whole" in err
 
 
+@pytest.mark.slow
 def test_a_conversation_keeps_what_was_said() -> None:
     with in_thread(whole(COMPLETE), problem(503, "QUEUE_FULL"), whole(COMPLETE)) as upstream:
         with Terminal("chat", "--url", upstream.origin) as terminal:

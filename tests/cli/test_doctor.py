@@ -101,6 +101,7 @@ def test_a_directory_that_is_held_is_only_read(config: Path, tmp_path: Path) -> 
     assert "disk sync" not in said
 
 
+@pytest.mark.slow
 def test_signs_and_colours_at_a_terminal(config: Path) -> None:
     with Terminal("doctor", "--config", str(config), environ={CANARY_VARIABLE: ""}) as terminal:
         assert terminal.wait() == 1

@@ -85,6 +85,7 @@ def test_waits_are_those_of_the_records(monkeypatch: pytest.MonkeyPatch) -> None
     assert waited == [0.1, 0.1, 0.1]
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_in_the_middle_of_a_wait() -> None:
     late = [COMPLETE[0], COMPLETE[1]._replace(t=20), ev.Record(3, 3_600_000, ev.Chunk("late", 0))]
     with in_thread([*whole(late), Stall()]) as upstream:

@@ -143,6 +143,7 @@ def test_tail_at_the_end_exits_as_the_run_did_too(state: str, code: int) -> None
     assert (result.exit_code, result.stdout) == (code, "")
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_tail_and_says_how_to_go_on() -> None:
     with in_thread([*whole(COMPLETE[:2]), Stall()]) as upstream:
         with Terminal("runs", "tail", RUN, "--url", upstream.origin) as terminal:

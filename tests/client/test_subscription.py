@@ -101,6 +101,7 @@ async def test_text_may_be_split_anywhere_between_reads() -> None:
     assert await collect(whole(LOG, pieces=1)) == LOG
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunked", [True, False], ids=["chunked", "until the connection ends"])
 @pytest.mark.parametrize("end", [EndWithoutTerminator(), Reset()], ids=["closed", "reset"])
 async def test_cut_at_every_byte_and_resumed(chunked: bool, end: Step) -> None:

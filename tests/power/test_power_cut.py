@@ -25,7 +25,7 @@ from tests.power.trace import Kind, Operation, build_shim, read_trace, traced, u
 CUTS = int(os.environ.get("HEADWATER_POWER_CUTS", "40"))
 RECORDS = 6000
 
-pytestmark = [pytest.mark.linux, pytest.mark.heavy, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.linux, pytest.mark.heavy, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 class Recorded:

@@ -10,6 +10,8 @@ import pytest
 
 from tests.power.trace import Kind, build_shim, read_trace, traced
 
+pytestmark = pytest.mark.slow
+
 SENDS = 50_000
 SIGNALS_MIN = 100
 

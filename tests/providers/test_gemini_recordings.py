@@ -89,6 +89,7 @@ def test_the_tables_name_recordings() -> None:
     check_tables(RECORDINGS, DEVIATIONS, FAILURES, STREAMED, at_least=41)
 
 
+@pytest.mark.slow
 def test_laws(recording: Recording, seeded: random.Random) -> None:
     body = recording.read()
     dialect = dialect_of(recording)

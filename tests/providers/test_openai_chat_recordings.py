@@ -99,6 +99,7 @@ def test_the_tables_name_recordings() -> None:
     check_tables(RECORDINGS, DEVIATIONS, GOLDEN_OF, FAILURES, WITHOUT_FINISH, REFUSALS, at_least=93)
 
 
+@pytest.mark.slow
 def test_laws(recording: Recording, seeded: random.Random) -> None:
     body = recording.read()
     decoded = check_dialect(DIALECT, body, chat_ends(body), rng=seeded)

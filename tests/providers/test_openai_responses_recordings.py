@@ -76,6 +76,7 @@ def test_the_tables_name_recordings() -> None:
     check_tables(RECORDINGS, DEVIATIONS, FAILURES, REFUSALS, at_least=61)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", names_by_length(RECORDINGS))
 def test_laws(name: str, seeded: random.Random) -> None:
     body = found(RECORDINGS, name).read()

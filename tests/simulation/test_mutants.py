@@ -12,6 +12,7 @@ from tests.simulation.test_simulation import CI_SEEDS
 from tests.simulation.world import simulate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
 def test_each_mutant_is_caught(mutant: Mutant, record_property: Callable[[str, object], None]) -> None:
     with mutant.applied():

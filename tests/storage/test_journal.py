@@ -51,6 +51,7 @@ def test_frames_of_every_size_are_found_again_in_order(db: sqlite3.Connection) -
     assert [len(slots) for _, slots, _ in frames(db)] == [slots_of(size) for size in SIZES]
 
 
+@pytest.mark.slow
 def test_dropped_slots_are_taken_again(db: sqlite3.Connection) -> None:
     journal = Journal(db)
     for journal_id in range(1, 10 * GROW):

@@ -9,6 +9,8 @@ import pytest
 
 from tools.pages import NODE, BuildError, Project, npm
 
+pytestmark = pytest.mark.slow
+
 
 def test_it_builds_when_the_sources_or_what_was_built_changed(project: Project) -> None:
     index = project.pages / "index.html"

@@ -246,6 +246,7 @@ def test_limits_must_be_positive(limits: dict[str, Any]) -> None:
         SSEDecoder(**limits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "more", "error"),
     [
@@ -331,6 +332,7 @@ class CountingBuffer(bytearray):
         return super().__getattribute__(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", [b"data: " + b"x" * 1_000_000 + b"\n\n", b"data: y\n" * 100_000 + b"\n"])
 @pytest.mark.parametrize("chunk_bytes", [1, 7])
 def test_work_is_linear_however_cut(body: bytes, chunk_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:

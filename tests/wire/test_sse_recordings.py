@@ -37,6 +37,7 @@ def whole(recording: str) -> tuple[bytes, Reading]:
     return body, read_stream(body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: str(recording.name))
 def test_whole_and_byte_by_byte(recording: Recording) -> None:
     body, expected = whole(recording.name)
@@ -55,6 +56,7 @@ def test_at_random_cuts(recording: Recording, data: st.DataObject) -> None:
     assert read(pieces(body, cuts)) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk_bytes", [2, 3, 1448, 16384])
 def test_in_even_chunks(chunk_bytes: int) -> None:
     for recording in RECORDINGS:
