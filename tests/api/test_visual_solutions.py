@@ -12,7 +12,7 @@ from tests.kit.product import Product
 PATH = "/api/arc/visual-solutions"
 #: Never comes to its end by itself.
 SLOW = {"extra": {"simulated": {"delay_ms": 60_000}}}
-ASKED = {"workflow": "visual_solver", "messages": [], "input": {"task_id": "007bbfb7"}}
+ASKED: dict[str, Any] = {"workflow": "visual_solver", "messages": [], "input": {"task_id": "007bbfb7"}}
 
 
 async def get(product: Product, path: str) -> Any:

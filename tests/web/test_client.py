@@ -25,6 +25,7 @@ def test_its_own_tests_pass() -> None:
     assert "fail 0" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("project", [".", "test"])
 def test_its_types_are_right(project: str) -> None:
     done = run_node(installed() / "typescript" / "bin" / "tsc", "-p", project)
@@ -55,9 +56,11 @@ BYTES_MAX = {
     "compat": 10240,
     "react": 11776,
     "shared": 6656,
+    "websocket": 2560,
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("entry", "bytes_max"), BYTES_MAX.items())
 def test_it_is_small_and_needs_nothing_else(tmp_path: Path, entry: str, bytes_max: int) -> None:
     bundle = tmp_path / "client.js"
@@ -69,6 +72,7 @@ def test_it_is_small_and_needs_nothing_else(tmp_path: Path, entry: str, bytes_ma
     assert "dependencies" not in json.loads((CLIENT / "package.json").read_text())
 
 
+@pytest.mark.slow
 def test_what_its_readme_shows_has_the_right_types(tmp_path: Path) -> None:
     shown = re.findall(r"```ts\n(.*?)```", (CLIENT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert len(shown) >= 2

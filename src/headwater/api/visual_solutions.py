@@ -70,7 +70,7 @@ class VisualList(msgspec.Struct, frozen=True):
 
 async def visual_solutions(call: Call) -> Asgi:
     asked = call.query
-    where = {name: asked[name] for name in ("task", "model", "correct", "state") if name in asked}
+    where: dict[str, str] = {name: asked[name] for name in ("task", "model", "correct", "state") if name in asked}
     page = await call.services.storage.documents.list(
         call.owner, COLLECTION, where=where, limit=asked.get("limit", LIMIT), cursor=asked.get("cursor")
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import httpx2
@@ -69,7 +69,7 @@ class WebSocketStreams:
         scheme = "wss" if parts.scheme == "https" else "ws"
         self._url = f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}{PATH}"
         self._headers = dict(headers)
-        self._proxy: bool | None = None if is_loopback(parts.hostname or "") else True
+        self._proxy: Literal[True] | None = None if is_loopback(parts.hostname or "") else True
 
     async def open(self, message: Mapping[str, Any], silence_s: float) -> httpx2.Response:
         """The answer to a message that subscribes to a run, or starts one, as an event stream of its records.

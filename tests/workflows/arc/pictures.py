@@ -22,7 +22,7 @@ def read_png(data: bytes) -> Grid:
     width, height = picture.size
 
     def colour(x: int, y: int) -> int:
-        return PALETTE.index(picture.getpixel((x, y)))  # type: ignore[arg-type]  # an RGB picture's pixels are triples
+        return PALETTE.index(picture.getpixel((x, y)))
 
     across = [x for x in range(width) if colour(x, 1) == LINE]
     down = [y for y in range(height) if colour(1, y) == LINE]

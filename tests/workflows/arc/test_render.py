@@ -35,7 +35,7 @@ def seen(data: bytes) -> Image.Image:
 
 def colour_at(picture: Image.Image, x: int, y: int) -> int:
     """The colour's number, 10 for a line. Raises ValueError for any other."""
-    return PALETTE.index(picture.getpixel((x, y)))  # type: ignore[arg-type]  # an RGB picture's pixels are triples
+    return PALETTE.index(picture.getpixel((x, y)))
 
 
 def test_a_small_grid_pixel_by_pixel() -> None:

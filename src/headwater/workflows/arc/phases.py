@@ -121,7 +121,8 @@ def outcome_of(phase: Phase, task: Task, said: Said) -> Outcome:
         return Outcome(phase=phase.name, pair=phase.pair, call=said.call, text=text)
     truth = task.train[phase.pair - 1].output
     # what is repeated of the question comes first
-    predicted = (grids_in(text) or [None])[-1]
+    grids = grids_in(text)
+    predicted = grids[-1] if grids else None
     share = round(cell_share(predicted, truth), 4)
     return Outcome(
         phase=phase.name,
