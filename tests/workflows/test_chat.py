@@ -24,8 +24,10 @@ class Context:
     run = "run_1"
     owner = LOCAL_OWNER
 
-    def __init__(self) -> None:
-        self.request = ASKED
+    def __init__(self, request: RunRequest = ASKED, *texts: str) -> None:
+        self.request = request
+        self.texts = texts or ("a", "b")
+        self.result: Any = None
         self.clock: Any = None
         self.before: Sequence[ev.Event] = ()
         self.documents: Any = None
@@ -33,11 +35,11 @@ class Context:
 
     async def generate(self, request: GenerationRequest, *, role: ev.Role = "answer") -> AsyncIterator[list[ev.Event]]:
         self.asked.append((request, role))
-        yield [ev.Chunk("a", 0)]
-        yield [ev.Chunk("b", 0)]
+        for text in self.texts:
+            yield [ev.Chunk(text, 0)]
 
     def set_result(self, value: object) -> None:
-        raise AssertionError("a chat has no result but its text")
+        self.result = value
 
 
 async def test_one_call_is_the_answer() -> None:
@@ -46,6 +48,31 @@ async def test_one_call_is_the_answer() -> None:
     assert workflow.name == "chat"
     assert [events async for events in workflow.run(context)] == [[ev.Chunk("a", 0)], [ev.Chunk("b", 0)]]
     assert context.asked == [(GenerationRequest("m", ASKED.messages, ASKED.settings), "answer")]
+    assert context.result is None, "a chat has no result but its text"
+
+
+@pytest.mark.parametrize("settings", [Settings(json_schema={"type": "object"}), Settings(json_object=True)])
+async def test_a_structured_answer_is_told_by_its_fields_and_judged(settings: Settings) -> None:
+    context = Context(msgspec.structs.replace(ASKED, settings=settings), '{"a": ', "1}")
+    Chat().check(context.request)
+    assert [events async for events in Chat().run(context)] == [
+        [ev.Chunk('{"a": ', 0), ev.Field("", {}, False)],
+        [ev.Chunk("1}", 0), ev.Field("/a", 1, True), ev.Field("", {}, True, delta=True)],
+    ]
+    assert context.asked == [(GenerationRequest("m", ASKED.messages, settings), "answer")]
+    assert context.result == {"value": {"a": 1}, "is_valid": True, "repairs": [], "errors": []}
+
+
+async def test_a_model_that_says_nothing_has_not_answered() -> None:
+    context = Context(msgspec.structs.replace(ASKED, settings=Settings(json_object=True)), "\n")
+    assert [events async for events in Chat().run(context)] == [[ev.Chunk("\n", 0)]]
+    assert context.result is None, "it has called a tool, or refused"
+
+
+def test_a_schema_that_is_none_is_refused() -> None:
+    with pytest.raises(BadRequestError) as refused:
+        Chat().check(msgspec.structs.replace(ASKED, settings=Settings(json_schema={"type": "objct"})))
+    assert refused.value.extra == {"pointer": "/settings/json_schema"}
 
 
 def test_a_chat_without_messages_is_refused() -> None:
