@@ -20,7 +20,8 @@ OTHER_ANN = {"x-org-id": "other", "x-user-id": "ann"}
 
 def says(*texts: str) -> list[list[Item]]:
     """The script of a model that says these pieces."""
-    return [*([Chunk(text, 0)] for text in texts), [Finish("stop")]]
+    script: list[list[Item]] = [[Chunk(text, 0)] for text in texts]
+    return [*script, [Finish("stop")]]
 
 
 def frames(response: httpx.Response) -> list[dict[str, Any]]:

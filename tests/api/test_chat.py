@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -61,11 +62,10 @@ async def test_a_chat_goes_on_with_what_was_said(api: RunningApi) -> None:
 
 async def test_of_a_long_chat_the_newest_is_sent_along() -> None:
     async with running_api(chat=ChatTerms(context_tokens_max=12)) as api:
-        chat = None
+        more: dict[str, Any] = {}
         for place in range(4):
             api.prompter.script = says(f"answer number {place}")
-            more = {} if chat is None else {"chat_id": chat}
-            chat = (await said(api, f"question {place}", **more)).json()["chat_id"]
+            more = {"chat_id": (await said(api, f"question {place}", **more)).json()["chat_id"]}
         assert api.prompter.calls[-1].messages == [
             Message("user", "question 2"),
             Message("assistant", "answer number 2"),
@@ -106,7 +106,7 @@ async def test_what_can_not_be_answered_is_refused(
 
 @pytest.mark.parametrize("name", ["", "a b", "ö", "x" * 201])
 async def test_a_name_that_is_none_is_refused(api: RunningApi, name: str) -> None:
-    response = await api.client.post("/chat", json=ASKED, headers={"x-user-id": name.encode()})
+    response = await api.client.post("/chat", json=ASKED, headers={b"x-user-id": name.encode()})
     assert refused(response) == (400, "BAD_REQUEST")
 
 

@@ -31,6 +31,7 @@ ENDLESS = {
     "/api/v1/ws",
     "/v1/responses/{response}",
     "/api/chat/{chat}/stream",
+    "/chat/stream",
 }
 
 
@@ -51,6 +52,10 @@ def is_refused(response: httpx.Response, code: ErrorCode) -> bool:
     path, answer = response.url.path, (response.status_code, dict(response.headers), response.content)
     if path.startswith("/api/chat"):
         return response.headers["headwater-error"] == code
+    if path == "/chat" or path.startswith("/chat/"):
+        return bool(response.json()["error"] == code)
+    if path.startswith(("/api/conversation/", "/api/conversation-stream/")):
+        return bool(response.json()["code"] == code)
     if path.startswith("/v1/messages"):
         return bool(check_anthropic(*answer)["code"] == code.lower())
     if path.startswith("/v1/") and not path.startswith("/v1/stream/"):

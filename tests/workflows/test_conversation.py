@@ -61,7 +61,7 @@ class Context:
 
     def __init__(self, request: RunRequest, *answers: Answer) -> None:
         self.request = request
-        self.documents = OwnDocuments()
+        self.documents: Any = OwnDocuments()
         self.asked: list[tuple[GenerationRequest, ev.Role]] = []
         self.result: Any = None
         self._answers = iter(answers)

@@ -67,11 +67,12 @@ def test_the_answer_is_kept_as_it_ended(events: list[ev.Event], content: str, st
 def test_what_is_no_chat_is_refused() -> None:
     StoredChat().check(ASKED)
     StoredChat().check(GOES_ON)
-    for change in (
+    changes: list[dict[str, Any]] = [
         {"messages": []},
         {"messages": [Message("assistant", "1")]},
         {"messages": [Message("user", [TextPart("1")])]},
         {"metadata": {CHAT: "mine"}},
-    ):
+    ]
+    for change in changes:
         with pytest.raises(BadRequestError):
             StoredChat().check(msgspec.structs.replace(ASKED, **change))
