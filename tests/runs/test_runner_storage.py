@@ -101,7 +101,7 @@ async def test_a_run_that_has_ended_frees_its_slot_before_its_row_can_be_written
         rows: Any = scene.storage.runs
         finish, is_full = rows.finish, True
 
-        async def finish_when_there_is_space(*args: Any) -> None:
+        async def finish_when_there_is_space(*args: Any, **more: Any) -> None:
             if is_full:
                 raise StorageFull
             await finish(*args)
