@@ -15,6 +15,7 @@ import pytest
 from genai_prices import wait_prices_updated_async
 from genai_prices.data_snapshot import set_custom_snapshot
 
+from headwater import app as subject
 from headwater.app import EXIT_STORAGE, App
 from headwater.domain.run import LOCAL_OWNER, Run, RunRequest, RunState, new_run_id
 from headwater.errors import ConfigError, StorageFailed
@@ -22,6 +23,7 @@ from headwater.providers.cost import Price
 from headwater.settings import Settings, load_settings
 from headwater.storage.memory import MemoryStorage
 from headwater.storage.memory_medium import MemoryMedium
+from headwater.workflows.contract import Workflow
 from tests.kit.client import Reader, call, start_run
 from tests.kit.history import History
 from tests.kit.product import Product
@@ -66,6 +68,34 @@ async def test_it_gives_back_all_that_it_took(data_dir: Path) -> None:
         run = (await start_run(port_of(app))).json()["id"]
         await Reader(run, History()).read_on(port_of(app))
     assert resources.snapshot() == before
+
+
+class Holds(Workflow):
+    """Holds something until it is closed, which it may not manage."""
+
+    name = "holds"
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+        self.closed = False
+
+    async def close(self) -> None:
+        if self.how == "fails":
+            raise RuntimeError("no")
+        if self.how == "hangs":
+            await asyncio.Event().wait()
+        self.closed = True
+
+
+async def test_whatever_workflows_hold_is_let_go_of(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "WORKFLOW_CLOSE_S", 0.05)
+    held = {how: Holds(how) for how in ("fails", "hangs", "closes")}
+    async with serving(settings_for(data_dir)) as app:
+        app.parts = app.parts._replace(workflows=held)
+    assert [how for how, workflow in held.items() if workflow.closed] == ["closes"]
+    # the storage below it is closed all the same: the next server has it
+    async with serving(settings_for(data_dir)):
+        pass
 
 
 @pytest.mark.parametrize("full", [True, False])

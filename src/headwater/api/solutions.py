@@ -63,7 +63,7 @@ class SolutionList(msgspec.Struct, frozen=True):
 
 async def solutions(call: Call) -> Asgi:
     asked = call.query
-    where = {name: asked[name] for name in ("task", "model", "verdict", "state") if name in asked}
+    where: dict[str, str] = {name: asked[name] for name in ("task", "model", "verdict", "state") if name in asked}
     page = await call.services.storage.documents.list(
         call.owner, COLLECTION, where=where, limit=asked.get("limit", LIMIT), cursor=asked.get("cursor")
     )

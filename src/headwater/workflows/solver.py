@@ -8,7 +8,7 @@ cut goes on from the last one that was finished.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -39,7 +39,7 @@ class Solver(Workflow):
         "Writes programs for a puzzle, tries them on its training pairs, and mends the best ones, iteration after "
         "iteration. The best program answers the tests."
     )
-    input_schema: Mapping[str, Any] | None = {
+    input_schema: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "properties": {
             "task_id": {"type": "string", "pattern": "^[0-9a-f]{8}$"},

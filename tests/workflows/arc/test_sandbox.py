@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.errors import UnavailableError
-from headwater.workflows.arc import sandbox as subject
+from headwater.workflows.arc import sandbox_worker
 from headwater.workflows.arc.sandbox import ERROR_CHARS_MAX, Limits, Outcome, Sandbox, read_grid
 from headwater.workflows.arc.task import is_grid
 
@@ -340,7 +341,7 @@ async def test_nothing_is_run_where_the_process_can_not_be_confined(
 ) -> None:
     unable = tmp_path / "unable.py"
     unable.write_text("import os\nos._exit(77)\n")
-    monkeypatch.setattr(subject.sandbox_worker, "__file__", str(unable))
+    monkeypatch.setattr(sandbox_worker, "__file__", str(unable))
     sandbox = Sandbox(LIMITS, processes=1)
     with pytest.raises(UnavailableError, match="no sandbox"):
         await sandbox.run(body("return grid"), [GRID])
@@ -348,7 +349,7 @@ async def test_nothing_is_run_where_the_process_can_not_be_confined(
 
 
 async def test_nothing_is_run_without_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subject.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     sandbox = Sandbox(LIMITS, processes=1)
     with pytest.raises(UnavailableError, match="no sandbox"):
         await sandbox.run(body("return grid"), [GRID])

@@ -82,7 +82,8 @@ def programs_in(answer: str, most: int) -> Written:
 def _blocks(answer: str) -> list[str] | None:
     """What stands between fences; None where there is no fence. A block that is not closed was cut off, and is none."""
     blocks: list[str] = []
-    has_fence, fence, lines = False, "", []
+    lines: list[str] = []
+    has_fence, fence = False, ""
     for line in answer.splitlines():
         opened = _FENCE.match(line)
         if not fence:
