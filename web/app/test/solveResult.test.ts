@@ -49,12 +49,13 @@ test("whatever comes in their place breaks nothing", () => {
 });
 
 test("a result has the prediction beside the truth", () => {
-  const told = { verdict: "fits", programs: 1, iterations: 3, tests: [{ ...WRONG, truth: [[3]] }], simulated: true };
+  const test = { correct: false, cell_share: 0.5, predicted: [[4]], error: null, truth: [[3]] };
+  const told = { verdict: "fits", programs: 1, iterations: 3, tests: [test], simulated: true };
   assert.deepEqual(resultOf(told), {
     isSolved: false,
     title: "Right on every training pair, but not on every test",
     words: "1 program in 3 iterations.",
-    tests: [{ isRight: false, share: 0, output: null, error: WRONG.error, truth: [[3]] }],
+    tests: [{ isRight: false, share: 0.5, output: [[4]], error: null, truth: [[3]] }],
     isSimulated: true,
   });
   assert.equal(resultOf({ ...told, verdict: "constructor" }), null);

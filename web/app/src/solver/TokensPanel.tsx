@@ -7,15 +7,17 @@ const AWAITED = "What the model writes is shown here.";
 const NOTHING = "No model was heard.";
 
 interface OutputProps {
+  /** Counted from 1: the run's own numbers have gaps where a call was cut. */
+  readonly number: number;
   readonly output: CallOutput;
   readonly growing: boolean;
 }
 
 const Output = memo(
-  function Output({ output: { call, reasoning, text }, growing }: OutputProps) {
+  function Output({ number, output: { reasoning, text }, growing }: OutputProps) {
     return (
-      <article className="call-output" aria-label={`Call ${call}`} data-testid="call-output">
-        <h3>Call {call}</h3>
+      <article className="call-output" aria-label={`Call ${number}`} data-testid="call-output">
+        <h3>Call {number}</h3>
         {reasoning !== "" && (
           <div className="call-reasoning">
             <PlainText text={reasoning} growing={growing && text === ""} />
@@ -51,10 +53,10 @@ export function TokensPanel({ calls, ended }: TokensPanelProps) {
         role="group"
         aria-labelledby="tokens-title"
       >
-        <div ref={content} data-testid="tokens">
+        <div ref={content} data-testid="model-words">
           {calls.length === 0 && <p className="hint">{ended ? NOTHING : AWAITED}</p>}
           {calls.map((output, at) => (
-            <Output key={output.call} output={output} growing={!ended && at === calls.length - 1} />
+            <Output key={output.call} number={at + 1} output={output} growing={!ended && at === calls.length - 1} />
           ))}
         </div>
       </div>

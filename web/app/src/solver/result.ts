@@ -34,6 +34,10 @@ export interface SolveResult {
 const isVerdict = (value: unknown): value is Verdict => typeof value === "string" && Object.hasOwn(VERDICTS, value);
 const counted = (count: unknown, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
+function testOf(told: Readonly<Record<string, unknown>>): TestOutcome {
+  return { ...outcomeOf(told), output: gridOf(told.predicted), truth: gridOf(told.truth) };
+}
+
 /** How it went, as the two solvers tell it; null for what is the result of neither. */
 function outcomeWords(told: Readonly<Record<string, unknown>>): Omit<SolveResult, "tests" | "isSimulated"> | null {
   const { verdict, correct, confidence } = told;
@@ -53,7 +57,7 @@ export function resultOf(value: unknown): SolveResult | null {
   if (words === null) return null;
   return {
     ...words,
-    tests: listOf(told.tests).map((test) => ({ ...outcomeOf(test), truth: gridOf(test.truth) })),
+    tests: listOf(told.tests).map(testOf),
     isSimulated: told.simulated === true,
   };
 }
