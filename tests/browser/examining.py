@@ -91,7 +91,8 @@ class Examining:
         expect(self.prediction).to_have_attribute("data-rows", str(count), timeout=PATIENCE_MS)
 
     def field(self, name: str) -> Locator:
-        return self.page.get_by_test_id(f"field-{name}").locator("dd")
+        """What the model says there; where it stands is told to screen readers elsewhere."""
+        return self.page.get_by_test_id(f"field-{name}").locator("dd :is(ul, .model-words > :first-child)")
 
     def judged(self, words: str) -> None:
         """Waits until the verdict is this."""

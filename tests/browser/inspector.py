@@ -30,7 +30,7 @@ INSPECT: Final = r"""
   const inspect = (element) => {
     const root = document.getElementById("root");
     if (!root?.contains(element)) {
-      if (element.tagName === "LINK" && element.getAttribute("href").startsWith("/assets/")) return;
+      if (element.tagName === "LINK" && element.href.startsWith(`${location.origin}/assets/`)) return;
       if (parsed && element.tagName !== "TITLE") tell(element, "an element beside the page");
       return;
     }

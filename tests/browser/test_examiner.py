@@ -189,7 +189,7 @@ def test_streaming_is_switched_off(examining: Examining, model: ScriptedModel) -
     page.get_by_test_id("streaming").uncheck()
     page.get_by_test_id("analyse").click()
     expect(page.get_by_test_id("opening")).to_have_attribute("data-state", "whole", timeout=PATIENCE_MS)
-    model.request(0)
+    model.request(1)
     before = page.url
     model.open(gate)
     examining.moved(before)
@@ -206,7 +206,7 @@ def test_stopped_without_a_stream(examining: Examining, model: ScriptedModel, se
     page = examining.open().page
     page.get_by_test_id("streaming").uncheck()
     page.get_by_test_id("analyse").click()
-    model.request(0)
+    model.request(1)
     before = page.url
     page.get_by_test_id("stop").click()
     run = examining.moved(before)
@@ -219,7 +219,7 @@ def test_left_without_a_stream_it_is_found_again(examining: Examining, model: Sc
     page = examining.open().page
     page.get_by_test_id("streaming").uncheck()
     page.get_by_test_id("analyse").click()
-    model.request(0)
+    model.request(1)
     page.reload()
     before = page.url
     page.get_by_test_id("under-way").get_by_role("link").click()
@@ -319,7 +319,7 @@ def test_it_is_among_the_conversations(examining: Examining, model: ScriptedMode
     run = examining.analyse()
     examining.judged("Right")
     listed = page.get_by_test_id("runs").get_by_role("link")
-    expect(listed).to_contain_text("A puzzle, analysed by scripted")
+    expect(listed).to_contain_text("Analysis by scripted")
     page.goto("/")
     listed.click()
     examining.judged("Right")
@@ -350,7 +350,7 @@ def test_puzzles_are_found(examining: Examining) -> None:
     page.get_by_test_id("find-puzzle").fill("xyz")
     expect(page.get_by_text("No puzzle here has that in its id.")).to_be_visible()
     page.get_by_role("button", name="Show all puzzles").click()
-    expect(examining.puzzles).to_have_count(48)
+    expect(examining.puzzles).to_have_count(96)
 
 
 def test_a_puzzle_that_is_not_there(examining: Examining, watch: Watch) -> None:
@@ -410,7 +410,7 @@ def test_axe_finds_nothing(new_context: NewContext, model: ScriptedModel, theme:
 
 
 @pytest.mark.parametrize("name", DEVICES)
-def test_every_state(new_context: NewContext, model: ScriptedModel, screenshot: Screenshot, name: str) -> None:
+def test_every_state_of_an_analysis(new_context: NewContext, model: ScriptedModel, screenshot: Screenshot, name: str) -> None:
     """Pictures in `.cache/screenshots`, to be looked at; nothing scrolls sideways."""
     examining = Examining(new_context(**DEVICES[name]).new_page()).open(None)
     page = examining.page

@@ -144,7 +144,7 @@ test("a title is one line of bounded length", () => {
 
 test("a run of an application is called after what it does", () => {
   const named = (workflow: string, metadata = {}) => groupRuns([{ ...summary("run_1", metadata), workflow }])[0]?.title;
-  assert.equal(named("analysis"), "A puzzle, analysed by simulated");
+  assert.equal(named("analysis"), "Analysis by simulated");
   assert.equal(named("analysis", { title: "Mine" }), "Mine");
   assert.equal(named("chat"), "simulated, asked by a program");
   assert.equal(named("somebody's"), "simulated, asked by a program");

@@ -12,7 +12,7 @@ import {
   sizeOf,
 } from "./grid.ts";
 
-const CELL_PX_MAX = 28;
+const CELL_PX = 28;
 const EMPTY: Size = { rows: 1, columns: 1 };
 
 interface RowProps {
@@ -44,8 +44,10 @@ interface GridViewProps {
   readonly grid: Grid;
   /** What it is: "Input of pair 1". */
   readonly label: string;
-  /** The longest side, in pixels, of a grid that fills its place; small ones have cells of 28. */
+  /** The longest side, in pixels, of a grid that fills its place; a small one is as large as its cells are. */
   readonly side?: number;
+  /** How large a cell may be, in pixels: 28, if nothing else is said. */
+  readonly cell?: number;
   /** Cells that this one has not are crossed. */
   readonly against?: Grid | null;
   /** Room that is kept for what is still to come. */
@@ -65,12 +67,12 @@ function labelOf(label: string, { rows, columns }: Size, differences: number, co
 
 /** A puzzle's grid. Colours are those of its makers; what differs is crossed, and told to screen readers. */
 export const GridView = memo(function GridView(props: GridViewProps) {
-  const { grid, label, side = 280, against = null, room = null, numbered = false, told = true } = props;
+  const { grid, label, side = 280, cell: cellMax = CELL_PX, against = null, room = null, numbered = false, told = true } = props;
   const size = sizeOf(grid);
   const whole = around(around(size, room ?? EMPTY), EMPTY);
   const { rows, columns } = whole;
   const marked = useMemo(() => (against === null ? [] : differing(grid, against)), [grid, against]);
-  const cell = Math.min(CELL_PX_MAX, side / Math.max(rows, columns));
+  const cell = Math.min(cellMax, side / Math.max(rows, columns));
   const name = labelOf(label, size, marked.length, against !== null);
   return (
     <div className="grid-view">

@@ -67,16 +67,16 @@ export interface ConversationSummary {
 }
 
 const APPLICATIONS: Readonly<Record<string, string>> = {
-  analysis: "A puzzle, analysed",
-  solver: "A puzzle, solved with programs",
-  visual_solver: "A puzzle, solved by looking",
-  conversation: "A conversation",
+  analysis: "Analysis by",
+  solver: "Programs by",
+  visual_solver: "Visual solution by",
+  conversation: "Conversation with",
 };
 
 /** What a run is called that has no title: what it was asked is not part of a list. */
 function nameOf({ metadata, workflow, model }: RunSummary): string {
   const application = APPLICATIONS[workflow];
-  return metadata.title ?? (application === undefined ? `${model}, asked by a program` : `${application} by ${model}`);
+  return metadata.title ?? (application === undefined ? `${model}, asked by a program` : `${application} ${model}`);
 }
 
 const placeOf = (run: RunSummary): number => Number(run.metadata.place ?? 0);

@@ -5,6 +5,7 @@ import { percentWords, type TestVerdict } from "./analyses.ts";
 import { VerdictMark } from "./VerdictMark.tsx";
 
 const GRID_PX = 248;
+const CELL_PX = 40;
 const NOTHING: Grid = [];
 
 interface PredictionsProps {
@@ -59,6 +60,7 @@ function Prediction({ name, grid, room, verdict, numbered }: PredictionProps) {
               grid={shown}
               label={name}
               side={GRID_PX}
+              cell={CELL_PX}
               room={room}
               against={verdict === null ? null : verdict.truth}
               numbered={numbered}
@@ -68,7 +70,7 @@ function Prediction({ name, grid, room, verdict, numbered }: PredictionProps) {
         {verdict !== null && (
           <figure>
             <figcaption>Truth</figcaption>
-            <GridView grid={verdict.truth} label="Truth" side={GRID_PX} numbered={numbered} />
+            <GridView grid={verdict.truth} label="Truth" side={GRID_PX} cell={CELL_PX} numbered={numbered} />
           </figure>
         )}
       </div>
