@@ -16,7 +16,10 @@ from tests.api.test_problem import headers_of, raised
 
 @pytest.mark.parametrize("error", raised(), ids=lambda error: type(error).__name__)
 def test_every_error_has_the_shape(error: errors.HeadwaterError) -> None:
-    for refuse, names in ((chat_error, {"error", "message"}), (conversation_error, {"type", "code", "message"})):
+    for refuse, names in (
+        (chat_error, {"error", "message"}),
+        (conversation_error, {"type", "code", "message", "retryable"}),
+    ):
         answer = refuse(error)
         body: dict[str, Any] = json.loads(answer.body)
         assert set(body) == names
@@ -36,6 +39,7 @@ def test_what_is_at_fault_stands_before_the_sentence(where: dict[str, Any], name
         "type": "error",
         "code": "BAD_REQUEST",
         "message": f"{name}No.",
+        "retryable": False,
     }
 
 

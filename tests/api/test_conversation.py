@@ -30,7 +30,7 @@ async def asked(api: RunningApi, path: str = WHOLE, message: str = TOKYO, **more
 def refused(response: httpx.Response) -> tuple[int, str]:
     """The status and the code of a refusal, whose body is what a stream's last frame would be."""
     body = response.json()
-    assert (set(body), body["type"]) == ({"type", "code", "message"}, "error")
+    assert (set(body), body["type"]) == ({"type", "code", "message", "retryable"}, "error")
     return response.status_code, body["code"]
 
 
@@ -126,6 +126,7 @@ async def test_the_terms_are_those_of_the_configuration() -> None:
             "type": "error",
             "code": "TOO_LARGE",
             "message": "The answer has more than 3 pieces.",
+            "retryable": False,
         }
 
 

@@ -32,6 +32,8 @@ _END_TYPES: Final = frozenset({"complete", "done", "end", "final"})
 _ERROR_TYPES: Final = frozenset({"error"})
 #: What stands for no error where the member is always there.
 _NO_ERROR: Final = (None, False, "")
+#: Of an end with a type, what its other members are beside: those are the application's result.
+_OWN_MEMBERS: Final = frozenset({"type", "chunk", "content", "text", "message", "final_response", "error"})
 TYPES: Final = _TEXT_TYPES | _REASONING_TYPES | _STATUS_TYPES | _END_TYPES | _ERROR_TYPES
 
 
@@ -149,13 +151,15 @@ class Typed(_Objects):
         for kinds, make in self._MAKE:
             if kind in kinds:
                 return make(value, text)
+        if kind == ev.Context.type and isinstance(context := value.get("context"), dict):
+            return [ev.Context(context)]
         return [ev.Unknown(kind, value)] if kind not in ev.EVENT_TYPES else []
 
     _MAKE: tuple[tuple[frozenset[str], Callable[[JsonObject, str], list[ev.Event]]], ...] = (
         (_TEXT_TYPES, lambda _, text: [ev.Chunk(text, 0)] if text else []),
         (_REASONING_TYPES, lambda _, text: [ev.Reasoning(text, 0)] if text else []),
         (_STATUS_TYPES, lambda value, text: [ev.Status("streaming", text, _fraction(value.get("progress")))]),
-        (_END_TYPES, lambda value, text: [_complete(final_response=_text(value, "final_response") or text or None)]),
+        (_END_TYPES, lambda value, text: [_typed_end(value, text)]),
         (_ERROR_TYPES, lambda value, text: [_error({"error": {**value, "message": text}})]),
     )
 
@@ -213,11 +217,18 @@ class OpenAIChunks(_Objects):
         return events
 
 
-def _complete(reason: str | None = None, usage: Usage | None = None, final_response: str | None = None) -> ev.Complete:
+def _typed_end(value: JsonObject, text: str) -> ev.Complete:
+    result = {name: member for name, member in value.items() if name not in _OWN_MEMBERS}
+    return _complete(final_response=_text(value, "final_response") or text or None, result=result or None)
+
+
+def _complete(
+    reason: str | None = None, usage: Usage | None = None, final_response: str | None = None, result: Any = None
+) -> ev.Complete:
     reason = _OTHER_FINISH_REASONS.get(reason or "", reason or "")
     # A reason that this version does not know is an end all the same.
     known: Any = reason if reason in _FINISH_REASONS else "stop"
-    return ev.Complete(known, usage or Usage(), final_response)
+    return ev.Complete(known, usage or Usage(), final_response, result=result)
 
 
 def _error(value: JsonObject) -> ev.Error:

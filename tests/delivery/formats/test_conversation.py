@@ -42,7 +42,8 @@ def test_an_error_is_one_of_them() -> None:
     face = ConversationStream(SESSION)
     log: list[ev.Event] = [ev.Chunk("a", 0), ev.Error("TIMEOUT", "It took too long.", True)]
     *_, last, rest = rendered(face, encoded(log)).split(b"\n\n")
-    assert (last, rest) == (b'data: {"type":"error","code":"TIMEOUT","message":"It took too long."}', b"")
+    frame = b'data: {"type":"error","code":"TIMEOUT","message":"It took too long.","retryable":true}'
+    assert (last, rest) == (frame, b"")
 
 
 def test_a_whole_answer_has_three_members() -> None:
@@ -60,4 +61,5 @@ def test_a_result_of_another_kind_has_no_suggestions(result: object) -> None:
 
 def test_a_refusal_is_an_error_too() -> None:
     no = refusal("BUDGET", "No.", retryable=False)
-    assert (no.status, json.loads(no.body)) == (402, {"type": "error", "code": "BUDGET", "message": "No."})
+    body = {"type": "error", "code": "BUDGET", "message": "No.", "retryable": False}
+    assert (no.status, json.loads(no.body)) == (402, body)

@@ -50,6 +50,10 @@ const KINDS: Readonly<Record<string, "text" | "reasoning" | "status" | "end" | "
   ...all("error", "error"),
 };
 
+const OWN_MEMBERS: ReadonlySet<string> = new Set(
+  "type chunk content text message final_response error".split(" "),
+);
+
 function all<Kind extends string>(kind: Kind, ...types: string[]): Record<string, Kind> {
   return Object.fromEntries(types.map((type) => [type, kind]));
 }
@@ -189,11 +193,18 @@ class Typed extends Objects {
           { type: "status", data: { state: "streaming", message: content, ...(known ? { progress } : {}) } },
         ];
       }
-      case "end":
-        return [complete(undefined, undefined, text(value, "final_response") || content)];
+      case "end": {
+        // What stands beside its type and its text is the application's result.
+        const others = Object.entries(value).filter(([name]) => !OWN_MEMBERS.has(name));
+        const result = others.length === 0 ? undefined : Object.fromEntries(others);
+        return [complete(undefined, undefined, text(value, "final_response") || content, result)];
+      }
       case "error":
         return [failure({ ...value, message: content }, null)];
       default:
+        if (type === "context" && isObject(value.context)) {
+          return [{ type, data: { context: value.context } }];
+        }
         // What only has the name of one of the protocol's is no record of it.
         return Object.hasOwn(DATA_SHAPES, type) ? [] : [{ type: "unknown", name: type, data: value }];
     }
@@ -262,10 +273,11 @@ function said(content: string, index = 0): RecordEvent[] {
   return content === "" ? [] : [{ type: "chunk", data: { content, index } }];
 }
 
-function complete(reason = "", usage: Usage = {}, whole = ""): RecordEvent {
+function complete(reason = "", usage: Usage = {}, whole = "", result?: unknown): RecordEvent {
   // A reason that this version does not know is an end all the same.
   const finish_reason = Object.hasOwn(FINISH_REASONS, reason) ? (FINISH_REASONS[reason] ?? "stop") : "stop";
-  return { type: "complete", data: { finish_reason, usage, ...(whole === "" ? {} : { final_response: whole }) } };
+  const said = whole === "" ? {} : { final_response: whole };
+  return { type: "complete", data: { finish_reason, usage, ...said, ...(result === undefined ? {} : { result }) } };
 }
 
 /** From `{"error": {"message", "code", "type"}}` or `{"error", "message"}`. */

@@ -25,7 +25,7 @@ def refusal(
 ) -> Refusal:
     """An answer that says no."""
     headers = refusal_headers(retryable=retryable, retry_after_s=retry_after_s)
-    body = _encode({"type": "error", "code": code, "message": message})
+    body = _encode({"type": "error", "code": code, "message": message, "retryable": retryable})
     return Refusal(status or status_of(code), headers, body)
 
 
