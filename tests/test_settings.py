@@ -218,3 +218,22 @@ def test_settings_do_not_change() -> None:
         settings.server.port = 1
     with pytest.raises(ValueError):
         settings.data = Path("other")
+
+
+@pytest.mark.parametrize(("value", "on"), [("false", False), ("0", False), ("off", False), ("true", True), ("1", True)])
+def test_a_flag_has_the_variable_that_deployments_know(
+    config: Path, monkeypatch: pytest.MonkeyPatch, value: str, on: bool
+) -> None:
+    assert load_settings().flags.sse_streaming
+    config.write_text(f"[flags]\nsse_streaming = {str(not on).lower()}\n")
+    monkeypatch.setenv("ENABLE_SSE_STREAMING", value)
+    assert load_settings(config).flags.sse_streaming is on
+    # ours is said more plainly
+    monkeypatch.setenv("HEADWATER_FLAGS__SSE_STREAMING", str(not on).lower())
+    assert load_settings(config).flags.sse_streaming is not on
+
+
+def test_a_flag_that_is_neither_on_nor_off_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENABLE_SSE_STREAMING", "maybe")
+    with pytest.raises(ConfigError, match=r"flags\.sse_streaming"):
+        load_settings()

@@ -32,6 +32,7 @@ ENDLESS = {
     "/v1/responses/{response}",
     "/api/chat/{chat}/stream",
     "/chat/stream",
+    "/api/stream/analyze/{task}/{model}",
 }
 
 

@@ -63,7 +63,7 @@ class AnalysisList(msgspec.Struct, frozen=True):
 
 async def analyses(call: Call) -> Asgi:
     asked = call.query
-    where = {name: asked[name] for name in ("task", "model", "correct", "state") if name in asked}
+    where: dict[str, str] = {name: asked[name] for name in ("task", "model", "correct", "state") if name in asked}
     page = await call.services.storage.documents.list(
         call.owner, COLLECTION, where=where, limit=asked.get("limit", LIMIT), cursor=asked.get("cursor")
     )

@@ -50,6 +50,7 @@ def test_an_answer_has_a_grid_for_each_test(tests: int, names: list[str]) -> Non
     assert list(schema["properties"]) == schema["required"] == order
     answer = {**dict.fromkeys(order, ""), "hints": ["a"], **{name: [[0, 9]] for name in names}, "confidence": 80}
     jsonschema.validate(answer, schema)
-    for fault in ({names[-1]: [[10]]}, {names[-1]: []}, {"confidence": 101}, {"more": 1}):
+    faults: list[dict[str, Any]] = [{names[-1]: [[10]]}, {names[-1]: []}, {"confidence": 101}, {"more": 1}]
+    for fault in faults:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({**answer, **fault}, schema)

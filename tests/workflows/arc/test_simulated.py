@@ -6,6 +6,7 @@ from collections import Counter
 import jsonschema
 import pytest
 
+from headwater.domain.event import Chunk
 from headwater.domain.message import GenerationRequest, Message, Settings
 from headwater.providers.simulated import compose
 from headwater.workflows.arc.answer import read_answer
@@ -61,7 +62,7 @@ def test_it_is_said_as_it_stands_a_row_a_piece() -> None:
     says, reasons = analysis_answer(TWO_TESTS, "right")
     settings = scripted(Settings(json_schema=answer_schema(2)), says, reasons)
     answer = compose(GenerationRequest("simulated", [Message("user", "A puzzle")], settings))
-    texts = [piece.content for piece in answer.pieces if piece.type == "chunk"]
+    texts = [piece.content for piece in answer.pieces if isinstance(piece, Chunk)]
     assert "".join(texts) == says
     assert {"[0,4,0],", "[4,4,4]"} <= {text.strip() for text in texts}
 

@@ -91,7 +91,7 @@ def test_one_that_never_began_is_kept_too() -> None:
 
 
 def test_the_last_attempt_is_what_counts() -> None:
-    again = [ev.Attempt(1, 2, "rerun", "p", "m-1", 3), ev.Chunk("[[9, 9]] I think", 0)]
+    again: list[ev.Event] = [ev.Attempt(1, 2, "rerun", "p", "m-1", 3), ev.Chunk("[[9, 9]] I think", 0)]
     _, stored = kept(RunState.FAILED, [*BEGUN, *again, FAILED])
     assert stored.answer == "[[9, 9]] I think"
     assert stored.result is not None

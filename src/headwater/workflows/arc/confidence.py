@@ -54,9 +54,9 @@ def _percent(value: object, depth: int) -> float | None:
 
 
 def _scaled(number: float) -> float | None:
-    if isinstance(number, float) and not math.isfinite(number):
+    # compared and not asked: a whole number may be too large for a float
+    if number != number or number in (math.inf, -math.inf):
         return None
-    # not by arithmetic: a whole number may be too large for a float
     if number > 100:
         return 100.0
     if number < 0:
