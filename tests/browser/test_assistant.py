@@ -238,7 +238,7 @@ def test_axe_finds_nothing(new_context: NewContext, model: ScriptedModel, theme:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", DEVICES)
-def test_every_state(new_context: NewContext, model: ScriptedModel, screenshot: Screenshot, name: str) -> None:
+def test_every_state_of_a_talk(new_context: NewContext, model: ScriptedModel, screenshot: Screenshot, name: str) -> None:
     """Pictures in `.cache/screenshots`, to be looked at; nothing scrolls sideways."""
     gate = model.gate()
     rich = chat_stream(words(RICH))

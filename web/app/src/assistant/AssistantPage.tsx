@@ -55,7 +55,7 @@ export function AssistantPage() {
   const ask = (message: string): void => dialogue.ask(message, chosen === "" ? null : chosen, isStreaming === "on");
   const context = (view === null ? null : contextOf(view.snapshot.state)) ?? session.data?.context ?? null;
   return (
-    <main className={empty ? "chat assistant empty" : "chat assistant"}>
+    <main className={empty ? "chat talk empty" : "chat talk"}>
       <h1 className="for-readers">{title ?? "Assistant"}</h1>
       <div className="scroller" ref={scroller} data-stuck={stuck}>
         <div className="column" ref={content}>

@@ -69,6 +69,7 @@ export function Dialogue(props: DialogueProps) {
             give={votes.give}
             retry={() => message !== null && ask(message)}
             note={note}
+            passed={asked !== null}
           />
         </>
       )}

@@ -18,6 +18,8 @@ interface LiveTurnProps {
   readonly retry: () => void;
   /** What else there is to say of it. */
   readonly note: string | null;
+  /** The next question is on its way. */
+  readonly passed: boolean;
 }
 
 /** Of an answer that can not be read on, that. */
@@ -27,7 +29,7 @@ export function statusOfView({ status, trouble }: RunView): RunStatus {
 }
 
 /** The newest answer, as it arrives and as it ended. */
-export function LiveTurn({ run, view, vote, give, retry, note }: LiveTurnProps) {
+export function LiveTurn({ run, view, vote, give, retry, note, passed }: LiveTurnProps) {
   const status = statusOfView(view);
   const ended = isEnd(status.kind);
   const { snapshot } = view;
@@ -37,7 +39,7 @@ export function LiveTurn({ run, view, vote, give, retry, note }: LiveTurnProps) 
       className="turn assistant"
       aria-label="Answer"
       data-live={!ended}
-      data-testid="answer"
+      data-testid={passed ? "turn-assistant" : "answer"}
       data-run={run}
       data-cursor={snapshot.seq}
       data-state={status.kind}
@@ -46,7 +48,7 @@ export function LiveTurn({ run, view, vote, give, retry, note }: LiveTurnProps) 
         snapshot={snapshot}
         state={status.kind}
         explanation={note ?? explain(status, hasText)}
-        id="answer-text"
+        id={passed ? "passed-text" : "answer-text"}
       />
       <footer>
         <StatusBadge status={status} />
@@ -54,15 +56,17 @@ export function LiveTurn({ run, view, vote, give, retry, note }: LiveTurnProps) 
         {ended && (
           <span className="actions">
             {hasText && <CopyButton text={snapshot.text} label="Copy answer" />}
-            <button
-              type="button"
-              className={status.kind === "complete" ? "quiet" : "button"}
-              data-testid="retry"
-              onClick={view.trouble === null ? retry : () => location.reload()}
-            >
-              <Icon name="retry" />
-              Retry
-            </button>
+            {!passed && (
+              <button
+                type="button"
+                className={status.kind === "complete" ? "quiet" : "button"}
+                data-testid="retry"
+                onClick={view.trouble === null ? retry : () => location.reload()}
+              >
+                <Icon name="retry" />
+                Retry
+              </button>
+            )}
             <Votes vote={vote} give={(given) => give(run, given)} />
           </span>
         )}

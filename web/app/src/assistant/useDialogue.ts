@@ -1,4 +1,4 @@
-import { newIdempotencyKey } from "@headwater/client";
+import { newIdempotencyKey, ServerError } from "@headwater/client";
 import { useNavigate } from "@tanstack/react-router";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { reasonOf } from "../chat/useAsk.ts";
@@ -20,6 +20,12 @@ export interface Dialogue {
   readonly again: () => void;
   /** Gives the question up, and stops the run that may have come of it. */
   readonly abandon: () => void;
+}
+
+/** Why a question was refused: a conversation's own words, which are no problem+json, or what went wrong before it. */
+function wordsOf(failure: unknown): string {
+  const told = failure instanceof ServerError ? failure.problem.message : null;
+  return typeof told === "string" ? told : reasonOf(failure);
 }
 
 /** Asks, and moves the page to the session and the run that come of it. */
@@ -44,7 +50,7 @@ export function useDialogue(session: string | null): Dialogue {
           void navigate({ to: "/assistant", search: { ...begun } }).then(() => setAsked(null));
         },
         (failure: unknown) => {
-          if (!controller.signal.aborted) setError(reasonOf(failure));
+          if (!controller.signal.aborted) setError(wordsOf(failure));
         },
       );
     },

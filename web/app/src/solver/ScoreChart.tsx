@@ -1,8 +1,10 @@
 import { memo } from "react";
+import { useWide } from "../browser/wide.ts";
 import { bestShare, type Iteration, percent } from "./iteration.ts";
 
-const WIDTH = 480;
-const HEIGHT = 160;
+// So that its letters are as large as others where it fills its place.
+const WIDTH = { wide: 512, narrow: 320 };
+const HEIGHT = 120;
 const LEFT = 40;
 const RIGHT = 16;
 const TOP = 16;
@@ -15,12 +17,14 @@ interface ScoreChartProps {
   readonly planned: number;
 }
 
+/** Of 0 to 1 the height in the picture. */
 const y = (share: number): number => TOP + (1 - share) * (HEIGHT - TOP - BOTTOM);
 
 /** How far the search has come: the best program of each iteration, and the best so far. */
 export const ScoreChart = memo(function ScoreChart({ iterations, planned }: ScoreChartProps) {
+  const width = useWide() ? WIDTH.wide : WIDTH.narrow;
   const count = Math.max(planned, ...iterations.map(({ number }) => number), 1);
-  const x = (number: number): number => LEFT + ((number - 0.5) * (WIDTH - LEFT - RIGHT)) / count;
+  const x = (number: number): number => LEFT + ((number - 0.5) * (width - LEFT - RIGHT)) / count;
   const scored = iterations.flatMap((iteration) => {
     const share = bestShare(iteration);
     return share === null ? [] : [{ number: iteration.number, share }];
@@ -34,10 +38,10 @@ export const ScoreChart = memo(function ScoreChart({ iterations, planned }: Scor
   const label = `Cells right on the training pairs. ${told === "" ? "None is scored yet" : told}.`;
   return (
     <figure className="score-chart" data-testid="score-chart">
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={label}>
+      <svg viewBox={`0 0 ${width} ${HEIGHT}`} role="img" aria-label={label}>
         {SHARES.map((share) => (
           <g key={share}>
-            <line x1={LEFT} x2={WIDTH - RIGHT} y1={y(share)} y2={y(share)} className="rule" />
+            <line x1={LEFT} x2={width - RIGHT} y1={y(share)} y2={y(share)} className="rule" />
             <text x={LEFT - 8} y={y(share)} className="axis" textAnchor="end" dominantBaseline="middle">
               {percent(share)}
             </text>

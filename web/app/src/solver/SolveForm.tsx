@@ -1,4 +1,4 @@
-import { type FormEvent, useId, useState } from "react";
+import { type FormEvent, useState } from "react";
 import { ModelSelect, useModel } from "../chat/ModelSelect.tsx";
 import { Words } from "../chat/Words.tsx";
 import { Icon } from "../shell/Icon.tsx";
@@ -16,7 +16,6 @@ export function SolveForm({ task, solving }: SolveFormProps) {
   const { model, models, choose } = useModel();
   const [method, setMethod] = useState<Method>("solver");
   const [iterations, setIterations] = useState(ITERATIONS);
-  const field = useId();
   const submit = (event: FormEvent): void => {
     event.preventDefault();
     solving.start({ method, task, model, iterations });
@@ -34,18 +33,19 @@ export function SolveForm({ task, solving }: SolveFormProps) {
         <option value="solver">By programs</option>
         <option value={VISUAL}>By looking at pictures</option>
       </select>
-      <label htmlFor={field}>Iterations</label>
-      <input
-        id={field}
-        disabled={method === VISUAL}
-        type="number"
-        min={1}
-        max={ITERATIONS_MAX}
-        required
-        value={iterations}
-        data-testid="iterations"
-        onChange={(event) => setIterations(Math.round(event.target.valueAsNumber) || 1)}
-      />
+      <label>
+        Iterations
+        <input
+          type="number"
+          min={1}
+          max={ITERATIONS_MAX}
+          required
+          disabled={method === VISUAL}
+          value={iterations}
+          data-testid="iterations"
+          onChange={(event) => setIterations(Math.round(event.target.valueAsNumber) || 1)}
+        />
+      </label>
       <button type="submit" className="send" data-testid="start" disabled={solving.starting}>
         <Icon name="send" />
         {solving.starting ? "Starting" : "Start the search"}
