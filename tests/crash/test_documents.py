@@ -54,7 +54,7 @@ async def documents(data: Path, collection: str) -> list[Document]:
 async def start(product: Product) -> str:
     body = {"workflow": "keeper", "model": "simulated", "input": {"n": product.starts}}
     answer = await call(product.port, "POST", "/api/v1/runs", body)
-    assert answer.status == 201, answer.content
+    assert answer.status == 201, answer.body
     return str(answer.json()["id"])
 
 
@@ -83,7 +83,7 @@ async def test_what_is_kept_is_there_once_after_a_crash(
         product.environ[FAILPOINT] = ""
         await product.start()
         later = await start(product)
-        assert (await call(product.port, "GET", f"/api/v1/runs/{later}/events")).content
+        assert (await call(product.port, "GET", f"/api/v1/runs/{later}/events")).body
         assert await product.terminate() == 0
         ended = await documents(data_dir, "ended")
         assert [each.key for each in ended] == [later, run]

@@ -104,7 +104,7 @@ async def test_a_run_that_has_ended_frees_its_slot_before_its_row_can_be_written
         async def finish_when_there_is_space(*args: Any, **more: Any) -> None:
             if is_full:
                 raise StorageFull
-            await finish(*args)
+            await finish(*args, **more)
 
         rows.finish = finish_when_there_is_space
         first = await scene.submit()
