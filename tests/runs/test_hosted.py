@@ -16,7 +16,7 @@ from headwater.domain.run import LOCAL_OWNER, Run, RunRequest, RunState
 from headwater.errors import BadRequestError, ConfigError, ErrorCode, StorageFull, UnsupportedError, WorkflowFault
 from headwater.runs.hosted import Hosted
 from headwater.workflows.contract import EndedRun, RunContext, Workflow
-from tests.runs.scene import Scene, pause, silent, virtual
+from tests.runs.scene import Scene, pause, virtual
 
 CANARY = "canary-51ab"
 
@@ -170,7 +170,7 @@ async def test_a_cancelled_run_stays_cancelled_whatever_is_kept_of_it() -> None:
             yield [ev.Chunk("said", 0)]
             await pause(60.0)
 
-    async with Scene(silent, workflows={"keeps": Waits(ended=fails), "well": Waits()}) as scene:
+    async with Scene(workflows={"keeps": Waits(ended=fails), "well": Waits()}) as scene:
         for name, kept in (("keeps", []), ("well", ["cancelled"])):
             run = await scene.submit(workflow=name, input={})
             await pause(1.0)

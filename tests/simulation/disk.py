@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from headwater.domain.document import Document
 from headwater.domain.run import Run
 from headwater.errors import LogCorrupt
 from headwater.storage.contract import Begun, Commit, Haste, IdempotencyKey, LogState, Page, begin_by_steps
@@ -153,8 +154,10 @@ class WriterView:
         self.log = WriterLog(storage.log, storage.disk.history, name)
         self.log_for_readers = ReaderLog(storage.log, storage.disk.history, name)
 
-    async def begin(self, run: Run, idempotency: IdempotencyKey | None = None) -> Begun:
-        return await begin_by_steps(self, run, idempotency)
+    async def begin(
+        self, run: Run, idempotency: IdempotencyKey | None = None, *, documents: Sequence[Document] = ()
+    ) -> Begun:
+        return await begin_by_steps(self, run, idempotency, documents=documents)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)

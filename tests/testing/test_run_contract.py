@@ -18,7 +18,7 @@ def keys_are_ignored(storage: MemoryStorage) -> None:
     async def wrong(run: Run, idempotency: Any = None) -> Run:
         return await create(run)
 
-    storage.runs.create = wrong  # type: ignore[method-assign]
+    storage.runs.create = wrong  # type: ignore[assignment, method-assign]
 
 
 def digests_are_ignored(storage: MemoryStorage) -> None:
@@ -30,7 +30,7 @@ def digests_are_ignored(storage: MemoryStorage) -> None:
         except ConflictError:
             return run
 
-    storage.runs.create = wrong  # type: ignore[method-assign]
+    storage.runs.create = wrong  # type: ignore[assignment, method-assign]
 
 
 def any_start_is_allowed(storage: MemoryStorage) -> None:

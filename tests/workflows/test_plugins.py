@@ -44,7 +44,7 @@ def raises(error: BaseException) -> Callable[[], Any]:
 
 class Acme(Workflow):
     name = "acme"
-    input_schema: ClassVar = {"type": "object"}
+    input_schema: ClassVar[Any] = {"type": "object"}
 
     async def run(self, context: RunContext) -> AsyncIterator[list[Event]]:
         yield []
@@ -69,7 +69,7 @@ class Lost(Acme):
 
 
 class Odd(Acme):
-    input_schema: ClassVar = ["text"]  # as a plug-in without type checks may have it
+    input_schema: ClassVar[Any] = ["text"]  # as a plug-in without type checks may have it
 
 
 class Untitled(Acme):
@@ -103,7 +103,7 @@ def test_ours_are_found_as_anybody_s_are() -> None:
 
 def test_a_foreign_one_is_known_for_one() -> None:
     found = load_workflows([Entry("chat", gives(Chat), OURS), Entry("acme", gives(Acme)), Entry("acme2", gives(None))])
-    assert ([*found.workflows], found.foreign, [*found.faults]) == (["acme", "chat"], {"acme"}, ["acme2"])
+    assert ([*found.workflows], [*found.foreign], [*found.faults]) == (["acme", "chat"], ["acme"], ["acme2"])
 
 
 @pytest.mark.parametrize("case", BROKEN)

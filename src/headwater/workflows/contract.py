@@ -22,15 +22,29 @@ from headwater.storage.contract import OwnDocuments
 class RunContext(Protocol):
     """What a workflow is given."""
 
-    #: the run's id
-    run: str
-    owner: Owner
-    request: RunRequest
-    clock: Clock
-    #: what the run's log holds of a process that died, where the run goes on; the seq of `before[i]` is i + 1
-    before: Sequence[Event]
-    #: the owner's, to be read; what is to be stored is said by `Workflow.documents`
-    documents: OwnDocuments
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        ...
+
+    @property
+    def owner(self) -> Owner: ...
+
+    @property
+    def request(self) -> RunRequest: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def before(self) -> Sequence[Event]:
+        """What the log holds of a process that died, where the run goes on; the seq of `before[i]` is i + 1."""
+        ...
+
+    @property
+    def documents(self) -> OwnDocuments:
+        """The owner's, to be read; what is to be stored is said by `Workflow.documents`."""
+        ...
 
     def generate(self, request: GenerationRequest, *, role: Role = "answer") -> AsyncIterator[list[Event]]:
         """One model call of this run: announces it, yields its events as they arrive, ends when it is whole.
