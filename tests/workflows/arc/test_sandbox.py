@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from headwater.errors import UnavailableError
 from headwater.workflows.arc import sandbox_worker
 from headwater.workflows.arc.sandbox import ERROR_CHARS_MAX, Limits, Outcome, Sandbox, read_grid
+from headwater.workflows.arc.sandbox_launcher import launcher
 from headwater.workflows.arc.task import is_grid
 
 GRID = [[1, 2], [3, 4]]
@@ -356,6 +357,13 @@ async def test_nothing_is_run_without_the_interpreter(monkeypatch: pytest.Monkey
     monkeypatch.undo()
     assert await only(sandbox, body("return grid")) == Outcome(GRID)
     await sandbox.close()
+
+
+async def test_more_processes_are_started_where_the_first_has_lost_its_file(sandbox: Sandbox) -> None:
+    assert await only(sandbox, body("return grid")) == Outcome(GRID)
+    launcher().unlink()
+    assert "TimeoutError" in (await only(sandbox, body(BOMBS["loop"]))).error
+    assert await only(sandbox, body("return grid")) == Outcome(GRID)
 
 
 async def test_closing_ends_every_process(sandbox: Sandbox) -> None:

@@ -13,15 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
-import shutil
 import signal
-import sys
-import sysconfig
-import tempfile
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 import structlog
@@ -36,7 +30,7 @@ from pydantic_monty import (
 )
 
 from headwater.errors import ErrorCode, UnavailableError
-from headwater.workflows.arc import sandbox_worker
+from headwater.workflows.arc.sandbox_launcher import launcher
 from headwater.workflows.arc.task import Grid, is_grid
 
 _log = structlog.get_logger(__name__)
@@ -90,7 +84,7 @@ class Sandbox:
         self.limits = limits or Limits()
         self._processes = processes
         self._opening = asyncio.Lock()
-        self._open: tuple[AsyncExitStack, AsyncMonty] | None = None
+        self._open: AsyncMonty | None = None
 
     async def run(self, source: str, grids: Sequence[Grid]) -> list[Outcome]:
         """What the program makes of each grid, in order; each gets a copy of its own.
@@ -102,8 +96,8 @@ class Sandbox:
             return _all(grids, f"The program is longer than {self.limits.source_bytes} bytes.")
         # UTF-8 has no word for half a surrogate pair, and so no program has one
         source = source.encode(errors="replace").decode()
-        pool = await self._pool()
         try:
+            pool = await self._pool()
             async with pool.checkout(
                 script_name="program.py",
                 limits={
@@ -125,30 +119,24 @@ class Sandbox:
         async with self._opening:
             opened, self._open = self._open, None
             if opened is not None:
-                await opened[0].aclose()
+                await opened.__aexit__(None, None, None)
 
     async def _pool(self) -> AsyncMonty:
+        """The pool. Raises OSError, `MontyError` where there can be none."""
+        # looked for each time: who tidies up temporary files may have taken it from a pool that starts more with it
+        started_by = await asyncio.to_thread(launcher)
         async with self._opening:
             if self._open is None:
-                self._open = await self._start()
-            return self._open[1]
-
-    async def _start(self) -> tuple[AsyncExitStack, AsyncMonty]:
-        async with AsyncExitStack() as stack:
-            try:
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="headwater-sandbox-"))
                 pool = AsyncMonty(
-                    binary_path=await asyncio.to_thread(_write_launcher, Path(folder)),
+                    binary_path=started_by,
                     min_processes=1,
                     max_processes=self._processes,
                     max_checkouts_per_worker=_PROGRAMS_PER_PROCESS,
                     feed_duration_limit_grace=_GRACE_S,
                     turn_duration_limit_grace=_GRACE_S,
                 )
-                await stack.enter_async_context(pool)
-            except (MontyError, OSError, RuntimeError) as error:
-                raise _unavailable(error) from None
-            return stack.pop_all(), pool
+                self._open = await pool.__aenter__()
+            return self._open
 
 
 class _Program:
@@ -246,19 +234,6 @@ def read_grid(text: object) -> Outcome:
             if is_grid(grid):
                 return Outcome(grid)
     return Outcome(None, f"{FUNCTION} gave no grid of 1 to 30 rows of 1 to 30 colours, 0 to 9, all rows as long.")
-
-
-def _write_launcher(folder: Path) -> Path:
-    """The pool starts one file and can not give it arguments of ours: this one has them in it."""
-    # not where a variable says: what programs run in is no matter of the environment
-    interpreter = shutil.which("monty", path=sysconfig.get_path("scripts")) or shutil.which("monty")
-    if interpreter is None:
-        raise FileNotFoundError("the interpreter `monty` is not installed")
-    command = [sys.executable, "-I", "-S", sandbox_worker.__file__, interpreter]
-    launcher = folder / "worker"
-    launcher.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
-    launcher.chmod(0o700)
-    return launcher
 
 
 def _unavailable(error: BaseException) -> UnavailableError:
