@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from headwater.domain.message import GenerationRequest
 from headwater.domain.run import RunRequest
 from headwater.errors import BadRequestError, NotFoundError
+from headwater.testing import check_workflow
 from headwater.workflows.arc import tasks
 from headwater.workflows.arc.phases import phases_of
 from headwater.workflows.arc.task import Grid, Task
@@ -24,6 +26,8 @@ from tests.kit.upstream import Pause, Received, ScriptedUpstream, Step, chat_str
 from tests.workflows.arc.pictures import shown_to
 
 TASK_ID = "007bbfb7"
+#: Two training pairs and a test of a few cells each.
+SMALL_ID = "833966f4"
 
 
 def start(task_id: str = TASK_ID, model: str = SCRIPTED, **more: Any) -> dict[str, Any]:
@@ -51,6 +55,22 @@ def expected(task: Task) -> list[list[Grid]]:
     return shown[1:]
 
 
+def answer_to(task: Task, place: int) -> str:
+    """What is said in a phase: the right grid where one is asked for."""
+    phase = phases_of(task)[place]
+    text = f"Phase {place + 1}. "
+    if phase.name == "prediction":
+        return text + json.dumps(task.train[phase.pair - 1].output)
+    if phase.is_answer:
+        answer = {"patternDescription": "A fractal.", "solvingStrategy": "Copy it.", "hints": ["Look."]}
+        return json.dumps({**answer, "predictedOutput": task.test[phase.pair - 1].output, "confidence": 90})
+    return text
+
+
+def said_to(task: Task, asked: GenerationRequest) -> str:
+    return answer_to(task, sum(message.role == "assistant" for message in asked.messages))
+
+
 class Model:
     """A scripted model that answers each phase by what it is shown, and may wait before one of them."""
 
@@ -64,15 +84,7 @@ class Model:
         self._asked += 1
         if self._gate is not None and self._asked == self._waits_at:
             return [*chat_stream(["Half ", "of "])[:3], Pause(self._gate)]
-        place = sum(message["role"] == "assistant" for message in received.json["messages"])
-        phase = phases_of(self._task)[place]
-        text = f"Phase {place + 1}. "
-        if phase.name == "prediction":
-            text += json.dumps(self._task.train[phase.pair - 1].output)
-        elif phase.is_answer:
-            answer = {"patternDescription": "A fractal.", "solvingStrategy": "Copy it.", "hints": ["Look."]}
-            grid = self._task.test[phase.pair - 1].output
-            text = json.dumps({**answer, "predictedOutput": grid, "confidence": 90})
+        text = answer_to(self._task, sum(message["role"] == "assistant" for message in received.json["messages"]))
         return chat_stream([text[: len(text) // 2], text[len(text) // 2 :]])
 
 
@@ -187,3 +199,15 @@ def test_a_puzzle_that_is_none_is_refused() -> None:
     with pytest.raises(NotFoundError) as refused:
         VisualSolver().check(RunRequest(workflow="visual_solver", model="m", input={"task_id": "no puzzle"}))
     assert refused.value.extra["pointer"] == "/input/task_id"
+
+
+@pytest.mark.slow
+async def test_it_keeps_the_laws_of_workflows() -> None:
+    task = await tasks.find(SMALL_ID)
+    played = await check_workflow(
+        VisualSolver(), input={"task_id": SMALL_ID}, answers=lambda asked: said_to(task, asked)
+    )
+    assert len(played.requests) == len(phases_of(task))
+    assert played.result["correct"] is True
+    (document,) = played.documents
+    assert document.words["correct"] == "true"

@@ -38,7 +38,6 @@ class PhaseVerdict(msgspec.Struct, frozen=True):
 
     phase: PhaseName
     pair: int
-    call: int
     correct: bool | None
     cell_share: float | None
 
@@ -53,7 +52,7 @@ class Seen(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, task: Task, system: Message, outcomes: Sequence[Outcome]) -> Seen:
         tests = [ShownTest(pair.input, pair.output) for pair in task.test]
-        verdicts = [PhaseVerdict(each.phase, each.pair, each.call, each.correct, each.cell_share) for each in outcomes]
+        verdicts = [PhaseVerdict(each.phase, each.pair, each.correct, each.cell_share) for each in outcomes]
         return cls(ShownTask(task.id, task.set, tests), str(system.content), verdicts)
 
     @property
