@@ -21,7 +21,7 @@ from tests.kit.upstream import Script, ScriptedUpstream
 
 pytestmark = [pytest.mark.slow]
 
-ANSWER = {
+ANSWER: dict[str, Any] = {
     "title": "A path – and ‘more’ of it " * 30,
     "grid": [[0, 3, 3], [3, 0, 12]],
     "hints": ["one", "two"],
@@ -62,7 +62,8 @@ async def test_fields_lead_to_the_answer_at_every_record(data_dir: Path) -> None
         for prompt in ("plain", "whole", "fenced"):
             run = await scene.start(prompt, **asking())
             payloads = await scene.payloads(run)
-            fold, parser, fields = Fold(), PartialJSON(begins="{"), []
+            fold, parser = Fold(), PartialJSON(begins="{")
+            fields: list[ev.Field] = []
             for payload in payloads:
                 record = ev.decode_record(payload)
                 fold.apply(record)

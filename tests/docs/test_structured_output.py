@@ -54,7 +54,7 @@ async def test_the_workflow_does_what_the_page_says() -> None:
     assert isinstance(mood, type)
     results: list[object] = []
     context = Context([chunks('{"mood": "go'), chunks('od"}')])
-    context.set_result = results.append  # type: ignore[method-assign]
+    context.set_result = results.append  # type: ignore[method-assign, assignment]
     lists = [events async for events in mood().run(context)]
     assert [event.type for events in lists for event in events] == ["chunk", "field", "chunk", "field", "field"]
     assert results == [{"mood": "good"}]

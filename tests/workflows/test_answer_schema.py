@@ -142,7 +142,7 @@ def test_a_large_answer_to_a_plain_schema_is_checked(schema: dict[str, Any], val
 def test_what_the_walk_counts_is_what_is_checked() -> None:
     """A keyword that the walk forgot would let a schema through that never ends."""
     wrong = {"type": "null"}
-    for keyword, schema in {
+    schemas: dict[str, dict[str, Any]] = {
         "$ref": {"$defs": {"n": wrong}, "$ref": "#/$defs/n"},
         **{each: {each: [wrong]} for each in ("allOf", "anyOf", "oneOf", "prefixItems")},
         **{each: {each: wrong} for each in ("items", "contains", "additionalProperties", "propertyNames")},
@@ -151,7 +151,8 @@ def test_what_the_walk_counts_is_what_is_checked() -> None:
         "patternProperties": {"patternProperties": {"a": wrong}},
         "if": {"if": {}, "then": wrong, "else": wrong},
         "dependentSchemas": {"dependentSchemas": {"a": wrong}},
-    }.items():
+    }
+    for keyword, schema in schemas.items():
         value: Any = [1] if "tems" in keyword or keyword == "contains" else {"a": 1}
         assert AnswerSchema(schema).flaws(value), keyword
         bomb = _with_bomb(schema)
