@@ -23,6 +23,8 @@ class Medium:
     def __init__(self) -> None:
         self.go = threading.Semaphore(0)
         self.errors: list[BaseException | None] = []
+        #: how many changes it has time for in one commit
+        self.changes_max = 1000
         self.committed: list[list[int]] = []
         self.reserve = True
         self.space = True
@@ -32,6 +34,7 @@ class Medium:
         error = self.errors.pop(0) if self.errors else None
         if error is not None:
             raise error
+        group.changes, group.left = group.changes[: self.changes_max], group.changes[self.changes_max :]
         for change in group.changes:
             change.result = change.apply(None)  # type: ignore[arg-type] # no test's change looks at the database
         self.committed.append([append[1] for append in group.appends])
@@ -179,6 +182,47 @@ async def test_what_nobody_looks_for_goes_with_what_comes_next(bench: Bench) -> 
     assert (late.haste, bench.book.calls[0]) == (Haste.SOON, "prepare")
     await late.receipt
     await bench.commits.open_group(Haste.LATER).receipt  # alone it goes too
+
+
+async def test_changes_that_there_was_no_time_for_come_first_in_the_next_group(bench: Bench) -> None:
+    bench.medium.changes_max = 2
+    applied: list[int] = []
+
+    async def change(number: int) -> int:
+        def apply(_: object) -> int:
+            applied.append(number)
+            return number
+
+        answer: int = await bench.commits.change(apply)
+        return answer
+
+    first = [asyncio.create_task(change(number)) for number in range(5)]
+    await bench.sent()
+    bench.append(1)
+    last = asyncio.create_task(change(5))
+    bench.medium.go.release()
+    await bench.sent()
+    assert (applied, bench.medium.committed) == ([0, 1], [[]])
+    for _ in range(2):
+        bench.medium.go.release()
+    assert await asyncio.gather(*first, last) == [0, 1, 2, 3, 4, 5]
+    assert applied == [0, 1, 2, 3, 4, 5]
+    # the records waited for two changes of six
+    assert bench.medium.committed == [[], [1], []]
+
+
+async def test_closing_sees_through_what_there_was_no_time_for(bench: Bench) -> None:
+    bench.medium.changes_max = 1
+
+    async def change() -> None:
+        await bench.commits.change(lambda _: None)
+
+    changes = [asyncio.create_task(change()) for _ in range(3)]
+    await bench.sent()
+    for _ in changes:
+        bench.medium.go.release()
+    await bench.commits.close(lambda: None)
+    assert all(change.done() for change in changes)
 
 
 async def test_a_failure_stops_everything_for_good(bench: Bench) -> None:

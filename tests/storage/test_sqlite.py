@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from headwater.domain.run import RunState
-from headwater.errors import ConfigError, SeqConflict, StorageFailed, StorageFull
+from headwater.errors import ConfigError, Fenced, SeqConflict, StorageFailed, StorageFull
 from headwater.storage import schema
 from headwater.storage.backlog import Backlog
 from headwater.storage.contract import Storage
 from headwater.storage.sqlite import SqliteStorage
 from headwater.testing.log_contract import read_all, records
-from headwater.testing.run_contract import SNAPSHOT, a_run
+from headwater.testing.run_contract import SNAPSHOT, a_key, a_run
 from headwater.testing.storage import StorageContract
 from headwater.testing.stream_contract import SMALL
 from tests.storage.engine import engine, fill
@@ -198,3 +198,25 @@ async def test_a_start_on_a_disk_without_room_for_the_reserve_takes_nothing_new(
         await storage.log.claim("r", 1)
         await storage.log.append("r", 0, [b"end"], 1, final=True)
         assert await read_all(storage.log, "r") == [b"end"]
+
+
+async def test_many_changes_at_once_are_spread_over_commits(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headwater.storage.sqlite_medium.CHANGES_S", 0.0)
+    async with engine(data_dir) as storage:
+        runs = [a_run() for _ in range(20)]
+        begun = await asyncio.gather(*(storage.begin(run, a_key(run.id)) for run in runs))
+        assert [each.run.id for each in begun] == [run.id for run in runs]
+        keys = {run.id: await storage.runs.find(a_key(run.id)) for run in runs}
+        assert all(found is not None and found.id == name for name, found in keys.items())
+
+
+async def test_a_run_whose_log_belongs_to_another_epoch_is_not_begun(data_dir: Path) -> None:
+    run = a_run()
+    async with engine(data_dir) as storage:
+        await storage.log.claim(run.id, 5)
+    async with engine(data_dir) as storage:
+        for _ in range(2):
+            with pytest.raises(Fenced):
+                await storage.begin(run, a_key())
+            assert await storage.runs.get(run.id) is None
+            assert await storage.runs.find(a_key()) is None

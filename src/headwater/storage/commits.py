@@ -42,7 +42,7 @@ LATER_S = 0.02
 class Change:
     """One change of rows, and who waits for it."""
 
-    __slots__ = ("apply", "done", "error", "essential", "landed", "result")
+    __slots__ = ("apply", "done", "error", "essential", "is_plain", "landed", "result")
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class Change:
         done: asyncio.Future[Any],
         landed: Callable[[Any], Any] | None,
         essential: bool,
+        is_plain: bool = False,
     ) -> None:
         #: runs in the writer's thread, inside the group's transaction
         self.apply = apply
@@ -58,6 +59,8 @@ class Change:
         self.landed = landed
         #: whether the space kept in reserve may be used for it
         self.essential = essential
+        #: refuses, if at all, before it has written anything, so that nothing has to be taken back
+        self.is_plain = is_plain
         self.result: Any = None
         self.error: Exception | None = None
 
@@ -71,6 +74,7 @@ class Group:
         "flushes",
         "haste",
         "journal_id",
+        "left",
         "low",
         "receipt",
         "records",
@@ -88,7 +92,8 @@ class Group:
         #: the frame that the appends become, and the oldest frame that is still needed
         self.journal_id = 0
         self.low = 0
-        #: filled in by the writer
+        #: filled in by the writer; `left` are changes that there was no time for
+        self.left: list[Change] = []
         self.size = 0
         self.records = 0
         self.seconds = 0.0
@@ -237,17 +242,19 @@ class GroupCommit:
         *,
         landed: Callable[[Any], T] | None = None,
         essential: bool = True,
+        is_plain: bool = False,
         haste: Haste = Haste.SOON,
     ) -> T:
         """Makes a change with the group that is being gathered; returns its result once it is durable.
 
-        A change that raises is taken back alone. Raises `StorageFull`, `StorageFailed`.
+        A change that raises is taken back alone; one that is plain does so before it writes anything, which spares the
+        writer the preparations. Raises `StorageFull`, `StorageFailed`.
         """
         if self.failed is not None:
             raise StorageFailed(self.failed.message) from self.failed
         if self.full and not essential:
             raise StorageFull
-        change = Change(apply, asyncio.get_running_loop().create_future(), landed, essential)
+        change = Change(apply, asyncio.get_running_loop().create_future(), landed, essential, is_plain)
         self.open_group(haste).changes.append(change)
         return cast(T, await change.done)
 
@@ -285,7 +292,16 @@ class GroupCommit:
         if group.appends:
             self._observer.committed(Committed(group.records, group.size, group.seconds))
             book.announce(group)
+        if group.left:
+            self._go_on_with(group)
         self._next()
+
+    def _go_on_with(self, group: Group) -> None:
+        """What a group had no time for comes first in the next one."""
+        if self.gathering is None:
+            self.gathering = Group(group.haste)
+        self.gathering.haste = max(self.gathering.haste, group.haste)
+        self.gathering.changes[:0] = group.left
 
     def _next(self) -> None:
         if self.gathering is not None:

@@ -25,7 +25,7 @@ from typing import Literal
 from headwater.domain.document import Document
 from headwater.domain.run import Run
 from headwater.domain.stream import StreamLimits
-from headwater.errors import StorageError
+from headwater.errors import Fenced, StorageError
 from headwater.storage.backlog import Backlog
 from headwater.storage.commits import GroupCommit
 from headwater.storage.contract import Begun, Documents, EventLog, Haste, IdempotencyKey, RunStore
@@ -34,7 +34,7 @@ from headwater.storage.sqlite_documents import SqliteDocuments
 from headwater.storage.sqlite_log import Claimed, SqliteLog
 from headwater.storage.sqlite_medium import SqliteMedium
 from headwater.storage.sqlite_readers import SqliteReaders
-from headwater.storage.sqlite_runs import SqliteRuns
+from headwater.storage.sqlite_runs import SqliteRuns, uncreate
 from headwater.storage.sqlite_streams import SqliteStreams
 from headwater.storage.streams import StreamStore
 from headwater.telemetry import Observer, SilentObserver
@@ -110,13 +110,26 @@ class SqliteStorage:
 
         def apply(db: sqlite3.Connection) -> tuple[Run, Claimed | None]:
             made = create(db)
-            return made, claim(db) if made is run else None
+            if made is not run:
+                return made, None
+            try:
+                return made, claim(db)
+            except Fenced:
+                uncreate(db, run.id)
+                raise
 
         def landed(result: tuple[Run, Claimed | None]) -> Begun:
             made, claim_of = result
             return Begun(made, None if claim_of is None else claimed(claim_of))
 
-        return await self._commits.change(apply, landed=landed, essential=False, haste=Haste.NOW)
+        return await self._commits.change(
+            apply,
+            landed=landed,
+            essential=False,
+            # what documents have replaced could not be brought back
+            is_plain=not documents,
+            haste=Haste.NOW,
+        )
 
     async def open(self) -> None:
         """Raises `ConfigError` where the directory is held by another server or its file is not for this version."""

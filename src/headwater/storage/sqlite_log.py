@@ -60,7 +60,7 @@ class SqliteLog:
 
     async def claim(self, run: str, epoch: int) -> LogState:
         apply, landed = self.claiming(run, epoch)
-        return await self._commits.change(apply, landed=landed, haste=Haste.NOW)
+        return await self._commits.change(apply, landed=landed, is_plain=True, haste=Haste.NOW)
 
     def claiming(
         self, run: str, epoch: int
@@ -74,14 +74,17 @@ class SqliteLog:
             known.epoch = epoch
 
         def apply(db: sqlite3.Connection) -> Claimed:
-            row = db.execute("SELECT key, epoch, first, tail, closed FROM logs WHERE run = ?", (run,)).fetchone()
-            if row is None:
-                cursor = db.execute(
-                    "INSERT INTO logs (run, epoch, first, tail, closed) VALUES (?, ?, 1, 0, 0)", (run, epoch)
-                )
+            # Nearly every log that is claimed is new.
+            cursor = db.execute(
+                "INSERT INTO logs (run, epoch, first, tail, closed) VALUES (?, ?, 1, 0, 0)"
+                " ON CONFLICT (run) DO NOTHING",
+                (run, epoch),
+            )
+            if cursor.rowcount:
                 assert cursor.lastrowid is not None
                 assert cursor.lastrowid <= KEY_MAX
                 return cursor.lastrowid, LogState(0, False, epoch, 1)
+            row = db.execute("SELECT key, epoch, first, tail, closed FROM logs WHERE run = ?", (run,)).fetchone()
             key, in_force, first, tail, closed = row
             if epoch <= in_force:
                 raise Fenced(f"epoch {in_force} is in force")

@@ -11,6 +11,8 @@ import errno
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from time import perf_counter
+from typing import Final
 
 from headwater.errors import ConfigError, LogCorrupt
 from headwater.storage.batches import SEQ_MAX, decode_frame, decode_segment, encode_frame, encode_segment
@@ -22,6 +24,9 @@ from headwater.storage.schema import FILE_NAME, is_locked, open_writer, wait_lon
 
 _INSERT_SEGMENT = "INSERT INTO segments (id, first, blob) VALUES (?, ?, ?)"
 _REPLAY_SEGMENT_BYTES = 256 << 10
+#: How long a commit takes up changes of rows, in seconds; the rest goes with the next one. The tokens of the moment
+#: wait for it, and where many runs begin at once, the loop's thread and the writer's contend for the interpreter.
+CHANGES_S: Final = 0.004
 
 
 def segment_id(key: int, last: int) -> int:
@@ -139,11 +144,17 @@ class SqliteMedium:
     def _transaction(self, db: sqlite3.Connection, group: Group, frame: bytes) -> None:
         db.execute("BEGIN IMMEDIATE")
         self._write_segments(db, group)
+        applied = 0
+        until = perf_counter() + CHANGES_S
         for change in group.changes:
             _apply(db, change)
+            applied += 1
+            if perf_counter() > until:
+                break
         if frame:
             self._journal.put(group.journal_id, frame)
         db.execute("COMMIT")
+        group.changes, group.left = group.changes[:applied], group.changes[applied:]
 
     def _write_segments(self, db: sqlite3.Connection, group: Group) -> None:
         if not group.flushes:
@@ -160,15 +171,18 @@ class SqliteMedium:
 def _apply(db: sqlite3.Connection, change: Change) -> None:
     """Applies one change; if it refuses, it alone is taken back. SQLite's own errors fail the group."""
     change.error = None
-    db.execute("SAVEPOINT change")
+    if not change.is_plain:
+        db.execute("SAVEPOINT change")
     try:
         change.result = change.apply(db)
     except sqlite3.Error:
         raise
     except Exception as error:
         change.error = error
-        db.execute("ROLLBACK TO change")
-    db.execute("RELEASE change")
+        if not change.is_plain:
+            db.execute("ROLLBACK TO change")
+    if not change.is_plain:
+        db.execute("RELEASE change")
 
 
 # --- changes of logs, for `Change.apply` ------------------------------------------------------------------------------

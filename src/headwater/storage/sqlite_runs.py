@@ -26,6 +26,15 @@ _COLUMNS = (
 )
 _ID, _CREATED_AT_MS = 0, 4
 _BY_ID = f"SELECT {_COLUMNS} FROM runs WHERE id = ?"
+# One statement each: between two of them the writer's thread has to wait for the loop's to let go of the interpreter,
+# and all tokens of the moment wait with it.
+_STARTABLE = ", ".join(f"'{state.value}'" for state, exits in TRANSITIONS.items() if RunState.RUNNING in exits)
+_START = f"UPDATE runs SET state = ? WHERE id = ? AND state IN ({_STARTABLE})"
+_ENDED = ", ".join(f"'{state.value}'" for state in RunState if is_ended(state))
+_FINISH = (
+    "UPDATE runs SET state = ?, snapshot = ?, ended_at_ms = ?, metrics = ?"
+    f" WHERE id = ? AND state NOT IN ({_ENDED}) RETURNING org, user"
+)
 _request = msgspec.json.Decoder(RunRequest)
 _snapshot = msgspec.json.Decoder(Snapshot)
 _metrics = msgspec.json.Decoder(RunMetrics)
@@ -92,7 +101,9 @@ class SqliteRuns:
     async def create(
         self, run: Run, idempotency: IdempotencyKey | None = None, *, documents: Sequence[Document] = ()
     ) -> Run:
-        return await self._commits.change(self.creation(run, idempotency, documents), essential=False, haste=Haste.NOW)
+        return await self._commits.change(
+            self.creation(run, idempotency, documents), essential=False, is_plain=True, haste=Haste.NOW
+        )
 
     def creation(
         self, run: Run, idempotency: IdempotencyKey | None, documents: Sequence[Document]
@@ -158,12 +169,10 @@ class SqliteRuns:
 
     async def start(self, run: str) -> None:
         def apply(db: sqlite3.Connection) -> None:
-            state = _state(db, run)
-            if RunState.RUNNING not in TRANSITIONS[state]:
-                raise StorageError(f"a run that is {state} can not start")
-            db.execute("UPDATE runs SET state = ? WHERE id = ?", (RunState.RUNNING.value, run))
+            if db.execute(_START, (RunState.RUNNING.value, run)).rowcount == 0:
+                raise StorageError(f"a run that is {_state(db, run)} can not start")
 
-        await self._commits.change(apply, haste=Haste.LATER)
+        await self._commits.change(apply, is_plain=True, haste=Haste.LATER)
 
     async def request_cancel(self, run: str, by: str) -> Run | None:
         def apply(db: sqlite3.Connection) -> Run | None:
@@ -187,20 +196,18 @@ class SqliteRuns:
         documents: Sequence[Document] = (),
     ) -> None:
         kept = sealed(documents)
+        if not is_ended(state):
+            raise StorageError(f"{state} is not an end")
+        end = (state.value, _encode(snapshot), ended_at_ms, None if metrics is None else _encode(metrics), run)
 
         def apply(db: sqlite3.Connection) -> None:
-            if is_ended(_state(db, run)):
-                return
-            if not is_ended(state):
-                raise StorageError(f"{state} is not an end")
-            db.execute(
-                "UPDATE runs SET state = ?, snapshot = ?, ended_at_ms = ?, metrics = ? WHERE id = ?",
-                (state.value, _encode(snapshot), ended_at_ms, None if metrics is None else _encode(metrics), run),
-            )
-            ((org, user),) = db.execute("SELECT org, user FROM runs WHERE id = ?", (run,)).fetchall()
-            put(db, Owner(org, user), kept)
+            owner = db.execute(_FINISH, end).fetchall()
+            if owner:
+                put(db, Owner(*owner[0]), kept)
+            else:
+                _state(db, run)  # there is such a run, and it has ended
 
-        await self._commits.change(apply)
+        await self._commits.change(apply, is_plain=True)
 
     async def delete(self, run: str) -> None:
         def apply(db: sqlite3.Connection) -> None:
@@ -255,11 +262,10 @@ def _made_before(db: sqlite3.Connection, idempotency: IdempotencyKey) -> Run | N
 
 
 def _insert(db: sqlite3.Connection, run: Run) -> None:
-    if db.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone() is not None:
-        raise StorageError(f"there is a run {run.id} already")
-    db.execute(
+    made = db.execute(
         "INSERT INTO runs (id, org, user, workflow, model, state, created_at_ms, ended_at_ms, epoch, retry_of,"
-        " cancel_requested_by, request, snapshot, metrics) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " cancel_requested_by, request, snapshot, metrics) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (id) DO NOTHING",
         (
             run.id,
             run.owner.org,
@@ -277,6 +283,14 @@ def _insert(db: sqlite3.Connection, run: Run) -> None:
             None if run.metrics is None else _encode(run.metrics),
         ),
     )
+    if made.rowcount == 0:
+        raise StorageError(f"there is a run {run.id} already")
+
+
+def uncreate(db: sqlite3.Connection, run: str) -> None:
+    """Takes back what the creation of a run has written in this transaction, but for documents."""
+    db.execute("DELETE FROM runs WHERE id = ?", (run,))
+    db.execute("DELETE FROM idempotency WHERE run = ?", (run,))
 
 
 def _conditions(where: RunFilter) -> tuple[list[str], list[Any]]:
