@@ -8,23 +8,25 @@ interface PairViewProps {
   readonly output: Grid | null;
   /** "Pair 1". */
   readonly name: string;
+  /** As those of a grid. */
   readonly side: number;
+  readonly cell?: number;
   readonly numbered?: boolean;
   readonly told?: boolean;
 }
 
 /** What goes in, and what comes out of it. */
-export function PairView({ input, output, name, side, numbered = false, told = true }: PairViewProps) {
+export function PairView({ input, output, name, numbered = false, told = true, ...size }: PairViewProps) {
   return (
     <div className="pair">
-      <GridView grid={input} label={`${name}, input`} side={side} numbered={numbered} told={told} />
+      <GridView grid={input} label={`${name}, input`} {...size} numbered={numbered} told={told} />
       <Icon name="next" />
       {output === null ? (
         <p className="pair-asked" aria-label={`${name}, output: asked for`}>
           ?
         </p>
       ) : (
-        <GridView grid={output} label={`${name}, output`} side={side} numbered={numbered} told={told} />
+        <GridView grid={output} label={`${name}, output`} {...size} numbered={numbered} told={told} />
       )}
     </div>
   );

@@ -13,8 +13,8 @@ import { place, PuzzlePage } from "./PuzzlePage.tsx";
 import { type Analysing, useAnalysing } from "./useAnalysing.ts";
 
 const route = getRouteApi("/examiner");
-// A small one, whose rule is seen at a glance.
-const EXAMPLE: AnalysisRequest = { task: "0d3d703e", model: SIMULATED };
+// A large one, which is seen to fill.
+const EXAMPLE: AnalysisRequest = { task: "00d62c1b", model: SIMULATED };
 
 /** Puzzles, and what models make of them. Its address holds the puzzle and the run: a reload goes on with both. */
 export function ExaminerPage() {
