@@ -122,7 +122,7 @@ async def test_killed_in_the_second_iteration_the_first_is_not_paid_again(data_d
 
         async def half_said() -> bool:
             return any(
-                record["type"] == "chunk" and record["data"].get("call") == 2 for record in await search.so_far()
+                record["type"] == "chunk" and record["data"].get("call") == 3 for record in await search.so_far()
             )
 
         await until(half_said, "the second answer has begun")
