@@ -56,7 +56,7 @@ BYTES_MAX = {
     "compat": 10240,
     "react": 11776,
     "shared": 6656,
-    "websocket": 2560,
+    "websocket": 2688,
 }
 
 

@@ -23,11 +23,14 @@ interface Problem {
 /** Is told the answer to a message. */
 export type Asked = (answer: SocketMessage) => void;
 
-interface Told {
-  readonly resolve: (response: Response) => void;
+/** Who wants the stream, and what else there is to do. */
+export interface Told {
+  readonly resolve: (response: Response | Promise<Response>) => void;
   readonly reject: (reason: unknown) => void;
   /** The log is closed and was read before, which came to light when the answer had begun. */
   readonly endedLate: (run: string, tail: number) => void;
+  /** Another way to the same answer, where there is one. */
+  readonly instead: (() => Promise<Response>) | null;
 }
 
 export class SocketStream {
@@ -97,6 +100,14 @@ export class SocketStream {
   fail(reason: unknown): void {
     this.#told.reject(reason);
     this.#body.fail(reason);
+  }
+
+  /** The socket broke, or never opened. */
+  lost(hasOpened: boolean): void {
+    if (!hasOpened && this.#told.instead !== null) {
+      this.#told.resolve(this.#told.instead());
+    }
+    this.fail(new TypeError("The WebSocket lost its connection"));
   }
 
   #end(reason: string, tail: number): void {

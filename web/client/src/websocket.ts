@@ -6,7 +6,7 @@
 import { NetworkError } from "./errors.ts";
 import { EventBody } from "./event-body.ts";
 import { EVENT_STREAM } from "./http.ts";
-import { type Asked, type SocketMessage, SocketStream } from "./socket-stream.ts";
+import { type Asked, type SocketMessage, SocketStream, type Told } from "./socket-stream.ts";
 
 /** The most that the server lets one socket carry. */
 const RUNS_MAX = 1000;
@@ -34,8 +34,8 @@ export interface WebSocketFetchOptions {
  * A `fetch` that starts runs and reads them over one WebSocket, for as long as there is something to read, and gives
  * everything else to the real one. What comes out is an event stream all the same, so that its reader need not know.
  *
- * A socket that breaks breaks all its streams, whose readers come back by their own rules, over another one. Where
- * sockets are not let through, `fallbackFetch(webSocketFetch(), fetch)` reads event streams.
+ * A socket that breaks breaks all its streams, whose readers come back by their own rules, over another one. Where none
+ * can be opened a run is started by the real fetch, and `fallbackFetch(webSocketFetch(), fetch)` reads event streams.
  */
 export function webSocketFetch(options: WebSocketFetchOptions = {}): typeof fetch {
   const plain: typeof fetch = options.fetch ?? ((input, init) => fetch(input, init));
@@ -58,12 +58,15 @@ export function webSocketFetch(options: WebSocketFetchOptions = {}): typeof fetc
       line = new Line(new Socket(address), address, heartbeatMs, (gone) => lines.delete(gone));
       lines.add(line);
     }
-    return line.open(run, message, init?.signal ?? null, (name, tail) => {
+    const endedLate = (name: string, tail: number): void => {
       if (ended.size >= ENDED_MAX) {
         ended.clear();
       }
       ended.set(name, tail);
-    });
+    };
+    // What is started is started once, by its key, whichever way it is asked for.
+    const instead = run === null ? () => plain(input, init) : null;
+    return line.open(run, message, init?.signal ?? null, { endedLate, instead });
   };
 }
 
@@ -116,6 +119,7 @@ class Line {
   readonly #asked = new Map<number, Asked>();
   /** What waits for the handshake. */
   #unsent: string[] | null = [];
+  #hasOpened = false;
   #ids = 0;
   #heardAt = Date.now();
   #toldAt = 0;
@@ -130,6 +134,7 @@ class Line {
         socket.send(text);
       }
       this.#unsent = null;
+      this.#hasOpened = true;
     };
     socket.onmessage = ({ data }: MessageEvent<unknown>) => this.#take(data);
     socket.onclose = socket.onerror = () => this.#break();
@@ -144,7 +149,7 @@ class Line {
     run: string | null,
     message: object,
     signal: AbortSignal | null,
-    endedLate: (run: string, tail: number) => void,
+    ways: Pick<Told, "endedLate" | "instead">,
   ): Promise<Response> {
     return new Promise((resolve, reject) => {
       const aborted = (): void => {
@@ -160,7 +165,7 @@ class Line {
         signal?.removeEventListener("abort", aborted);
         this.#leave(stream);
       });
-      const stream: SocketStream = new SocketStream(run, body, { resolve, reject, endedLate });
+      const stream: SocketStream = new SocketStream(run, body, { resolve, reject, ...ways });
       this.#streams.add(stream);
       if (run !== null) {
         this.#byRun.set(run, stream);
@@ -267,7 +272,7 @@ class Line {
     this.#streams.clear();
     socket.close();
     for (const stream of streams) {
-      stream.fail(new TypeError("The WebSocket lost its connection"));
+      stream.lost(this.#hasOpened);
     }
   }
 }

@@ -192,6 +192,15 @@ test("where sockets are not let through, event streams are read", async () => {
   assert.deepEqual(await collect(clientOf(server, { fetch: transport }).follow(RUN)), LOG);
 });
 
+test("where sockets are not let through, a run is started all the same", async () => {
+  await using server = await new ScriptedServer(({ headers, method }) =>
+    headers.upgrade === undefined && method === "POST" ? stream(OPENING + blocks(LOG)) : { status: 403 },
+  ).listen();
+  const subscription = clientOf(server).startAndFollow(REQUEST);
+  assert.deepEqual(await collect(subscription), LOG);
+  assert.equal(subscription.run, RUN);
+});
+
 test("without a server a start is given up", async () => {
   const server = await serving(() => []);
   const { url } = server;
