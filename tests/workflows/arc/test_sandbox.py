@@ -20,6 +20,7 @@ from headwater.workflows.arc import sandbox_worker
 from headwater.workflows.arc.sandbox import ERROR_CHARS_MAX, Limits, Outcome, Sandbox, read_grid
 from headwater.workflows.arc.sandbox_launcher import launcher
 from headwater.workflows.arc.task import is_grid
+from tests.workflows.arc.odd_programs import BODIES
 
 GRID = [[1, 2], [3, 4]]
 LIMITS = Limits(call_s=0.2, program_s=2.0, memory_bytes=32 << 20)
@@ -255,6 +256,18 @@ async def test_a_bomb_hits_a_limit_and_the_next_program_runs(sandbox: Sandbox, l
     assert outcome.error
     assert len(outcome.error) <= ERROR_CHARS_MAX + 100
     assert await only(sandbox, body("return grid")) == Outcome(GRID)
+
+
+@pytest.mark.slow
+async def test_the_oddest_programs_come_to_a_grid_or_to_a_sentence() -> None:
+    sandbox = Sandbox(LIMITS._replace(program_s=1.0), processes=1)
+    for lines in BODIES:
+        outcome = await only(sandbox, body(lines))
+        assert (outcome.grid is None) == bool(outcome.error), lines
+        assert outcome.grid is None or is_grid(outcome.grid), lines
+        assert len(outcome.error) <= ERROR_CHARS_MAX + 100, lines
+    assert await only(sandbox, body("return grid")) == Outcome(GRID)
+    await sandbox.close()
 
 
 async def test_the_last_value_of_a_program_stays_where_it_is(sandbox: Sandbox) -> None:
