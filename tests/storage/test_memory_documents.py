@@ -17,7 +17,7 @@ async def test_a_crash_loses_what_was_not_committed() -> None:
     storage = MemoryStorage(commit_delay=lambda: 60.0)
     await storage.open()
     storing = asyncio.ensure_future(storage.documents.put(LOCAL_OWNER, [Document("c", "k", 1)]))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # paces: the change joins the group that will not be committed
     storage.crash()
     storing.cancel()
     another = MemoryStorage(storage.medium)

@@ -63,8 +63,10 @@ def examine(
         machine,
         models,
         providers,
+        workflows,
     )
     from headwater.providers.plugins import installed_plugins
+    from headwater.workflows.plugins import installed_workflows
 
     settings, findings = configuration.check_configuration(config, data, environ)
     all_of: list[Finding] = [*findings]
@@ -82,6 +84,7 @@ def examine(
             all_of += asyncio.run(providers.check_servers(usable, environ, plugins.all_servers))
         if call:
             all_of += asyncio.run(providers.check_calls(usable, environ, plugins.all_servers))
+    all_of += workflows.check_workflows(installed_workflows())
     newest_ms = None
     path = data if settings is None else settings.data
     if path is not None:
