@@ -104,6 +104,9 @@ def test_context_then_the_answer_then_suggestions(talk: Talk, model: ScriptedMod
     expect(talk.page.get_by_test_id("turn-assistant")).to_contain_text(WHOLE)
     session = talk.session(server)
     assert [turn["message"] for turn in session["turns"]] == [QUESTION, SUGGESTED]
+    listed = talk.page.get_by_test_id("runs").get_by_role("listitem")
+    expect(listed).to_contain_text([f"{SUGGESTED}Complete"])
+    expect(listed).to_contain_text("2 answers")
     assert [turn["state"] for turn in session["turns"]] == ["complete", "complete"]
     assert all("conversation-stream" in address for address in talk.posts if "/conversation" in address)
 
@@ -238,7 +241,9 @@ def test_axe_finds_nothing(new_context: NewContext, model: ScriptedModel, theme:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", DEVICES)
-def test_every_state_of_a_talk(new_context: NewContext, model: ScriptedModel, screenshot: Screenshot, name: str) -> None:
+def test_every_state_of_a_talk(
+    new_context: NewContext, model: ScriptedModel, screenshot: Screenshot, name: str
+) -> None:
     """Pictures in `.cache/screenshots`, to be looked at; nothing scrolls sideways."""
     gate = model.gate()
     rich = chat_stream(words(RICH))

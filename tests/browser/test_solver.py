@@ -76,7 +76,7 @@ class Solving:
         before = self.page.url
         act()
         self.page.wait_for_url(lambda url: url != before and "run=" in url, timeout=PATIENCE_MS)
-        return re.findall(r"run_[0-9a-f]{32}", self.page.url)[0]
+        return str(re.findall(r"run_[0-9a-f]{32}", self.page.url)[0])
 
     def badge(self, state: str) -> None:
         expect(self.search).to_have_attribute("data-state", state, timeout=PATIENCE_MS)
@@ -272,7 +272,9 @@ def test_axe_finds_nothing(new_context: NewContext, model: ScriptedModel, theme:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", DEVICES)
-def test_every_state_of_a_search(new_context: NewContext, model: ScriptedModel, screenshot: Screenshot, name: str) -> None:
+def test_every_state_of_a_search(
+    new_context: NewContext, model: ScriptedModel, screenshot: Screenshot, name: str
+) -> None:
     """Pictures in `.cache/screenshots`, to be looked at; nothing scrolls sideways."""
     gate = model.gate()
     script(model, answer(WRONG, FAULTY), answer(FAULTY, WRONG), answer(RIGHT, gate=gate), answer(WRONG), answer(FAULTY))

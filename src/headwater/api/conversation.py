@@ -23,6 +23,9 @@ from headwater.domain.run import Limits, Run, RunRequest
 from headwater.errors import BadRequestError, TooLargeError
 from headwater.workflows.conversation import Asked, Conversation, session_of
 
+#: Of a run's title; what lists runs has no more room.
+TITLE_CHARS_MAX: Final = 80
+
 
 class ConversationAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the person says, and in which session."""
@@ -72,6 +75,7 @@ async def _begin(call: Call) -> tuple[Run, Headers]:
         fallback=models[1:],
         on_disconnect="continue" if leaving is None else on_disconnect(leaving),
         limits=Limits(total_s=terms.total_s),
+        metadata=_metadata(asked),
     )
     check_bounds(request)
     check_model(call, request)
@@ -80,6 +84,14 @@ async def _begin(call: Call) -> tuple[Run, Headers]:
     run, created = await services.supervisor.submit(request, call.owner, idempotency=key)
     replayed: Headers = [] if created else [(b"idempotency-replayed", b"true")]
     return run, [(b"x-session-id", session_of(run.id, run.request).encode()), *replayed]
+
+
+def _metadata(asked: ConversationAsked) -> dict[str, str]:
+    """How lists of runs know the turn, and that it belongs to the one that began its session."""
+    title = {"title": asked.message.strip().splitlines()[0][:TITLE_CHARS_MAX]}
+    if asked.session_id is None:
+        return title
+    return {**title, "conversation": asked.session_id.replace("ses_", "run_", 1)}
 
 
 _LEAVING: Final = parameters.header(

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Headwater, ParseError, type RunResource } from "@headwater/client";
 import { contextOf, entitiesOf, wordsOfName } from "../src/assistant/context.ts";
 import { messageOf, suggestionsOf } from "../src/assistant/result.ts";
-import { begin, newestRun, runUnderWay, sessionOf } from "../src/assistant/sessions.ts";
+import { begin, newestRun, sessionOf } from "../src/assistant/sessions.ts";
 import type { Question, Session, Turn } from "../src/assistant/sessions.ts";
 
 const HOSTILE = [null, undefined, 1, "x", [], { suggestions: "x" }, { intent: 3 }, { entities: [] }, { message: 1 }];
@@ -82,17 +82,4 @@ test("asked with streaming, and without", async () => {
 test("an answer that names no run is refused", async () => {
   const [client] = server(() => new Response("{}", { headers: { "X-Run-Id": "run_1" } }));
   await assert.rejects(begin(client, QUESTION, false, FOREVER), ParseError);
-});
-
-test("the run of a question that is waited for is the session's last, while that runs", async () => {
-  const sessions = { sessions: [session()], next: null };
-  const told = (state: Turn["state"], message?: string) => (path: string) =>
-    Response.json(path.includes("/ses_1") ? session(turn("run_1", state, message)) : sessions);
-  const found = (answer: (path: string) => Response, question = QUESTION) =>
-    runUnderWay(server(answer)[0], question, FOREVER);
-  assert.deepEqual(await found(told("running")), { run: "run_1", session: "ses_1" });
-  assert.deepEqual(await found(told("running"), { ...QUESTION, session: "ses_1" }), { run: "run_1", session: "ses_1" });
-  assert.equal(await found(told("complete")), null);
-  assert.equal(await found(told("running", "Another")), null);
-  assert.equal(await found(() => Response.json({ sessions: [], next: null })), null);
 });

@@ -85,7 +85,7 @@ const WHOLE_MS = 600_000;
 
 /**
  * Asks. With `streaming` it returns when the answer has begun, which is then read as any run is; without when the
- * answer is whole.
+ * answer is whole. One key is one run, whichever way it is asked for.
  */
 export async function begin(
   client: Headwater,
@@ -110,18 +110,6 @@ export async function begin(
   const begun = response.headers.get("X-Session-Id");
   if (run === null || begun === null) throw new ParseError("The server did not say which run answers");
   return { run, session: begun };
-}
-
-/** The run of a question whose answer is waited for as a whole: until that is there, only the session tells of it. */
-export async function runUnderWay(
-  client: Headwater,
-  { message, session }: Question,
-  signal: AbortSignal,
-): Promise<Begun | null> {
-  const id = session ?? (await readSessions(client, signal)).sessions[0]?.session_id;
-  if (id === undefined) return null;
-  const last = (await readSession(client, id, signal)).turns.at(-1);
-  return last?.state === "running" && last.message === message ? { run: last.run, session: id } : null;
 }
 
 /** The session that a run belongs to: the one that it goes on with, or the one that it began, which has its name. */

@@ -3,7 +3,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { reasonOf } from "../chat/useAsk.ts";
 import { useServer } from "../server.ts";
-import { begin, type Question, runUnderWay } from "./sessions.ts";
+import { begin, type Question } from "./sessions.ts";
 
 /** A question that has not become a run that this page knows. */
 interface Asked {
@@ -60,9 +60,9 @@ export function useDialogue(session: string | null): Dialogue {
     under.current?.abort();
     setAsked(null);
     if (asked === null || error !== null) return;
-    runUnderWay(client, asked.question, new AbortController().signal)
+    // The same key tells which run it was, without waiting for the whole answer.
+    begin(client, asked.question, true, new AbortController().signal)
       .then(async (begun) => {
-        if (begun === null) return;
         await client.cancel(begun.run);
         await navigate({ to: "/assistant", search: { ...begun } });
       })
