@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from headwater.domain.document import TOGETHER_MAX, WORDS_MAX, Document, encode_body, opened, sealed
+from headwater.domain.nesting import NESTING_MAX
 from headwater.errors import BadRequestError, TooLargeError
 
 
@@ -31,6 +32,15 @@ def test_what_goes_round_in_circles_is_refused() -> None:
     body.append(body)
     with pytest.raises(BadRequestError):
         sealed([Document("c", "k", body)])
+
+
+def test_what_could_not_be_read_again_is_refused() -> None:
+    body: list[Any] = []
+    for _ in range(NESTING_MAX - 1):
+        body = [body]
+    assert opened(sealed([Document("c", "k", body)])[0]).body == body
+    with pytest.raises(TooLargeError):
+        sealed([Document("c", "k", [body])])
 
 
 def test_structs_and_halves_of_characters_are_said() -> None:

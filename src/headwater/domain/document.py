@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from headwater.domain.nesting import NESTING_MAX, is_too_deep
 from headwater.domain.surrogates import replace_surrogates, scrub_surrogates
 from headwater.errors import BadRequestError, TooLargeError
 
@@ -56,6 +57,8 @@ def sealed(documents: Iterable[Document]) -> tuple[Document, ...]:
         body = encode_body(document.body)
         if len(body) > BODY_BYTES_MAX:
             raise TooLargeError(f"A document has at most {BODY_BYTES_MAX} bytes as JSON, this one has {len(body)}.")
+        if is_too_deep(body):
+            raise TooLargeError(f"A document's body is nested {NESTING_MAX} deep at most.")
         done.append(msgspec.structs.replace(document, body=msgspec.Raw(body), words=dict(document.words)))
     return tuple(done)
 
@@ -87,7 +90,7 @@ def _check_names(document: Document) -> None:
     for name in (document.collection, document.key, *document.words):
         if not name:
             raise BadRequestError("A document's collection, key and words have names that are not empty.")
-    for text in (document.collection, document.key, *document.words, *document.words.values()):
+    for text in (document.collection, document.key, document.run or "", *document.words, *document.words.values()):
         if len(text) > NAME_CHARS_MAX:
             raise TooLargeError(f"A document's names and words have at most {NAME_CHARS_MAX} characters.")
         if not is_whole(text):

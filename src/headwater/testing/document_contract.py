@@ -151,6 +151,7 @@ class DocumentContract:
             (BadRequestError, a_document(collection="")),
             (BadRequestError, a_document("\ud83d")),
             (BadRequestError, a_document(words={"": "x"})),
+            (BadRequestError, a_document(run="\ud83d")),
             (BadRequestError, a_document(body=object())),
             (TooLargeError, a_document(long)),
             (TooLargeError, a_document(words={"w": long})),
