@@ -21,7 +21,7 @@ from tests.kit.product import Product
 from tests.kit.upstream import ScriptedUpstream, Send, Stall, Step, chat_chunk, chat_stream
 from tests.kit.websocket import socket_to
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.heavy, pytest.mark.slow]
 
 TASK = "3c9b0459"
 #: What the log panel of a page reads over the WebSocket; the event stream has the rest.

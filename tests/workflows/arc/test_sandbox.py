@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -28,6 +29,8 @@ LIMITS = Limits(call_s=0.2, program_s=2.0, memory_bytes=32 << 20)
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
+    for left in workers():
+        await gone(left)
     made = Sandbox(LIMITS, processes=1)
     yield made
     await made.close()
@@ -39,23 +42,28 @@ def body(lines: str) -> str:
 
 
 def workers() -> list[psutil.Process]:
-    """The sandbox's processes, those that are about to become one included."""
-    return [each for each in psutil.Process().children() if each.status() != psutil.STATUS_ZOMBIE]
+    """The processes of sandboxes."""
+    found = []
+    for each in psutil.Process().children():
+        # one may go while it is looked at
+        with suppress(psutil.NoSuchProcess):
+            if each.status() != psutil.STATUS_ZOMBIE and each.name() == "monty":
+                found.append(each)
+    return found
 
 
 async def the_worker() -> psutil.Process:
     async with asyncio.timeout(10):
-        while True:
-            for each in workers():
-                if each.name() == "monty":
-                    return each
+        while not (found := workers()):  # noqa: ASYNC110  # no event
             await asyncio.sleep(0.01)  # paces: another process is on its way, which tells nobody
+    return found[0]
 
 
 async def gone(process: psutil.Process) -> None:
     async with asyncio.timeout(10):
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110  # no event for it
-            await asyncio.sleep(0.01)  # paces: the kernel ends another process, which tells nobody
+        with suppress(psutil.NoSuchProcess):
+            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110  # no event
+                await asyncio.sleep(0.01)  # paces: the kernel ends another process, which tells nobody
 
 
 async def only(sandbox: Sandbox, source: str) -> Outcome:
