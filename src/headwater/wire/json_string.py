@@ -54,9 +54,9 @@ class GrowingString:
 
     def takes_whole(self, text: str) -> bool:
         """Takes a piece that is nothing but more of a string that was told so far; False leaves it to `take`."""
-        if self._escape is not None or self._high is not None or self.has_news:
+        if self._escape is not None or self._high is not None or len(self._pieces) > self._told:
             return False
-        if _end(text, 0) != len(text):
+        if not text or _PLAIN.fullmatch(text) is None:
             return False
         self._pieces.append(text)
         self._told += 1

@@ -12,13 +12,14 @@ The work is linear in the text however it is cut: no character is looked at more
 
 from __future__ import annotations
 
-import math
+import json
 import re
 from collections.abc import Callable
-from enum import Enum, auto
 from typing import Any, Final, Literal, NamedTuple
 
+from headwater.wire.json_scalar import scalar_of
 from headwater.wire.json_string import GrowingString, StringRepair
+from headwater.wire.json_surroundings import Surrounding, surroundings
 
 #: Longer text is not JSON that anybody waits for.
 TEXT_CHARS_MAX: Final = 1 << 20
@@ -36,7 +37,7 @@ _SLICE_CHARS: Final = 16 * 1024
 #: Why there is no whole value. `unfinished`: the text ended in the middle of it.
 Note = Literal["no_json", "unfinished", "malformed", "too_deep", "too_large"]
 #: What was passed over or taken for what it means.
-Repair = Literal["prose", "fence", "trailing_comma"] | StringRepair
+Repair = Surrounding | StringRepair | Literal["trailing_comma"]
 
 
 class Known(NamedTuple):
@@ -51,26 +52,26 @@ class Known(NamedTuple):
     is_delta: bool = False
 
 
-class _At(Enum):
-    OUTSIDE = auto()  # in prose, before a value
-    VALUE = auto()  # after a colon
-    FIRST_ITEM = auto()  # after [
-    ITEM = auto()  # after a comma of an array
-    AFTER_ITEM = auto()
-    FIRST_KEY = auto()  # after {
-    KEY = auto()  # after a comma of an object
-    COLON = auto()
-    AFTER_MEMBER = auto()
-    STRING = auto()
-    SCALAR = auto()  # in a number or a word
-    OVER = auto()  # behind the value: prose
-    BROKEN = auto()  # what comes is not looked at any more
+# Where it stands; numbers, for they are compared with each character.
+_OUTSIDE: Final = 0  # in prose, before a value
+_VALUE: Final = 1  # after a colon
+_FIRST_ITEM: Final = 2  # after [
+_ITEM: Final = 3  # after a comma of an array
+_FIRST_KEY: Final = 4  # after {
+_KEY: Final = 5  # after a comma of an object
+_COLON: Final = 6
+_AFTER_ITEM: Final = 7
+_AFTER_MEMBER: Final = 8
+_STRING: Final = 9
+_SCALAR: Final = 10  # in a number or a word
+_OVER: Final = 11  # behind the value: prose
+_BROKEN: Final = 12  # what comes is not looked at any more
 
 
 class _Open:
-    """An array or object whose end has not come. `is_told`: its reader knows that it is there."""
+    """An array or object whose end has not come."""
 
-    __slots__ = ("container", "is_row", "is_told", "key", "path")
+    __slots__ = ("container", "is_row", "key", "path")
 
     def __init__(self, container: Any, path: str, is_row: bool) -> None:
         self.container: Any = container
@@ -79,19 +80,17 @@ class _Open:
         self.key = ""
         #: nothing but plain values in an array of an array so far: told when it is whole
         self.is_row = is_row
-        self.is_told = False
 
 
 _BLANK: Final = re.compile(r"[ \t\r\n]*+")
-_SCALAR: Final = re.compile(r"[0-9A-Za-z+.\-]*+")
-_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*+)(\.[0-9]++)?([eE][+\-]?[0-9]++)?")
-_INFO: Final = re.compile(r"[\w+.\-]{0,32}")
-
-_WORDS: Final[dict[str, Any]] = {"true": True, "false": False, "null": None}
-_BLANKS: Final = " \t\r\n\ufeff"
-_FENCE: Final = "```"
-#: What JSON encoders of other languages can say without loss; a greater number becomes a float, as in JavaScript.
-_INT_MIN, _INT_MAX = -(1 << 63), (1 << 64) - 1
+#: What is whole in the piece at hand, and plain: a string without escapes, an array of integers that need no look.
+_WHOLE_STRING: Final = re.compile(r'"([^"\\\x00-\x1f]*+)"')
+_WHOLE_KEY: Final = re.compile(r'"([^"\\\x00-\x1f]*+)"[ \t\r\n]*+:')
+_INTEGER: Final = r"[ \t\r\n]*+-?(?:0|[1-9][0-9]{0,14})(?![0-9.eE])[ \t\r\n]*+"
+_INTEGERS: Final = re.compile(rf"\[{_INTEGER}(?:,{_INTEGER})*+\]")
+#: Shorter pieces hold too little for that.
+_WHOLE_CHARS_MIN: Final = 6
+_SCALAR_CHARS: Final = re.compile(r"[0-9A-Za-z+.\-]*+")
 
 
 class PartialJSON:
@@ -101,8 +100,10 @@ class PartialJSON:
         #: why there is no whole value; None where there is one, and while there may still be one
         self.note: Note | None = None
         self._begins = re.compile(f"[{re.escape(begins)}]")
-        self._at = _At.OUTSIDE
+        self._at = _OUTSIDE
         self._stack: list[_Open] = []
+        #: how many of them, from the outermost on, were told
+        self._told = 0
         self._root: Any = None
         self._is_root_told = False
         #: whether a key or a plain value of what may be the value is known
@@ -112,6 +113,7 @@ class PartialJSON:
         self._tail: list[str] = []
         self._repairs: set[Repair] = set()
         self._string = GrowingString()
+        self._string_path = ""
         self._is_key = False
         #: of the number or word at hand
         self._scalar = ""
@@ -122,7 +124,7 @@ class PartialJSON:
     @property
     def is_whole(self) -> bool:
         """Whether the value's last character has come."""
-        return self._at is _At.OVER
+        return self._at == _OVER
 
     @property
     def value(self) -> Any:
@@ -139,46 +141,40 @@ class PartialJSON:
     @property
     def repairs(self) -> list[Repair]:
         """What was passed over or taken for what it means, sorted."""
-        repairs = set(self._repairs)
-        lead = "".join(self._lead).strip(_BLANKS)
-        before, fence, info = lead.rpartition(_FENCE)
-        if fence and _INFO.fullmatch(info.strip()):
-            repairs.add("fence")
-            lead = before.strip(_BLANKS)
-        tail = "".join(self._tail).strip(_BLANKS)
-        if tail.startswith(_FENCE):
-            repairs.add("fence")
-            tail = tail.removeprefix(_FENCE).strip(_BLANKS)
-        if lead or tail:
-            repairs.add("prose")
+        repairs = self._repairs | surroundings("".join(self._lead), "".join(self._tail))
         return sorted(repairs)
 
     # ── what comes ──────────────────────────────────────────────────────────────────────────────
 
     def feed(self, text: str) -> list[Known]:
         """What became known by the next piece of the text, in the order in which it stands there."""
-        self._chars += len(text)
+        size = len(text)
+        self._chars += size
         if self._chars > TEXT_CHARS_MAX:
             self._break("too_large")
-            return self._take_known()
-        # Nearly all that comes is more of a string that is known to be there.
-        is_more = self._at is _At.STRING and self._string.is_told and 0 < len(text) <= _SLICE_CHARS
-        if is_more and self._string.takes_whole(text):
-            return [Known(self._place(), text, False, True)]
-        for start in range(0, len(text), _SLICE_CHARS):
-            self._take(text[start : start + _SLICE_CHARS])
+        elif size > _SLICE_CHARS:
+            for start in range(0, size, _SLICE_CHARS):
+                self._take(text[start : start + _SLICE_CHARS])
+                self._tell_open()
+        elif self._at == _STRING and self._string.is_told and self._string.takes_whole(text):
+            # Nearly all that comes is this: more of a string that is known to be there.
+            return [Known(self._string_path, text, False, True)]
+        else:
+            self._take(text)
             self._tell_open()
         return self._take_known()
 
     def end(self) -> list[Known]:
         """The text is over. Sets `note` where there is no whole value."""
-        if self._at is _At.SCALAR and not self._stack:
+        if self._at == _SCALAR and not self._stack:
             self._end_scalar()
-        if self.note is None and self._at is not _At.OVER:
-            self.note = "no_json" if self._at is _At.OUTSIDE else "unfinished"
+        if self.note is None and self._at != _OVER:
+            self.note = "no_json" if self._at == _OUTSIDE else "unfinished"
         return self._take_known()
 
     def _take_known(self) -> list[Known]:
+        if not self._known:
+            return []
         known, self._known = self._known, []
         return known
 
@@ -186,26 +182,53 @@ class PartialJSON:
         position, size = 0, len(text)
         while position < size:
             at = self._at
-            if at is _At.STRING:
+            if at == _STRING:
                 position = self._in_string(text, position)
-            elif at is _At.SCALAR:
+            elif at == _SCALAR:
                 position = self._in_scalar(text, position)
-            elif at is _At.OUTSIDE:
+            elif at == _OUTSIDE:
                 position = self._search(text, position)
-            elif at is _At.OVER:
+            elif at == _OVER:
                 self._tail.append(text[position:])
                 return
-            elif at is _At.BROKEN:
+            elif at == _BROKEN:
                 return
+            elif size - position >= _WHOLE_CHARS_MIN and (whole := self._whole(text, position)):
+                position = whole
+            elif (step := _STEPS[at].get(text[position])) is not None:
+                step(self)
+                position += 1
+            elif (blank := _end(_BLANK, text, position)) > position:
+                position = blank
             else:
-                position = _end(_BLANK, text, position)
-                if position < size:
-                    step = _STEPS[at].get(text[position])
-                    if step is None:
-                        self._fail()
-                    else:
-                        position += 1
-                        step(self)
+                self._fail()
+
+    def _whole(self, text: str, position: int) -> int:
+        """Takes what is whole in this piece in one step. Where to read on; 0 where it is not, or not plain."""
+        at, char = self._at, text[position]
+        if char == '"' and _FIRST_KEY <= at <= _KEY:
+            return self._whole_key(text, position)
+        if not _VALUE <= at <= _ITEM:
+            return 0
+        if char == '"':
+            if (match := _WHOLE_STRING.match(text, position)) is None:
+                return 0
+            self._put_part(match[1])
+        elif char == "[":
+            if (match := _INTEGERS.match(text, position)) is None or len(self._stack) == DEPTH_MAX:
+                return 0
+            self._put_part(json.loads(match[0]))
+        else:
+            return 0
+        return match.end()
+
+    def _whole_key(self, text: str, position: int) -> int:
+        match = _WHOLE_KEY.match(text, position)
+        if match is None or len(match[0]) + len(self._stack[-1].path) > PATH_CHARS_MAX // 2:
+            return 0
+        self._stack[-1].key = match[1]
+        self._begin_member()
+        return match.end()
 
     def _search(self, text: str, position: int) -> int:
         match = self._begins.search(text, position)
@@ -214,20 +237,22 @@ class PartialJSON:
             self._lead.append(text[position:begin])
         if match is None:
             return begin
-        self._at = _At.VALUE
+        self._at = _VALUE
         self._is_known = False
         return begin
 
     # ── strings ─────────────────────────────────────────────────────────────────────────────────
 
     def _begin_key(self) -> None:
-        self._begin_string()
+        self._at = _STRING
         self._is_key = True
+        self._string = GrowingString()
 
     def _begin_string(self) -> None:
-        self._at = _At.STRING
+        self._at = _STRING
         self._is_key = False
         self._string = GrowingString()
+        self._string_path = self._place()
         if self._stack:
             self._stack[-1].is_row = False
 
@@ -245,23 +270,23 @@ class PartialJSON:
         if self._is_key:
             top = self._stack[-1]
             top.key = string.text
-            self._at = _At.COLON
+            self._at = _COLON
             if len(top.path) + len(_pointer(top.key)) > PATH_CHARS_MAX:
                 self._break("too_large")
         elif string.is_told:
-            self._known.append(Known(self._place(), string.news(), True, True))
+            self._known.append(Known(self._string_path, string.news(), True, True))
             self._put(string.text, is_told=True)
         else:
             self._put(string.text)
 
     @property
     def _is_in_value_string(self) -> bool:
-        return self._at is _At.STRING and not self._is_key
+        return self._at == _STRING and not self._is_key
 
     # ── numbers and words ───────────────────────────────────────────────────────────────────────
 
     def _in_scalar(self, text: str, position: int) -> int:
-        end = _end(_SCALAR, text, position)
+        end = _end(_SCALAR_CHARS, text, position)
         self._scalar += text[position:end]
         if len(self._scalar) > SCALAR_CHARS_MAX:
             self._fail()
@@ -270,20 +295,12 @@ class PartialJSON:
         return end
 
     def _end_scalar(self) -> None:
-        text = self._scalar
-        if text in _WORDS:
-            self._put(_WORDS[text])
-        elif (match := _NUMBER.fullmatch(text)) is not None:
-            is_whole = match.group(1) is None and match.group(2) is None
-            number: float = int(text) if is_whole else float(text)
-            if is_whole and not _INT_MIN <= number <= _INT_MAX:
-                number = float(text)
-            if math.isfinite(number):
-                self._put(number)
-            else:
-                self._fail()
-        else:
+        try:
+            value = scalar_of(self._scalar)
+        except ValueError:
             self._fail()
+        else:
+            self._put(value)
 
     # ── arrays and objects ──────────────────────────────────────────────────────────────────────
 
@@ -296,33 +313,39 @@ class PartialJSON:
             return f"{top.path}/{len(top.container)}"
         return top.path + _pointer(top.key)
 
+    def _put_part(self, value: Any) -> None:
+        """A string or an array is whole: what it is in is no row."""
+        if self._stack:
+            self._stack[-1].is_row = False
+        self._put(value)
+
     def _put(self, value: Any, *, is_told: bool = False) -> None:
-        """A plain value is whole."""
+        """A value is whole."""
         self._is_known = True
         if not self._stack:
-            self._root, self._at = value, _At.OVER
+            self._root, self._at = value, _OVER
             if not is_told:
                 self._known.append(Known("", value, True))
             return
         top = self._stack[-1]
-        if top.is_told and not is_told:
+        if self._told == len(self._stack) and not is_told:
             self._known.append(Known(self._place(), value, True))
         if type(top.container) is list:
             top.container.append(value)
-            self._at = _At.AFTER_ITEM
+            self._at = _AFTER_ITEM
             if top.is_row and len(top.container) >= ROW_ITEMS_MAX:
                 top.is_row = False
         else:
             top.container[top.key] = value
-            self._at = _At.AFTER_MEMBER
+            self._at = _AFTER_MEMBER
 
     def _begin_object(self) -> None:
-        self._begin_container({}, _At.FIRST_KEY)
+        self._begin_container({}, _FIRST_KEY)
 
     def _begin_array(self) -> None:
-        self._begin_container([], _At.FIRST_ITEM)
+        self._begin_container([], _FIRST_ITEM)
 
-    def _begin_container(self, container: Any, at: _At) -> None:
+    def _begin_container(self, container: Any, at: int) -> None:
         stack = self._stack
         if len(stack) == DEPTH_MAX:
             self._break("too_deep")
@@ -342,7 +365,7 @@ class PartialJSON:
     def _begin_member(self) -> None:
         """A key's colon: prose has none."""
         self._is_known = True
-        self._at = _At.VALUE
+        self._at = _VALUE
 
     def _close_after_comma(self) -> None:
         self._repairs.add("trailing_comma")
@@ -351,33 +374,32 @@ class PartialJSON:
     def _close(self) -> None:
         top = self._stack.pop()
         above = self._stack[-1] if self._stack else None
-        if top.is_told:
+        if self._told > len(self._stack):
+            self._told -= 1
             self._known.append(Known(top.path, type(top.container)(), True, True))
-        elif above is None or above.is_told:
+        elif self._told == len(self._stack):
             self._known.append(Known(top.path, top.container, True))
         if above is None:
-            self._root, self._at = top.container, _At.OVER
+            self._root, self._at = top.container, _OVER
         else:
-            self._at = _At.AFTER_ITEM if type(above.container) is list else _At.AFTER_MEMBER
+            self._at = _AFTER_ITEM if type(above.container) is list else _AFTER_MEMBER
 
     # ── what is told of what is open ────────────────────────────────────────────────────────────
 
     def _tell_open(self) -> None:
         """Tells of what began and goes on: the outermost of it with all that is in it, or more of a string."""
-        first = next((place for place, each in enumerate(self._stack) if not each.is_told), None)
-        if first is not None and not self._stack[first].is_row:
-            self._is_root_told = True
-            self._known.append(Known(self._stack[first].path, self._frozen(first), False))
-            for each in self._stack[first:]:
-                if each.is_row:
-                    break
-                each.is_told = True
-            if self._is_in_value_string and self._string.has_news:
-                self._string.news()
-        elif first is None and self._is_in_value_string and self._string.has_news:
+        first = self._told
+        if first < len(self._stack):
+            if not self._stack[first].is_row:
+                self._is_root_told = True
+                self._known.append(Known(self._stack[first].path, self._frozen(first), False))
+                self._told = len(self._stack) - self._stack[-1].is_row
+                if self._is_in_value_string and self._string.has_news:
+                    self._string.news()
+        elif self._at == _STRING and not self._is_key and self._string.has_news:
             self._is_root_told = True
             is_delta = self._string.is_told
-            self._known.append(Known(self._place(), self._string.news(), False, is_delta))
+            self._known.append(Known(self._string_path, self._string.news(), False, is_delta))
 
     def _frozen(self, place: int, *, with_rows: bool = False) -> Any:
         """What is open at this place of the stack, as it is now. What in it is over is shared: it changes no more."""
@@ -406,14 +428,15 @@ class PartialJSON:
             return
         self._repairs.add("prose")
         self._stack.clear()
-        self._at = _At.OUTSIDE
+        self._told = 0
+        self._at = _OUTSIDE
         if self._is_root_told:
             self._is_root_told = False
             self._known.append(Known("", None, False))
 
     def _break(self, note: Note) -> None:
         """The value so far stays, and is told; nothing more comes of what is open in it."""
-        if self._at in (_At.OVER, _At.BROKEN):
+        if self._at in (_OVER, _BROKEN):
             # a value that is whole is not undone by what follows it
             return
         for each in self._stack:
@@ -421,8 +444,9 @@ class PartialJSON:
         self._tell_open()
         self._root = self.value
         self._stack.clear()
+        self._told = 0
         self.note = note
-        self._at = _At.BROKEN
+        self._at = _BROKEN
 
 
 def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
@@ -441,17 +465,17 @@ def _pointer(key: str) -> str:
 _Step = Callable[[PartialJSON], None]
 
 
-def _to(at: _At) -> _Step:
-    def step(json: PartialJSON) -> None:
-        json._at = at
+def _to(at: int) -> _Step:
+    def step(parser: PartialJSON) -> None:
+        parser._at = at
 
     return step
 
 
 def _begin_with(char: str) -> _Step:
-    def step(json: PartialJSON) -> None:
-        json._at = _At.SCALAR
-        json._scalar = char
+    def step(parser: PartialJSON) -> None:
+        parser._at = _SCALAR
+        parser._scalar = char
 
     return step
 
@@ -462,13 +486,13 @@ _VALUES: Final[dict[str, _Step]] = {
     "[": PartialJSON._begin_array,
     **{char: _begin_with(char) for char in "-0123456789tfn"},
 }
-_STEPS: Final[dict[_At, dict[str, _Step]]] = {
-    _At.VALUE: _VALUES,
-    _At.FIRST_ITEM: {**_VALUES, "]": PartialJSON._close},
-    _At.ITEM: {**_VALUES, "]": PartialJSON._close_after_comma},
-    _At.AFTER_ITEM: {",": _to(_At.ITEM), "]": PartialJSON._close},
-    _At.FIRST_KEY: {'"': PartialJSON._begin_key, "}": PartialJSON._close},
-    _At.KEY: {'"': PartialJSON._begin_key, "}": PartialJSON._close_after_comma},
-    _At.COLON: {":": PartialJSON._begin_member},
-    _At.AFTER_MEMBER: {",": _to(_At.KEY), "}": PartialJSON._close},
+_STEPS: Final[dict[int, dict[str, _Step]]] = {
+    _VALUE: _VALUES,
+    _FIRST_ITEM: {**_VALUES, "]": PartialJSON._close},
+    _ITEM: {**_VALUES, "]": PartialJSON._close_after_comma},
+    _AFTER_ITEM: {",": _to(_ITEM), "]": PartialJSON._close},
+    _FIRST_KEY: {'"': PartialJSON._begin_key, "}": PartialJSON._close},
+    _KEY: {'"': PartialJSON._begin_key, "}": PartialJSON._close_after_comma},
+    _COLON: {":": PartialJSON._begin_member},
+    _AFTER_MEMBER: {",": _to(_KEY), "}": PartialJSON._close},
 }

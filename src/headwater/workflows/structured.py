@@ -18,6 +18,7 @@ import msgspec
 from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest
 from headwater.domain.structured_value import value_of
+from headwater.domain.surrogates import scrub_surrogates
 from headwater.wire.partial_json import Known, Note, PartialJSON
 from headwater.workflows.answer_schema import AnswerSchema, Flaw
 from headwater.workflows.contract import RunContext
@@ -50,9 +51,10 @@ class Verdict(msgspec.Struct, frozen=True):
 
     def result(self) -> dict[str, Any]:
         """The verdict as a run's result: without the text, and without a value that is too long for one."""
-        is_left_out = len(msgspec.json.encode(self.value)) > RESULT_VALUE_BYTES_MAX
+        value = scrub_surrogates(self.value)
+        is_left_out = len(msgspec.json.encode(value)) > RESULT_VALUE_BYTES_MAX
         return {
-            "value": None if is_left_out else self.value,
+            "value": None if is_left_out else value,
             "is_valid": self.is_valid,
             "repairs": self.repairs,
             "errors": msgspec.to_builtins(self.errors),
