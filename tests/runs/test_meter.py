@@ -43,6 +43,17 @@ async def test_only_output_of_the_model_counts() -> None:
 
 
 @virtual
+async def test_what_is_read_from_a_text_is_no_further_piece_of_it() -> None:
+    clock = clock_of_loop()
+    meter, log = Meter(clock, clock.monotonic()), LogMeter()
+    events: list[ev.Event] = [ev.Chunk('{"a": 1', 0), ev.Field("", {}, False)]
+    assert meter.took(events)
+    assert meter.took([ev.Field("/a", 1, True)]), "a reader sees something of it"
+    assert meter.figures(None, Readership()).chunks == 1
+    assert log.figures(read(log, *((0, event) for event in events))).chunks == 1
+
+
+@virtual
 async def test_a_stall_is_a_long_silence_between_outputs_of_one_call() -> None:
     clock = clock_of_loop()
     meter = Meter(clock, clock.monotonic())

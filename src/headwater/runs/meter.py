@@ -48,11 +48,13 @@ class Meter:
 
     def took(self, events: Sequence[ev.Event]) -> bool:
         """Takes note of what happened together; returns whether output of the model was in it."""
-        outputs = 0
+        outputs, is_output = 0, False
         for event in events:
             if type(event) in OUTPUT:
-                outputs += 1
-        if not outputs:
+                is_output = True
+                # what was read from a text is no further piece of it
+                outputs += type(event) is not ev.Field
+        if not is_output:
             return False
         now = self._clock.monotonic()
         if self.awaits_first:
@@ -106,7 +108,7 @@ class LogMeter:
             if self._first_ms is None:
                 self._first_ms = record.t
             self._last_ms = record.t
-            self._outputs += 1
+            self._outputs += type(record.event) is not ev.Field
 
     def figures(self, fold: Fold) -> RunMetrics:
         """`fold` has the same records, and those that ended the run."""
