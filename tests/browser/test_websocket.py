@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from playwright.sync_api import Page
 from tests.browser.conftest import NewContext
 from tests.browser.model import ScriptedModel, told_in_parts
 from tests.browser.server import Server
-from tests.browser.watch import Watch
+from tests.browser.watch import DOWN, Watch
+from tests.web.node import installed, run_node
 
 #: Reads a run to its end; what came, and the code that the socket was closed with.
 _FOLLOW = """
@@ -63,3 +65,37 @@ def test_no_other_page_may(
     page = context.new_page()
     page.goto(place)
     assert follow(page, server, run) == {"messages": [], "code": 1006, "wasClean": False}
+
+
+def test_our_client_reads_runs_over_one(
+    new_context: NewContext, model: ScriptedModel, server: Server, watch: Watch, tmp_path: Path
+) -> None:
+    """Over a server that is killed in mid-answer, each record of both logs once and in order, on one socket."""
+    built = tmp_path / "page.js"
+    rolldown = installed() / "rolldown" / "bin" / "cli.mjs"
+    done = run_node(rolldown, "test/pages/websocket-page.ts", "--file", built, "--format", "iife")
+    assert done.returncode == 0, done.stdout + done.stderr
+    watch.expect(rf"{DOWN}|WebSocket connection to .* failed")
+    gate = model.gate()
+    for question in ("First", "Second"):
+        model.answers(question, told_in_parts([["One — ", "泉 "], ["two."]], [gate]))
+    runs = [server.ask(question) for question in ("First", "Second")]
+    page = new_context().new_page()
+    page.goto("/")
+    page.evaluate(built.read_text(encoding="utf-8"))
+    sockets: list[str] = []
+    page.on("websocket", lambda socket: sockets.append(socket.url))
+    page.evaluate(
+        "runs => { globalThis.records = runs.map(() => []); globalThis.reading = followOverSocket(runs, records); }",
+        runs,
+    )
+    page.wait_for_function("records.every(each => each.some(({ type }) => type === 'chunk'))")
+    assert len(sockets) == 1
+    server.kill()
+    server.start()
+    page.evaluate("() => globalThis.reading")
+    accept = {"accept": "application/x-ndjson"}
+    for run, seen in zip(runs, page.evaluate("records"), strict=True):
+        log = server.http.get(f"/api/v1/runs/{run}/events", headers=accept).text.splitlines()
+        assert seen == [json.loads(line) for line in log]
+    assert len(sockets) > 1

@@ -1,0 +1,17 @@
+/** A function for tests in a browser: runs that are followed together over the browser's own WebSocket. */
+
+import { Headwater, type ProtocolRecord } from "../../src/index.ts";
+import { webSocketFetch } from "../../src/websocket.ts";
+
+/** The records of these runs, in lists that grow. */
+function followOverSocket(runs: readonly string[], records: ProtocolRecord[][]): Promise<void[]> {
+  const headwater = new Headwater({ fetch: webSocketFetch() });
+  const follow = async (run: string, place: number): Promise<void> => {
+    for await (const record of headwater.follow(run)) {
+      records[place]?.push(record);
+    }
+  };
+  return Promise.all(runs.map(follow));
+}
+
+Object.assign(globalThis, { followOverSocket });
