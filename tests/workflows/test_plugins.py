@@ -76,6 +76,10 @@ class Untitled(Acme):
     title = None  # type: ignore[assignment]
 
 
+class Wanting(Acme):
+    needs = "images"
+
+
 BROKEN = {
     "an import that fails": (raises(ImportError("no module named acme")), "can not be imported.*no module named acme"),
     "an import that ends the process": (raises(SystemExit(3)), "can not be imported.*SystemExit"),
@@ -90,6 +94,7 @@ BROKEN = {
     "a schema that is none": (gives(Lost), "schema of its input is none"),
     "a schema that is no object": (gives(Odd), "`input_schema` is not an object"),
     "a title that is none": (gives(Untitled), "not texts"),
+    "one need for many": (gives(Wanting), "`needs` are not a list"),
 }
 
 
