@@ -12,6 +12,7 @@ from headwater.domain import event as ev
 from headwater.domain.snapshot import Fold
 from headwater.domain.structured_value import value_of
 from headwater.wire.partial_json import PartialJSON
+from tests.acceptance import ai_sdk_client as use_chat
 from tests.acceptance.scene import SCRIPTED, Scene, by_prompt, with_upstream
 from tests.acceptance.test_ag_ui_node import ag_ui, task, user
 from tests.acceptance.test_resilience import with_models
@@ -156,3 +157,14 @@ async def test_the_state_of_an_ag_ui_client_is_the_answer(data_dir: Path) -> Non
         patches = [event for event in outcomes[0]["events"] if event["type"] == "STATE_DELTA"]
         assert len(patches) > 20
         assert len(outcomes[1]["events"]) < 10
+
+
+async def test_the_data_parts_of_use_chat_amount_to_the_answer(data_dir: Path) -> None:
+    async with ScriptedUpstream(by_prompt(SCRIPTS)) as upstream, with_upstream(data_dir, upstream) as product:
+        asked = {"settings": {"json_schema": SCHEMA}}
+        prompts = ("plain", "whole", "fenced")
+        tasks = [use_chat.send(f"chat {prompt}", use_chat.user(prompt), **asked) for prompt in prompts]
+        for outcome in await use_chat.ai_sdk(product, *tasks):
+            parts = [part["data"] for part in outcome["message"]["parts"] if part["type"] == "data-field"]
+            assert len({part["path"] for part in parts}) == len(parts), "one for each place"
+            assert value_of(ev.Field(part["path"], part["value"], part["done"]) for part in parts) == ANSWER
