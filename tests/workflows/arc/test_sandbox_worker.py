@@ -57,6 +57,10 @@ def test_what_it_says_to_the_operator_is_heard_by_nobody() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_what_asks_the_server_to_end_does_not_end_it() -> None:
+    assert in_shell("kill -INT $$; kill -TERM $$; kill -HUP $$; echo goes on") == "goes on\n"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel knows no such promise")
 def test_it_can_gain_no_rights() -> None:
     assert "NoNewPrivs:\t1" in in_shell("cat /proc/self/status")

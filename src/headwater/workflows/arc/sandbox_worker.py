@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import signal
 import sys
 from typing import Final
 
@@ -39,6 +40,10 @@ def confine() -> None:
     no program it starts has more rights than itself. Beside them, where the system allows it: another user than root,
     and a network in which there is nobody.
     """
+    # What asks the server to end may reach its whole group. It is for the server to end its programs: one that dies
+    # under it would look like a faulty one.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     os.chdir("/")
     null = os.open(os.devnull, os.O_RDWR)
     # The interpreter tells there which limit was hit: that is in the program's result, and not for the server's log.
