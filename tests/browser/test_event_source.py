@@ -76,3 +76,27 @@ def test_our_client_reads_with_it(page: Page, model: ScriptedModel, server: Serv
     log = server.http.get(f"/api/v1/runs/{run}/events", headers=accept).text.splitlines()
     assert seen == [json.loads(line) for line in log]
     assert "eventsource" in asked
+
+
+def test_an_analysis_goes_on_by_the_browsers_own_reconnect(page: Page, server: Server, watch: Watch) -> None:
+    """A page's EventSource and no code of ours: the server is killed under it, and 204 is what makes it stop."""
+    watch.expect(DOWN)
+    page.evaluate(ANALYSE, "/api/stream/analyze/017c7c7b/simulated")
+    page.wait_for_function("told.some(([, record]) => record.type === 'field')")
+    server.kill()
+    server.start()
+    page.wait_for_function("source.readyState === EventSource.CLOSED", timeout=60_000)
+    told: list[Any] = page.evaluate("() => told")
+    (listed,) = server.http.get("/api/arc/analyses").json()["analyses"]
+    run, accept = listed["run"], {"accept": "application/x-ndjson"}
+    log = server.http.get(f"/api/v1/runs/{run}/events", headers=accept).text.splitlines()
+    assert told == [[f"{run}:{seq}", json.loads(line)] for seq, line in enumerate(log, 1)]
+    assert (listed["state"], listed["error"]["code"]) == ("failed", "INTERRUPTED")
+
+
+#: Notes what comes, with its id, and leaves everything else to the browser.
+ANALYSE = """address => {
+    globalThis.told = [];
+    globalThis.source = new EventSource(address);
+    source.onmessage = ({ data, lastEventId }) => told.push([lastEventId, JSON.parse(data)]);
+}"""

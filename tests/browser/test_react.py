@@ -1,12 +1,11 @@
 """The hooks and components of `@headwater/client/react` with real React in Chromium, against the real server.
 
 The page is `web/client/test/pages/react-page.ts`, bundled as a user's bundler would and served at the server's own
-address. The endpoint of analyses is scripted, for the server has none yet.
+address.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from typing import Final
@@ -166,24 +165,21 @@ def test_a_conversation(show: Open, context: BrowserContext, model: ScriptedMode
     assert set(forms) == {"text/event-stream" if streaming == "yes" else "application/json"}
 
 
-def test_an_analysis(show: Open, context: BrowserContext) -> None:
-    records = [
-        {"type": "reasoning", "data": {"content": "Hm.", "index": 0}},
-        {"type": "chunk", "data": {"content": "Red", "index": 0}},
-        {"type": "complete", "data": {"finish_reason": "stop", "usage": {}}},
-    ]
-    numbered = [{"seq": seq, "t": seq, **record} for seq, record in enumerate(records, 1)]
-    body = "".join(f"id: run_1:{each['seq']}\ndata: {json.dumps(each)}\n\n" for each in numbered)
-    asked: list[str] = []
-    headers = {"content-type": "text/event-stream", "x-run-id": "run_1"}
-
-    context.on("request", lambda request: asked.append(request.url) if "/analyze/" in request.url else None)
-    context.route("**/api/stream/analyze/**", lambda route: route.fulfill(body=body, headers=headers))
-    page = show("analysis")
+def test_an_analysis(show: Open, server: Server) -> None:
+    """Of a puzzle to which the simulated model has a right answer."""
+    page = show("analysis", task="017c7c7b")
     press(page, "Start")
-    # What comes at once is drawn at once.
-    shows(page, "Hm.|Red", re.compile("^idle connecting (streaming )?complete$"))
-    expect(page.locator("main")).to_have_attribute("data-summary", "stop")
-    assert [url.partition("/api/")[2] for url in asked] == ["stream/analyze/task/a/b?temperature=0.5"]
+    expect(page.locator("main")).to_have_attribute("data-summary", "stop", timeout=PATIENCE_MS)
+    (listed,) = server.http.get("/api/arc/analyses").json()["analyses"]
+    stored = server.http.get(f"/api/arc/analyses/{listed['run']}").json()
+    assert (stored["settings"], stored["result"]["correct"]) == ({"temperature": 0.5}, True)
+    shows(page, f"{stored['reasoning']}|{stored['answer']}", "idle connecting streaming complete")
     press(page, "Close")
     shows(page, "|", re.compile("complete idle$"))
+
+
+def test_an_analysis_that_is_refused(show: Open, watch: Watch) -> None:
+    watch.expect("404")
+    page = show("analysis", task="00000000")
+    press(page, "Start")
+    expect(page.locator("main")).to_have_attribute("data-error", "NOT_FOUND", timeout=PATIENCE_MS)

@@ -169,6 +169,23 @@ async def test_an_answer_keeps_to_a_schema(product: Product) -> None:
     await scene.judge()
 
 
+async def test_a_puzzle_is_analysed(product: Product) -> None:
+    """Whatever it makes of it: the path is the real one, and a verdict there is in any case."""
+    scene = Scene(product)
+    limits = {"limits": PATIENT, "settings": {"max_tokens": 60}}
+    asked = {"model": "smollm2", "workflow": "analysis", "messages": [], "input": {"task_id": "0520fde7"}, **limits}
+    run = str((await call(product.port, "POST", "/api/v1/runs", asked)).json()["id"])
+    end = await scene.end(run)
+    assert end.type == "complete"
+    records = [json.loads(payload) for payload in await scene.payloads(run)]
+    assert any(record["type"] == "field" for record in records)
+    (stored,) = (await call(product.port, "GET", "/api/arc/analyses")).json()["analyses"]
+    assert (stored["run"], stored["state"], stored["result"]) == (run, "completed", end.data["result"])
+    assert (stored["result"]["simulated"], len(stored["result"]["tests"])) == (False, 1)
+    assert stored["usage"]["source"] == "provider"
+    await scene.judge()
+
+
 async def test_a_cancel_makes_room(product: Product) -> None:
     scene = Scene(product)
     # Two slots, both taken for many hundred tokens: a third run gets none until one is cancelled.
