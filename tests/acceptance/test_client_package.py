@@ -39,6 +39,10 @@ async def read(url):
         run = (await client.list()).runs[0].id
         for via in ("sse", "ndjson", "long-poll"):
             seen[via] = [record async for record in client.follow(run, via=via)] == records
+        try:
+            await anext(client.follow(run, via="websocket"))
+        except ModuleNotFoundError as error:
+            seen["websocket"] = "headwater-client[websocket]" in str(error)
     with BlockingClient(url) as client:
         seen["blocking"] = list(client.follow(run)) == records
     return {"run": run, "records": len(records), "last": records[-1].event.type, "same": seen}
@@ -119,7 +123,7 @@ async def test_the_client_alone_streams_from_a_real_server(python: Path, data_di
         payloads = await Scene(product).payloads(said["run"])
     assert said["records"] == len(payloads) > 3
     assert said["last"] == "complete"
-    assert said["same"] == dict.fromkeys(["sse", "ndjson", "long-poll", "blocking"], True)
+    assert said["same"] == dict.fromkeys(["sse", "ndjson", "long-poll", "websocket", "blocking"], True)
     assert said["has_server"] is False
     assert said["rooms"] == ["client", "domain", "errors", "wire"]
 
