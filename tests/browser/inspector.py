@@ -12,7 +12,8 @@ INSPECT: Final = r"""
 (() => {
   const TAGS = new Set(("DIV SPAN P H1 H2 H3 H4 H5 H6 UL OL LI PRE CODE EM STRONG DEL BLOCKQUOTE BR HR A BUTTON SMALL "
     + "TABLE THEAD TBODY TR TH TD FIGURE FIGCAPTION INPUT SUP SECTION ARTICLE MAIN NAV HEADER FOOTER FORM TEXTAREA "
-    + "SELECT OPTION LABEL DIALOG I KBD TIME SEARCH DL DT DD svg path g rect text").split(" "));
+    + "SELECT OPTION LABEL DIALOG I KBD TIME SEARCH DL DT DD ASIDE DETAILS SUMMARY PROGRESS "
+    + "svg path g rect text line polyline circle").split(" "));
   // What the text of an answer may give an element, beside data-* and aria-*.
   const ATTRIBUTES = new Set(["class", "href", "target", "rel", "title", "tabindex", "role", "type", "checked",
     "disabled", "start", "id", "viewBox", "d", "style", "width", "height", "fill", "stroke", "xmlns",

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.chat import PATIENCE_MS
 from tests.browser.conftest import NewContext, Screenshot
+from tests.browser.inspector import INSPECT
 from tests.browser.model import Gate, ScriptedModel
 from tests.browser.server import Server
 from tests.browser.test_accessibility import ERROR, THEMES, violations
@@ -215,6 +216,23 @@ def test_the_example_needs_no_key(talk: Talk) -> None:
     expect(talk.page.get_by_test_id("session")).to_contain_text(TOKYO)
     talk.page.get_by_test_id("session").click()
     talk.badge("complete")
+
+
+def test_nothing_becomes_active(new_context: NewContext, model: ScriptedModel) -> None:
+    """What is said, what was understood of it, the answer, and what could be said next."""
+    context = new_context()
+    context.add_init_script(INSPECT)
+    hostile = "<b onclick=alert(1)>x</b>"
+    understood = {"intent": hostile, "entities": [{"name": hostile, "value": hostile}]}
+    model.answers(hostile, as_json(understood), chat_stream([hostile]))
+    model.otherwise = lambda prompt: as_json({"suggestions": [hostile]})
+    talk = Talk(context.new_page()).open()
+    talk.page.get_by_test_id("view").get_by_text("Markdown").click()
+    talk.say(hostile)
+    talk.badge("complete")
+    expect(talk.suggestions).to_have_text([hostile])
+    expect(talk.context).to_contain_text(hostile)
+    assert talk.page.locator("main b").count() == 0
 
 
 def test_an_address_that_leads_nowhere(talk: Talk, watch: Watch) -> None:

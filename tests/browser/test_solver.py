@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, WebSocket, expect
 
 from tests.browser.chat import PATIENCE_MS
 from tests.browser.conftest import NewContext, Screenshot
+from tests.browser.inspector import INSPECT
 from tests.browser.model import Gate, ScriptedModel
 from tests.browser.server import Server
 from tests.browser.test_accessibility import THEMES, violations
@@ -244,6 +245,47 @@ def test_an_example_needs_no_key(solving: Solving) -> None:
     solving.moved(solving.page.get_by_test_id("example").click)
     solving.badge("complete")
     expect(solving.page.get_by_test_id("result")).to_contain_text("The answers were a script’s")
+
+
+def test_by_looking_at_pictures(solving: Solving) -> None:
+    page = solving.page
+    page.goto(f"/solver?task={TASK}")
+    page.get_by_test_id("method").select_option("visual_solver")
+    expect(page.get_by_test_id("iterations")).to_be_disabled()
+    page.get_by_test_id("model").select_option("simulated")
+    solving.moved(page.get_by_test_id("start").click)
+    phases = page.get_by_test_id("phase-card")
+    expect(phases.first).to_be_visible(timeout=PATIENCE_MS)
+    page.reload()
+    solving.badge("complete")
+    # Four training pairs, of which the second is predicted and then seen, and one test; the newest first.
+    expect(phases.get_by_role("heading", level=3)).to_have_text(
+        [
+            "6. Answers test 1",
+            "5. Holds its rule against pair 4",
+            "4. Holds its rule against pair 3",
+            "3. Sees what pair 2 is",
+            "2. Predicts pair 2",
+            "1. Looks at pair 1",
+        ]
+    )
+    expect(page.get_by_test_id("result").get_by_test_id("result-test")).to_have_count(1)
+    expect(page.get_by_test_id("score-chart")).to_be_hidden()
+
+
+def test_nothing_becomes_active(new_context: NewContext, model: ScriptedModel) -> None:
+    """What the model writes, in the panel, as a program, and as what went wrong with it."""
+    context = new_context()
+    context.add_init_script(INSPECT)
+    hostile = "<img src=x onerror=alert(1)><b>"
+    program = f"def transform(grid):\n    raise ValueError('{hostile}')  # {hostile}\n"
+    script(model, [*chat_stream([hostile])[:-3], *answer(program)[1:]])
+    solving = Solving(context.new_page())
+    solving.start(1)
+    solving.badge("complete")
+    expect(solving.done(1)).to_contain_text(f"ValueError: {hostile}")
+    solving.says(hostile)
+    assert solving.page.locator(":is(.search b, .search [onerror])").count() == 0
 
 
 def test_an_address_that_leads_nowhere(solving: Solving, watch: Watch) -> None:

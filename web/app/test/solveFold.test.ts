@@ -79,6 +79,15 @@ test("steps that come two ways are shown once, however the two interleave", () =
   }
 });
 
+test("the result is the end's, and not what an answer was read as", () => {
+  const fold = new SolveFold("run_1");
+  fold.take({ seq: 1, t: 1, type: "field", data: { path: "", value: { hints: [] }, done: true } });
+  assert.equal(fold.look().result, null);
+  const result = { correct: true, confidence: 80, tests: [] };
+  fold.take({ seq: 2, t: 2, type: "complete", data: { finish_reason: "stop", usage: {}, result } });
+  assert.equal(fold.look().result?.isSolved, true);
+});
+
 test("an iteration that is begun anew takes the place of the one that was cut", () => {
   const fold = new SolveFold("run_1");
   for (const record of LOG) fold.take(record);

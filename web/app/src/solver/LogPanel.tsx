@@ -18,7 +18,7 @@ const Line = memo(function Line({ line: { t, level, message } }: { line: LogLine
   return (
     <li data-level={level}>
       <time>{(t / 1000).toFixed(1)} s</time>
-      {(level === "warning" || level === "error") && <b>{level}</b>}
+      {(level === "warning" || level === "error") && <strong>{level}</strong>}
       <span>{message}</span>
     </li>
   );

@@ -6,7 +6,6 @@ import { LogPanel } from "./LogPanel.tsx";
 import type { Phase } from "./phase.ts";
 import { PhaseCard } from "./PhaseCard.tsx";
 import { ResultCard } from "./ResultCard.tsx";
-import { resultOf } from "./result.ts";
 import { ScoreChart } from "./ScoreChart.tsx";
 import { SolveHead, statusOfSolve } from "./SolveHead.tsx";
 import type { SolveView } from "./solveFold.ts";
@@ -33,7 +32,7 @@ function truthOf({ isTest, at }: Phase, puzzle: Puzzle | null): Grid | null {
 export function SearchView({ id, task, puzzle, view, solving }: SearchViewProps) {
   const status = statusOfSolve(view);
   const ended = isEnd(status.kind);
-  const result = ended ? resultOf(view.snapshot.value) : null;
+  const { result } = view;
   const truths = puzzle?.train.map(({ output }) => output) ?? [];
   const looks = view.run?.workflow === VISUAL;
   const newest = view.iterations.findLast(({ isDone }) => isDone)?.number;

@@ -4,6 +4,7 @@ import type { PartSnapshot, ProtocolRecord, RunResource, Snapshot } from "@headw
 import { RunFold, type RunView } from "../chat/runFold.ts";
 import { type Iteration, iterationOf } from "./iteration.ts";
 import { type Phase, phaseOf } from "./phase.ts";
+import { resultOf, type SolveResult } from "./result.ts";
 
 export interface LogLine {
   readonly seq: number;
@@ -33,6 +34,8 @@ export interface SolveView extends RunView {
   readonly doing: string | null;
   /** 0 to 1, null where the search does not say. */
   readonly progress: number | null;
+  /** Null before the end, and of a search that was stopped or failed. */
+  readonly result: SolveResult | null;
   /** Whether the log comes over a socket of its own; else it comes with the tokens. */
   readonly socket: boolean;
 }
@@ -59,6 +62,7 @@ export class SolveFold {
   #linesBefore = 0;
   #doing: string | null = null;
   #progress: number | null = null;
+  #result: SolveResult | null = null;
   #socket = false;
 
   constructor(id: string, run: RunResource | null = null) {
@@ -84,6 +88,8 @@ export class SolveFold {
   take(record: ProtocolRecord): void {
     this.#cursor = record.seq;
     this.note(record);
+    // Not the snapshot's value: that is what the model's answer was read as, where it was one.
+    if (record.type === "complete") this.#result = resultOf(record.data.result);
     // Of a run that had ended, and of a long one, the server has said what its records amount to.
     if (!this.#run.over && record.seq > this.#run.cursor) this.#run.take(record);
   }
@@ -127,6 +133,7 @@ export class SolveFold {
       calls: callsOf(view.snapshot),
       doing: this.#doing,
       progress: this.#progress,
+      result: this.#result,
       socket: this.#socket,
     };
   }
