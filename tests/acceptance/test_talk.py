@@ -19,7 +19,7 @@ from headwater.workflows.conversation_script import LABEL
 from tests.acceptance.scene import SCRIPTED, until, with_upstream
 from tests.kit.client import Http, call
 from tests.kit.product import Product
-from tests.kit.script import Send, Stall, chat_chunk
+from tests.kit.script import Send, Stall, Step, chat_chunk
 from tests.kit.upstream import ScriptedUpstream
 from tests.web.node import run_node
 
@@ -30,7 +30,7 @@ JSON = {"content-type": "application/json"}
 ANN = {"x-org-id": "acme", "x-user-id": "ann"}
 #: Whose the chats are of who names nobody.
 NOBODY = {"x-org-id": "00000000-0000-0000-0000-000000000001", "x-user-id": "local"}
-HALF = [Send(chat_chunk("", role="assistant")), Send(chat_chunk("Half of a secret")), Stall()]
+HALF: list[Step] = [Send(chat_chunk("", role="assistant")), Send(chat_chunk("Half of a secret")), Stall()]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

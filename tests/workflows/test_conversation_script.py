@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.workflows import conversation_script as script
-from headwater.workflows.conversation_prompts import merged_context, object_in, suggestions_of
+from headwater.workflows.conversation_prompts import merged_context, suggestions_of
 
 TOKYO = "Find me a restaurant in Tokyo"
 
 
 def known(message: str) -> dict[str, object]:
-    return merged_context({}, object_in(script.intent_text(message)))
+    return merged_context({}, json.loads(script.intent_text(message)))
 
 
 @pytest.mark.parametrize(
@@ -34,7 +36,7 @@ def test_what_is_wanted(message: str, intent: str, entities: dict[str, str]) -> 
 
 def test_a_restaurant_in_tokyo() -> None:
     assert "Tokyo" in script.answer_text(known(TOKYO))
-    assert suggestions_of(object_in(script.suggestions_text(known(TOKYO)))) == [
+    assert suggestions_of(json.loads(script.suggestions_text(known(TOKYO)))) == [
         "Show me ramen in Tokyo",
         "Which one is open late?",
         "Find me a hotel in Tokyo",
@@ -45,4 +47,4 @@ def test_a_restaurant_in_tokyo() -> None:
 def test_to_anything_there_is_an_answer_with_its_label(message: str) -> None:
     context = known(message)
     assert script.LABEL in script.answer_text(context)
-    assert len(suggestions_of(object_in(script.suggestions_text(context)))) >= 2
+    assert len(suggestions_of(json.loads(script.suggestions_text(context)))) >= 2

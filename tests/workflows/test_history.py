@@ -9,7 +9,7 @@ from headwater.domain.message import Message
 from headwater.providers import estimate
 from headwater.workflows.history import newest_within
 
-SAID = [Message(role, text) for role, text in [("user", "a" * 8), ("assistant", "b" * 8), ("user", "c" * 8)]]
+SAID = [Message("user", "a" * 8), Message("assistant", "b" * 8), Message("user", "c" * 8)]
 
 
 def test_all_of_it_where_there_is_room() -> None:

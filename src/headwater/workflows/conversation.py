@@ -23,6 +23,7 @@ from headwater.workflows.arc.simulated import scripted
 from headwater.workflows.contract import EndedRun, RunContext, Workflow
 from headwater.workflows.history import newest_within
 from headwater.workflows.stored_chat import answer_error, answer_state
+from headwater.workflows.structured import StructuredAnswer
 
 SESSIONS: Final = "sessions"
 TURNS: Final = "turns"
@@ -33,8 +34,6 @@ USER_CHARS_MAX: Final = 200
 MESSAGE_CHARS_MAX: Final = 100_000
 #: Of a session's turns, the newest that may be told again.
 HISTORY_MAX: Final = 50
-#: What an internal call says at most; the rest is not looked at.
-_INTERNAL_CHARS_MAX: Final = 20_000
 
 _INPUT: Final[dict[str, Any]] = {
     "type": "object",
@@ -180,18 +179,20 @@ class _Turn:
         request = self._request(messages, says)
         closed = msgspec.structs.replace(request.settings, json_schema=schema)
         for settings in (closed, request.settings):
-            pieces: list[str] = []
+            # Whatever object it is can be read, and its fields are nobody's business.
+            answer = StructuredAnswer(None)
             try:
                 call = self._context.generate(msgspec.structs.replace(request, settings=settings), role="internal")
                 async for events in call:
                     yield events
-                    _take(events, pieces)
+                    answer.take(events)
             except HeadwaterError as error:
                 # A model that knows no schemas may still know JSON when it is asked for it.
                 if error.code is ErrorCode.UNSUPPORTED and settings is closed:
                     continue
                 return
-            self._found = prompts.object_in("".join(pieces)[:_INTERNAL_CHARS_MAX])
+            said = answer.verdict().value
+            self._found = said if isinstance(said, dict) else {}
             return
 
     def _request(self, messages: list[Message], says: str) -> GenerationRequest:

@@ -1,4 +1,4 @@
-"""What the models of a conversation are asked, and how what they say is read. Pure: any text can be read."""
+"""What the models of a conversation are asked, and how what they say is read. Pure: any object can be read."""
 
 from __future__ import annotations
 
@@ -92,18 +92,6 @@ def suggestions_of(found: Mapping[str, Any]) -> list[str]:
         [each.strip()[:_VALUE_CHARS_MAX] for each in named if isinstance(each, str)] if isinstance(named, list) else []
     )
     return [each for each in dict.fromkeys(texts) if each][:SUGGESTIONS_MAX]
-
-
-def object_in(text: str) -> dict[str, Any]:
-    """The JSON object in a model's answer, whatever stands around it; an empty one where there is none."""
-    start, end = text.find("{"), text.rfind("}")
-    if start < 0 or end < start:
-        return {}
-    try:
-        value = msgspec.json.decode(text[start : end + 1].encode("utf-8", "replace"))
-    except (msgspec.DecodeError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _snake(text: str) -> str:
