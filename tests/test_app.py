@@ -51,6 +51,13 @@ def port_of(app: App) -> int:
     return int(app.url.rsplit(":", 1)[1])
 
 
+@pytest.mark.parametrize("section", ["chat", "conversation"])
+def test_a_model_that_is_to_answer_has_to_be_there(data_dir: Path, section: str) -> None:
+    App(load_settings(None, {"data": data_dir, section: {"models": ["simulated"]}}), environ={})
+    with pytest.raises(ConfigError, match=f"{section}.models: there is no model `nobody`; there are: simulated"):
+        App(load_settings(None, {"data": data_dir, section: {"models": ["simulated", "nobody"]}}), environ={})
+
+
 async def test_it_is_ready_when_started_and_not_before(data_dir: Path) -> None:
     app = App(settings_for(data_dir), environ={})
     assert str(app.why_not_ready()) == "The server is starting."

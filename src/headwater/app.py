@@ -238,6 +238,7 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
         more=[] if local is None else [local.entry],
     )
     workflows = installed_workflows()
+    check_named(settings, catalog)
     catalog.warnings += [*plugins.faults.values(), *disabled, *workflows.faults.values()]
     supervisor = Supervisor(
         storage=storage,
@@ -315,6 +316,17 @@ def model_rows(settings: Settings) -> list[ModelRow]:
         ModelRow(**{**model.model_dump(), "price": None if model.price is None else Price(**model.price.model_dump())})
         for model in settings.models
     ]
+
+
+def check_named(settings: Settings, catalog: Catalog) -> None:
+    """Raises `ConfigError` where the chat or the conversation is to be answered by a model that there is not."""
+    known = {model.name for model in catalog.models()}
+    for section, names in (("chat", settings.chat.models), ("conversation", settings.conversation.models)):
+        for name in names:
+            if name not in known:
+                raise ConfigError(
+                    f"{section}.models: there is no model `{name}`; there are: {', '.join(sorted(known))}."
+                )
 
 
 def check_is_another(row: ModelRow, port: int, servers: Mapping[str, ServerRow] = SERVERS) -> None:

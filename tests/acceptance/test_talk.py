@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from headwater.client.reader import SSEStreamReader
 from headwater.domain import event as ev
 from headwater.wire.sse import SSEDecoder
 from headwater.workflows.conversation_script import LABEL
-from tests.acceptance.scene import SCRIPTED, until, with_upstream
+from tests.acceptance.scene import CALLED_ONCE, SCRIPTED, until, with_upstream
 from tests.kit.client import Http, call
-from tests.kit.product import Product
-from tests.kit.script import Send, Stall, Step, chat_chunk
-from tests.kit.upstream import ScriptedUpstream
+from tests.kit.product import Product, compatible_model
+from tests.kit.script import Send, Stall, Step, chat_chunk, chat_stream, error_answer
+from tests.kit.upstream import Received, ScriptedUpstream
 from tests.web.node import run_node
 
 pytestmark = [pytest.mark.heavy, pytest.mark.slow]
@@ -89,6 +89,22 @@ async def test_so_does_the_one_of_pages(product: Product) -> None:
     assert (conversation["form"], status["type"], last["type"]) == ("typed", "status", "complete")
     assert context["data"]["context"]["entities"] == {"place": "Tokyo"}
     assert last["data"]["result"]["suggestions"][0] == "Show me ramen in Tokyo"
+
+
+async def test_another_model_answers_in_place_of_one_that_fails(data_dir: Path) -> None:
+    def play(received: Received) -> Iterable[Step]:
+        if received.json["model"] == "first":
+            return error_answer(500, "It broke.")
+        return chat_stream(["From ", "the second."])
+
+    async with ScriptedUpstream(play) as upstream:
+        rows = [compatible_model(name, upstream.base_url) for name in ("first", "second")]
+        both = {"models": ["first", "second"]}
+        config = {"resilience": CALLED_ONCE, "models": rows, "chat": both, "conversation": both}
+        async with Product(data_dir, config=config) as product:
+            for path, member in (("/chat", "reply"), ("/api/conversation/ann", "message")):
+                answer = await call(product.port, "POST", path, {"message": "Hello"})
+                assert (answer.status, answer.json()[member]) == (200, "From the second.")
 
 
 class Asking:
