@@ -6,8 +6,13 @@ from typing import Any
 import httpx
 import pytest
 
+from headwater.api.route import Call
+from headwater.api.runs import check_model
 from headwater.domain.event import Chunk
+from headwater.domain.message import Settings
 from headwater.domain.run import Owner, Run, RunRequest, new_run_id
+from headwater.errors import BadRequestError, UnsupportedError
+from headwater.providers.catalog import Catalog, ModelRow
 from headwater.providers.contract import Finish
 from tests.api.composed import HELLO, RunningApi
 from tests.api.test_problem import check
@@ -40,6 +45,18 @@ async def test_a_run_is_started(api: RunningApi) -> None:
     shown = (await api.client.get(response.headers["location"])).json()
     assert shown["id"] == run["id"]
     assert shown["request"] == run["request"] == {**HELLO, "metadata": {"a": "b"}}
+
+
+@pytest.mark.parametrize(("provider", "model"), [("anthropic", "claude-opus-4-5"), ("gemini", "gemini-3-pro")])
+def test_a_workflow_that_takes_input_needs_no_messages(api: RunningApi, provider: str, model: str) -> None:
+    """Its own are still to come, and not yet to be missed; what the model can not do at all is refused all the same."""
+    catalog = Catalog.from_rows([ModelRow(name="m", provider=provider, model=model)], {})
+    call = Call({"headers": []}, api.services._replace(catalog=catalog), {}, None)
+    check_model(call, RunRequest("m", workflow="analysis", input={"task_id": "007bbfb7"}))
+    with pytest.raises(BadRequestError):
+        check_model(call, RunRequest("m"))
+    with pytest.raises(UnsupportedError):
+        check_model(call, RunRequest("m", workflow="analysis", input={}, settings=Settings(verbosity="low")))
 
 
 async def test_a_run_can_be_the_stream_itself(api: RunningApi) -> None:

@@ -17,7 +17,7 @@ from headwater.api.route import Call, Operation, Reply, Resource
 from headwater.api.stream import event_stream
 from headwater.delivery.cursor import parse_cursor
 from headwater.domain.event import decode_record
-from headwater.domain.message import GenerationRequest
+from headwater.domain.message import GenerationRequest, Message
 from headwater.domain.run import STATE_BY_FINAL_TYPE, Owner, Run, RunRequest, RunState, is_ended
 from headwater.domain.snapshot import Snapshot
 from headwater.errors import BadRequestError, LogMissing, NotFoundError, RefusedError
@@ -28,6 +28,7 @@ START_ROUTE = "POST /api/v1/runs"
 LIST_LIMIT = 50
 LIST_LIMIT_MAX = 200
 
+_SOME_MESSAGE = Message("user", "A question")
 _RUN_ID = re.compile(r"run_[0-9a-f]{32}")
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 
@@ -61,7 +62,9 @@ def check_model(call: Call, request: RunRequest, *, fallback_header: str | None 
 
     The same of each model that it may fall back to, which is named by its place, or by the header that it came in.
     """
-    catalog, asked = call.services.catalog, GenerationRequest(request.model, request.messages, request.settings)
+    # A workflow that takes `input` writes its messages itself; some models would refuse a call without any.
+    messages = request.messages if request.input is None else request.messages or [_SOME_MESSAGE]
+    catalog, asked = call.services.catalog, GenerationRequest(request.model, messages, request.settings)
     catalog.check(asked)
     for place, name in enumerate(request.fallback):
         try:
