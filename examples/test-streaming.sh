@@ -35,7 +35,7 @@ whole_stream() {
 
 echo "--- POST /chat/stream" >&2
 shown -H 'content-type: application/json' -d "{\"message\":$(quoted "$message")}" "$url/chat/stream" | whole_stream
-chat=$(sed -n 's/^x-chat-id: *\([^[:space:]]*\).*/\1/Ip' "$head")
+chat=$(grep -i '^x-chat-id:' "$head" | tr -d '\r' | cut -d ' ' -f 2)
 
 echo "--- GET /chat/stream, as an EventSource does" >&2
 shown --get --data-urlencode "message=$message" --data-urlencode "orgId=$org" --data-urlencode "userId=$user" \
