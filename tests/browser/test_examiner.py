@@ -410,7 +410,9 @@ def test_axe_finds_nothing(new_context: NewContext, model: ScriptedModel, theme:
 
 
 @pytest.mark.parametrize("name", DEVICES)
-def test_every_state_of_an_analysis(new_context: NewContext, model: ScriptedModel, screenshot: Screenshot, name: str) -> None:
+def test_every_state_of_an_analysis(
+    new_context: NewContext, model: ScriptedModel, screenshot: Screenshot, name: str
+) -> None:
     """Pictures in `.cache/screenshots`, to be looked at; nothing scrolls sideways."""
     examining = Examining(new_context(**DEVICES[name]).new_page()).open(None)
     page = examining.page
