@@ -74,7 +74,7 @@ test("a verdict is told in words", () => {
   ];
   assert.deepEqual(told.map(verdictWords), [
     "Right",
-    "Right · all 2 tests",
+    "Right · 2 of 2 tests right",
     "Wrong",
     "Wrong · 1 of 2 tests right",
     "Not judged",

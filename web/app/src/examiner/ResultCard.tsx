@@ -1,5 +1,5 @@
 import { costWords } from "../chat/FiguresLine.tsx";
-import { type Analysis, percentWords, verdictOf, verdictWords } from "./analyses.ts";
+import { type Analysis, percentWords, verdictName, verdictOf } from "./analyses.ts";
 import { VerdictMark } from "./VerdictMark.tsx";
 
 interface ResultCardProps {
@@ -54,7 +54,7 @@ export function ResultCard(props: ResultCardProps) {
   const verdict = analysis === null ? "unjudged" : verdictOf(analysis);
   return (
     <section className="result" aria-label="Result" data-testid="result" data-judged={analysis !== null}>
-      <VerdictMark verdict={verdict} words={analysis === null ? "Not judged yet" : verdictWords(analysis)} />
+      <VerdictMark verdict={verdict} words={analysis === null ? "Not judged yet" : verdictName(analysis)} />
       <dl>
         {figuresOf(props).map(({ name, value, title }) => (
           <div key={name} title={title}>

@@ -75,14 +75,20 @@ export function verdictOf({ result }: Analysis): Verdict {
   return result.correct ? "right" : "wrong";
 }
 
-/** The verdict in words: of several tests with how many of them are right. */
-export function verdictWords({ state, result }: Analysis): string {
+/** The verdict in a word or two. */
+export function verdictName({ state, result }: Analysis): string {
   if (state === "cancelled") return "Stopped";
   if (state === "failed") return "Failed";
   if (result === null || result.correct === null) return "Not judged";
-  const { tests, correct, correct_tests: right } = result;
-  if (correct) return tests.length === 1 ? "Right" : `Right · all ${tests.length} tests`;
-  return tests.length === 1 ? "Wrong" : `Wrong · ${right} of ${tests.length} tests right`;
+  return result.correct ? "Right" : "Wrong";
+}
+
+/** The same, and of several tests how many of them are right. */
+export function verdictWords(analysis: Analysis): string {
+  const { result } = analysis;
+  const name = verdictName(analysis);
+  if (verdictOf(analysis) === "unjudged" || result === null || result.tests.length < 2) return name;
+  return `${name} · ${result.correct_tests} of ${result.tests.length} tests right`;
 }
 
 /** Rounded down: only what is whole is 100 %. */
