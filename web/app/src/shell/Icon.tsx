@@ -17,8 +17,8 @@ const PATHS = {
   solver: "M5.5 4 2 8l3.5 4M10.5 4 14 8l-3.5 4",
   stop: "M4.5 4.5h7v7h-7z",
   close: "m4 4 8 8M12 4l-8 8",
-  thumbDown: "M5 8.5l3 5c1 0 1.5-.8 1.3-1.8l-.4-2.2h3.6c.8 0 1.3-.7 1.1-1.4l-1.1-4.5c-.1-.6-.6-1-1.2-1H5zM2.5 8.5H5V2.6H2.5z",
-  thumbUp: "M5 7.5l3-5c1 0 1.5.8 1.3 1.8l-.4 2.2h3.6c.8 0 1.3.7 1.1 1.4l-1.1 4.5c-.1.6-.6 1-1.2 1H5zM2.5 7.5H5v5.9H2.5z",
+  thumbDown: "M5 8.5l3 5c1 0 1.5-.8 1.3-1.8L9 9.5h3.5c1 0 1.3-.7 1-1.4l-1-4.5c0-.6-.6-1-1-1H5zM2.5 8.5H5V2.6H2.5z",
+  thumbUp: "M5 7.5l3-5c1 0 1.5.8 1.3 1.8L9 6.5h3.5c1 0 1.3.7 1 1.4l-1 4.5c0 .6-.6 1-1 1H5zM2.5 7.5H5v5.9H2.5z",
 } as const;
 
 export function Icon({ name }: { name: keyof typeof PATHS }) {
