@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import AsyncGenerator, Callable
 from typing import Self
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 
 from headwater.domain import event as ev
-from headwater.domain.message import GenerationRequest, Message, Usage
+from headwater.domain.message import GenerationRequest, Message, Settings, Usage
 from headwater.domain.run import LOCAL_OWNER, OnCrash
 from headwater.domain.snapshot import fold
 from headwater.errors import ErrorCode, ProviderError, UnsupportedError
@@ -125,6 +126,40 @@ async def test_wherever_it_is_cut_each_piece_is_there_once(seed: int) -> None:
             assert isinstance(final, ev.Error)
             assert final.code == "INTERRUPTED"
         assert len(provider.begun) <= 1, "nothing is paid for twice"
+
+
+@pytest.mark.parametrize("seed", range(10))
+@virtual
+async def test_the_fields_of_a_structured_answer_go_on_too(seed: int) -> None:
+    """Killed up to three times: what was told of it and what is told after it are one answer."""
+    chance = random.Random(seed)
+    text = '{"a": "one two", "grid": [[1, 2], [3, 4]], "b": {"c": [true, 12]}}'
+    pieces = [text[at : at + 3] for at in range(0, len(text), 3)]
+    answer: list[Item] = [*(ev.Chunk(piece, 0) for piece in pieces), ev.UsageReport(USAGE)]
+    provider = LastingProvider(answer, mark=chance.choice((1, 2, 3)), every_s=0.05)
+    medium = MemoryMedium()
+    for number in range(chance.choice((2, 3))):
+        async with Life(provider, medium, commit_delay=lambda: chance.choice((0.001, 0.02))) as life:
+            await life.start()
+            if not number:
+                await life.submit(on_crash="reattach", settings=Settings(json_schema={"required": ["a"]}))
+            await pause(chance.uniform(0.05, 0.6))
+            life.storage.crash()
+            medium = life.storage.medium
+    (name,) = medium.runs
+    async with Life(provider, medium) as life:
+        recovered = await life.start()
+        if recovered.taken_up or not medium.logs[name].closed:
+            await life.end_of(name)
+        records, final = life.records(name), life.final(name)
+        if isinstance(final, ev.Error):
+            # the crash came before the provider had named its answer
+            assert final.code == ErrorCode.INTERRUPTED
+            return
+        assert isinstance(final, ev.Complete)
+        assert final.final_response == text
+        assert (final.result["value"], final.result["is_valid"]) == (json.loads(text), True)
+        assert fold(records).value == json.loads(text)
 
 
 @virtual
