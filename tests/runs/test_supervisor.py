@@ -262,6 +262,19 @@ async def test_a_run_that_is_deleted_while_it_arrives_leaves_nothing_behind() ->
 
 
 @virtual
+async def test_who_waits_for_a_run_to_be_over_finds_its_end_stored() -> None:
+    async with Scene(TEN_SECONDS, commit_delay=lambda: 0.5) as scene:
+        run = await scene.submit()
+        await scene.supervisor.over(run.id)
+        stored = await scene.storage.runs.get(run.id)
+        assert stored is not None
+        assert stored.state is RunState.COMPLETED
+        # it lives no more, and neither does one that never was
+        await scene.supervisor.over(run.id)
+        await scene.supervisor.over("run_none")
+
+
+@virtual
 async def test_a_run_that_can_not_be_ended_is_not_deleted() -> None:
     async with Scene(silent()) as scene:
         run = await scene.submit()

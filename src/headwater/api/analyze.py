@@ -7,6 +7,8 @@ have the same key.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, get_args
 
@@ -30,6 +32,8 @@ from headwater.workflows.arc import tasks
 from headwater.workflows.arc.schema import PROMPT_CHARS_MAX, AnalysisInput, Outcome, answer_schema
 from headwater.workflows.arc.stored import COLLECTION, parameters_of
 
+#: How long a whole answer waits to be stored: what it is stands in the run's log already.
+STORED_WITHIN_S: Final = 5.0
 FLAG: Final = "sse_streaming"
 #: Of the keys' scope; one for both operations, which join each other's analyses.
 _ROUTE: Final = "/api/analyze"
@@ -72,6 +76,10 @@ async def whole(call: Call) -> Asgi:
         after = page.last
         if page.at_end:
             break
+    # Who asks for the list next is to find it there.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(STORED_WITHIN_S):
+            await call.services.supervisor.over(run.id)
     return json_answer(await resource(call, run), headers=[(b"x-run-id", run.id.encode())])
 
 

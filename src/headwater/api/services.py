@@ -53,6 +53,10 @@ class RunControl(Protocol):
         """
         ...
 
+    async def over(self, run: str) -> None:
+        """Returns once the run's end is stored, with all that is kept of it; a full disk may keep it waiting."""
+        ...
+
     async def cancel(self, run: str, owner: Owner) -> Run:
         """Asks for a cancel, durably; the run as it then stands. Raises `NotFoundError`."""
         ...

@@ -134,14 +134,22 @@ class Recorder:
             self._commit, self._unsettled_bytes = None, 0
         return self._unsettled_bytes > BEHIND_BYTES_MAX
 
-    def add(self, events: Sequence[ev.Event], *, final: bool = False, haste: Haste = Haste.SOON) -> None:
+    def add(
+        self,
+        events: Sequence[ev.Event],
+        *,
+        final: bool = False,
+        haste: Haste = Haste.SOON,
+        at_ms: int | None = None,
+    ) -> None:
         """Appends events that happened together; with `final` the last of them closes the log.
 
-        Raises what `EventLog.append` raises, and `ProviderError` for an event that fits no record.
+        `at_ms` is when, in the run's time, where that was looked at before. Raises what `EventLog.append` raises, and
+        `ProviderError` for an event that fits no record.
         """
         fold = self.fold
         after = seq = fold.seq
-        t = max(fold.t, self._elapsed_ms())
+        t = max(fold.t, self._elapsed_ms() if at_ms is None else at_ms)
         shaped = shape(events)
         if len(shaped) == 1 and type(only := shaped[0]) is ev.Chunk:
             # Nearly everything that is added is this; it does no more than it must.

@@ -294,7 +294,8 @@ class Runner:
                     must_reread = False
                 if not self._recorder.closed:
                     # told once more where a first time was lost: a later report takes an earlier one's place
-                    self._recorder.add(self._last_events(untold), final=True)
+                    at_ms = self._meter.elapsed_ms()
+                    self._recorder.add(self._last_events(untold, at_ms), final=True, at_ms=at_ms)
                     await self._recorder.settled()
                 self.final = self._recorder.fold.final
                 return True
@@ -336,22 +337,25 @@ class Runner:
         _log.warning("final record left to the next start", run=self.run.id, error=type(error).__name__)
         return False
 
-    def _last_events(self, untold: Sequence[ev.UsageReport]) -> list[ev.Event]:
-        """The run's last records; what is to be kept of it is known by them, and has to be before they are written."""
+    def _last_events(self, untold: Sequence[ev.UsageReport], at_ms: int) -> list[ev.Event]:
+        """The run's last records; what is to be kept of it is known by them, and has to be before they are written.
+
+        `at_ms` is their time: what is kept of the run says that it ended then, as its records do.
+        """
         events = self._final_events(untold)
         self._documents = ()
         if self._hosted.keeps:
             try:
-                self._documents = self._documents_after(events)
+                self._documents = self._documents_after(events, at_ms)
             except WorkflowFault:
                 if self._stop is None:
                     self._stop = stop_error(ErrorCode.SERVER)
-                    return self._last_events(untold)
+                    return self._last_events(untold, at_ms)
         return events
 
-    def _documents_after(self, events: Sequence[ev.Event]) -> tuple[Document, ...]:
+    def _documents_after(self, events: Sequence[ev.Event], at_ms: int) -> tuple[Document, ...]:
         fold = self._recorder.fold
-        fold = fold.ended_with(events, max(fold.t, self._meter.elapsed_ms()))
+        fold = fold.ended_with(events, max(fold.t, at_ms))
         assert fold.final is not None
         state, ended_at_ms = STATE_BY_FINAL_TYPE[fold.final.type], self.run.created_at_ms + fold.t
         return self._hosted.documents(ended_run(self.run, state, fold, ended_at_ms, self._figures(fold)))

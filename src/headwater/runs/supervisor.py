@@ -322,6 +322,14 @@ class Supervisor:
         self._tasks.spawn(carry(), name).add_done_callback(gone)
         return await outcome
 
+    async def over(self, run: str) -> None:
+        """Returns once the run's end is stored, with all that is kept of it; at once for one that does not live here.
+
+        A full disk may keep it waiting as long as it is full.
+        """
+        if (runner := self._runners.get(run)) is not None:
+            await runner.ended.wait()
+
     # ── stop ────────────────────────────────────────────────────────────────────────────────────
 
     async def _owned(self, run: str, owner: Owner) -> Run:
