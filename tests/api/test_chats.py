@@ -22,20 +22,20 @@ async def shown(api: RunningApi, chat: str, headers: dict[str, str] = ANN, **que
 
 
 async def settled(api: RunningApi, chat: str) -> list[dict[str, Any]]:
-    """The chat's messages once none of them is being made any more."""
+    """The chat's messages once none of them is being made any more: for runs whose end nobody has read."""
     async with asyncio.timeout(10):
         while True:
             messages: list[dict[str, Any]] = (await shown(api, chat))["messages"]
             if all(each["state"] != "running" for each in messages):
                 return messages
-            await asyncio.sleep(0.001)  # paces: the row follows the final record that the reader saw
+            await asyncio.sleep(0.001)  # paces: the server has its turns of the loop that they share
 
 
 async def test_both_messages_are_there_in_order(api: RunningApi) -> None:
     api.prompter.script = says("Hel", "lo")
     answer = await said(api, "Hi\n there")
     chat = answer.json()["chat_id"]
-    messages = await settled(api, chat)
+    messages = (await shown(api, chat))["messages"]
     assert [(each["role"], each["content"], each["state"], each["error"]) for each in messages] == [
         ("user", "Hi\n there", "complete", None),
         ("assistant", "Hello", "complete", None),
@@ -56,7 +56,19 @@ async def test_an_answer_that_is_being_made_is_there_and_says_so(api: RunningApi
         api.prompter.say(Chunk("Hello", 0))
         api.prompter.finish()
         await response.aread()
-    assert [each["content"] for each in await settled(api, chat)] == ["Hi", "Hello"]
+    assert [each["content"] for each in (await shown(api, chat))["messages"]] == ["Hi", "Hello"]
+
+
+async def test_a_question_that_was_never_answered_is_not_asked_again(api: RunningApi) -> None:
+    async with api.client.stream(
+        "POST", "/chat/stream", json={"message": "Lost", "model": "prompted"}, headers=ANN
+    ) as response:
+        chat = response.headers["x-chat-id"]
+        await api.client.post(f"/api/v1/runs/{response.headers['x-run-id']}/cancel", headers=ANN)
+        await response.aread()
+    api.prompter.script = says("Yes.")
+    await said(api, "Again", chat_id=chat)
+    assert [message.content for message in api.prompter.calls[-1].messages] == ["Again"]
 
 
 async def test_an_answer_that_was_left_is_partial(api: RunningApi) -> None:
@@ -102,7 +114,6 @@ async def test_a_long_chat_is_read_back_from_its_end(api: RunningApi) -> None:
     chat = (await said(api, "Question 0")).json()["chat_id"]
     for place in range(1, 3):
         await said(api, f"Question {place}", chat_id=chat)
-    await settled(api, chat)
     last = await shown(api, chat, limit=4)
     first = await shown(api, chat, limit=4, cursor=last["next"])
     contents = [each["content"] for page in (first, last) for each in page["messages"]]
@@ -158,3 +169,28 @@ async def test_a_run_that_is_deleted_takes_its_messages_along(api: RunningApi) -
 @pytest.mark.parametrize(("text", "title"), [("a\n  b", "a b"), ("x" * 80, "x" * 80), ("x" * 81, "x" * 79 + "…")])
 def test_a_title_is_a_beginning_in_one_line(text: str, title: str) -> None:
     assert shortened(text) == title
+
+
+async def test_who_has_read_the_end_finds_it_stored_however_late_that_is(api: RunningApi) -> None:
+    finish, over, gate = api.storage.runs.finish, api.services.supervisor.over, asyncio.Event()
+    waiting: list[str] = []
+
+    async def late(*args: Any, **more: Any) -> None:
+        await gate.wait()
+        await finish(*args, **more)
+
+    async def waited_for(run: str) -> None:
+        waiting.append(run)
+        if len(waiting) == 2:
+            gate.set()
+        await over(run)
+
+    api.storage.runs.finish = late  # type: ignore[method-assign]  # a disk that is slow until two look for the end
+    api.services.supervisor.over = waited_for  # type: ignore[method-assign]  # tells of them
+    api.prompter.script = says("One.")
+    chat = (await said(api, "First")).json()["chat_id"]
+    going_on = asyncio.create_task(said(api, "Second", chat_id=chat))
+    assert (await shown(api, chat))["messages"][1]["content"] == "One."
+    await going_on
+    assert [message.content for message in api.prompter.calls[-1].messages] == ["First", "One.", "Second"]
+    assert len(waiting) == 2

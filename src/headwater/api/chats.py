@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,7 +17,8 @@ from headwater.api.route import Call, Operation, Reply, Resource
 from headwater.domain.document import Document
 from headwater.domain.message import Message
 from headwater.domain.run import Owner
-from headwater.errors import NotFoundError
+from headwater.errors import LogMissing, NotFoundError
+from headwater.storage.contract import DocumentPage
 from headwater.workflows.stored_chat import CHAT, CHAT_ID, CHATS, MESSAGES, message_id
 
 PAGE_LIMIT: Final = 50
@@ -24,6 +26,8 @@ PAGE_LIMIT_MAX: Final = 200
 TITLE_CHARS_MAX: Final = 80
 #: Of a chat's messages, the newest that may be sent along.
 HISTORY_MAX: Final = 200
+#: How long is waited for what is stored of a run that has ended.
+STORED_WITHIN_S: Final = 2.0
 #: One sentence for an unknown chat and for another owner's: they must look the same.
 NO_SUCH_CHAT: Final = "There is no such chat."
 
@@ -83,12 +87,43 @@ async def find_chat(call: Call, owner: Owner, chat: str) -> Document:
     return found
 
 
+async def settled_page(
+    call: Call, owner: Owner, collection: str, where: Mapping[str, str], *, limit: int, cursor: str | None = None
+) -> DocumentPage:
+    """A page of documents that say how their run stands.
+
+    What is stored of a run follows its final record, and nobody who has read that may see it lag behind.
+    """
+    documents = call.services.storage.documents
+    page = await documents.list(owner, collection, where=where, limit=limit, cursor=cursor)
+    running = {each.run for each in page.documents if each.run is not None and each.body["state"] == "running"}
+    if not [run for run in running if await _is_over(call, run)]:
+        return page
+    return await documents.list(owner, collection, where=where, limit=limit, cursor=cursor)
+
+
+async def _is_over(call: Call, run: str) -> bool:
+    """Whether a run has its final record; what is stored of it is then waited for."""
+    try:
+        if not (await call.services.storage.log.state(run)).closed:
+            return False
+    except LogMissing:
+        return False
+    # A full disk may keep it longer than anybody waits.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(STORED_WITHIN_S):
+            await call.services.supervisor.over(run)
+    return True
+
+
 async def history(call: Call, owner: Owner, chat: str) -> list[Message]:
     """What was said in a chat, oldest first; what was never answered a word is left out. Raises `NotFoundError`."""
     await find_chat(call, owner, chat)
-    page = await call.services.storage.documents.list(owner, MESSAGES, where={CHAT: chat}, limit=HISTORY_MAX)
-    bodies: list[Mapping[str, Any]] = [document.body for document in reversed(page.documents)]
-    return [Message(body["role"], body["content"]) for body in bodies if body["content"]]
+    page = await settled_page(call, owner, MESSAGES, {CHAT: chat}, limit=HISTORY_MAX)
+    answered = {each.run for each in page.documents if each.body["role"] == "assistant" and each.body["content"]}
+    # Many models take only questions and answers by turns.
+    bodies: list[Mapping[str, Any]] = [each.body for each in reversed(page.documents) if each.run in answered]
+    return [Message(body["role"], body["content"]) for body in bodies]
 
 
 async def list_chats(call: Call) -> Asgi:
@@ -114,13 +149,8 @@ def shortened(text: str) -> str:
 async def show_chat(call: Call) -> Asgi:
     owner = owner_of_chats(call)
     chat = await find_chat(call, owner, call.path["chat_id"])
-    page = await call.services.storage.documents.list(
-        owner,
-        MESSAGES,
-        where={CHAT: chat.key},
-        limit=call.query.get("limit", PAGE_LIMIT),
-        cursor=call.query.get("cursor"),
-    )
+    place = {"limit": call.query.get("limit", PAGE_LIMIT), "cursor": call.query.get("cursor")}
+    page = await settled_page(call, owner, MESSAGES, {CHAT: chat.key}, **place)
     summary = await _summary(call, owner, chat)
     return json_answer(
         StoredChatResource(

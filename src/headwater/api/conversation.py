@@ -15,7 +15,7 @@ from headwater.api.bounds import check_bounds
 from headwater.api.openai_chat import ON_DISCONNECT, on_disconnect
 from headwater.api.route import Call, Operation, Reply, Resource
 from headwater.api.runs import check_model, idempotency_key
-from headwater.api.sessions import find_session, user_of
+from headwater.api.sessions import find_session, settle_session, user_of
 from headwater.api.stream import face_stream
 from headwater.api.talk_terms import usual_models
 from headwater.delivery.formats.conversation import ConversationAnswer, ConversationStream
@@ -65,6 +65,7 @@ async def _begin(call: Call) -> tuple[Run, Headers]:
     services.speaking.take((call.owner, user), services.now_ms() / 1000)
     if asked.session_id is not None:
         await find_session(call, asked.session_id)
+        await settle_session(call, asked.session_id)
     models = [asked.model] if asked.model is not None else list(terms.models or usual_models(services.catalog.models()))
     wanted = Asked(user, asked.message, asked.session_id, terms.chunks_max, terms.context_tokens_max)
     leaving = call.header(ON_DISCONNECT)

@@ -8,7 +8,7 @@ import msgspec
 
 from headwater.api import parameters
 from headwater.api.answer import Asgi, json_answer
-from headwater.api.chats import PAGE_LIMIT, PAGE_LIMIT_MAX, MessageError, shortened
+from headwater.api.chats import PAGE_LIMIT, PAGE_LIMIT_MAX, MessageError, settled_page, shortened
 from headwater.api.parameters import format_time
 from headwater.api.route import Call, Operation, Reply, Resource
 from headwater.domain.document import Document
@@ -18,6 +18,8 @@ from headwater.workflows.conversation import SESSION, SESSIONS, TURNS, USER, USE
 FEEDBACK: Final = "feedback"
 VOTE: Final = "vote"
 _RUN_CHARS_MAX: Final = 100
+#: Of a session's turns, the newest that may just have ended.
+_UNSETTLED_MAX: Final = 4
 
 Vote = Literal["up", "down"]
 
@@ -98,6 +100,12 @@ async def find_session(call: Call, session: str) -> Document:
     return found
 
 
+async def settle_session(call: Call, session: str) -> None:
+    """Returns once what the run of the next turn looks up has the turns that a reader has seen the end of."""
+    where = {SESSION: session, USER: user_of(call)}
+    await settled_page(call, call.owner, TURNS, where, limit=_UNSETTLED_MAX)
+
+
 async def list_sessions(call: Call) -> Asgi:
     page = await call.services.storage.documents.list(call.owner, SESSIONS, where={USER: user_of(call)}, **_place(call))
     return json_answer(SessionList([await _summary(call, each) for each in page.documents], page.next_cursor))
@@ -116,7 +124,7 @@ async def _summary(call: Call, session: Document) -> SessionSummary:
 async def show_session(call: Call) -> Asgi:
     session = await find_session(call, call.path["session"])
     where = {SESSION: session.key, USER: user_of(call)}
-    page = await call.services.storage.documents.list(call.owner, TURNS, where=where, **_place(call))
+    page = await settled_page(call, call.owner, TURNS, where, **_place(call))
     known = (each.body.get("context") for each in page.documents)
     summary = await _summary(call, session)
     return json_answer(
