@@ -161,7 +161,7 @@ async def test_the_state_of_an_ag_ui_client_is_the_answer(data_dir: Path) -> Non
 
 async def test_the_data_parts_of_use_chat_amount_to_the_answer(data_dir: Path) -> None:
     async with ScriptedUpstream(by_prompt(SCRIPTS)) as upstream, with_upstream(data_dir, upstream) as product:
-        asked = {"settings": {"json_schema": SCHEMA}}
+        asked: dict[str, Any] = {"settings": {"json_schema": SCHEMA}}
         prompts = ("plain", "whole", "fenced")
         tasks = [use_chat.send(f"chat {prompt}", use_chat.user(prompt), **asked) for prompt in prompts]
         for outcome in await use_chat.ai_sdk(product, *tasks):
