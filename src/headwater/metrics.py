@@ -25,7 +25,12 @@ _COMMIT_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0
 _DETAIL_CHARS_MAX = 500
 _RATES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 #: Transports whose readers see tokens as they come; the others wait for a page.
-_STREAMING = frozenset({"sse", "ndjson", "websocket", "openai_chat", "openai_responses"})
+_STREAMING = frozenset(
+    {
+        *("sse", "ndjson", "websocket", "openai_chat", "openai_responses"),
+        *("anthropic_stream", "ai_sdk", "ag_ui", "tokens", "conversation"),
+    }
+)
 
 
 class Metrics(SilentObserver):
