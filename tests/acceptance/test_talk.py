@@ -107,6 +107,24 @@ async def test_another_model_answers_in_place_of_one_that_fails(data_dir: Path) 
                 assert (answer.status, answer.json()[member]) == (200, "From the second.")
 
 
+async def test_the_limits_of_the_configuration_hold(data_dir: Path) -> None:
+    config = {"chat": {"day_tokens_max": 40}, "conversation": {"per_minute": 1}}
+    async with Product(data_dir, config=config) as product:
+        # The simulated model says more than forty tokens, which are known only afterwards.
+        assert (await call(product.port, "POST", "/chat", {"message": "Hello"}, ANN)).status == 200
+
+        async def is_used_up() -> bool:
+            return (await call(product.port, "POST", "/chat", {"message": "Hello"}, ANN)).status == 402
+
+        await until(is_used_up, "what the answer used is counted")
+        used_up = await call(product.port, "POST", "/chat/stream", {"message": "Hello"}, ANN)
+        assert (used_up.status, used_up.json()["error"]) == (402, "BUDGET")
+        assert (await call(product.port, "POST", "/chat", {"message": "Hello"})).status == 200
+        talk = [await call(product.port, "POST", "/api/conversation/ann", {"message": "Hello"}) for _ in range(2)]
+        assert [answer.status for answer in talk] == [200, 429]
+        assert talk[1].json()["code"] == "RATE_LIMIT"
+
+
 class Asking:
     """A stream that was asked for and is read a frame at a time."""
 
