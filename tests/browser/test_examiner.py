@@ -18,8 +18,10 @@ from tests.browser.test_pictures import DEVICES
 from tests.browser.watch import DOWN, Watch
 from tests.kit.script import Pause, Send, chat_chunk, chat_stream
 
-#: One whose simulated answer is wrong, and one whose is no JSON (workflows/arc/simulated.py draws them by id).
+#: Simulated answers are drawn by the puzzle (workflows/arc/simulated.py): two that are wrong, the second of two tests,
+#: and one that is no JSON.
 SIMULATED_WRONG = "007bbfb7"
+SIMULATED_TWO = "1d398264"
 SIMULATED_MALFORMED = "6150a2bd"
 
 
@@ -144,6 +146,16 @@ def test_the_simulated_model_shows_right_wrong_and_malformed(examining: Examinin
     examining.open(SIMULATED_MALFORMED, model="simulated").analyse()
     examining.badge("complete")
     expect(examining.result.get_by_role("list", name="How the answer was read")).not_to_be_empty(timeout=PATIENCE_MS)
+
+
+def test_each_of_several_tests_is_judged(examining: Examining) -> None:
+    page = examining.open(SIMULATED_TWO, model="simulated").page
+    examining.analyse()
+    examining.judged("Wrong")
+    expect(examining.prediction).to_have_count(2)
+    expect(examining.figure("Tests right")).to_have_text("0 of 2")
+    expect(examining.past).to_contain_text("Wrong · 0 of 2 tests right")
+    expect(page.get_by_test_id("differing")).to_have_count(2)
 
 
 def test_nothing_becomes_active(new_context: NewContext, model: ScriptedModel) -> None:

@@ -67,7 +67,8 @@ function labelOf(label: string, { rows, columns }: Size, differences: number, co
 
 /** A puzzle's grid. Colours are those of its makers; what differs is crossed, and told to screen readers. */
 export const GridView = memo(function GridView(props: GridViewProps) {
-  const { grid, label, side = 280, cell: cellMax = CELL_PX, against = null, room = null, numbered = false, told = true } = props;
+  const { grid, label, against = null, room = null, numbered = false, told = true } = props;
+  const { side = 280, cell: cellMax = CELL_PX } = props;
   const size = sizeOf(grid);
   const whole = around(around(size, room ?? EMPTY), EMPTY);
   const { rows, columns } = whole;

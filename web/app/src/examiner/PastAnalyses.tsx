@@ -17,7 +17,7 @@ interface PastAnalysesProps {
 
 /** What models have said of this puzzle before. */
 export function PastAnalyses({ task, run, ended, search }: PastAnalysesProps) {
-  const query = usePastAnalyses(task, `${run} ${ended}`);
+  const query = usePastAnalyses(task, run, ended);
   const analyses = query.data?.pages.flatMap((page) => page.analyses) ?? [];
   return (
     <section className="past" aria-label="Analyses of this puzzle" data-testid="past">

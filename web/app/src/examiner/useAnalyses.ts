@@ -4,6 +4,7 @@ import { useServer } from "../server.ts";
 import { readAnalyses, readAnalysis } from "./analyses.ts";
 
 const TRIES_MAX = 5;
+const STORED_MS = 400;
 
 /** What is kept of an analysis; asked for once its run has ended. */
 export function useStoredAnalysis(run: string | null, ended: boolean) {
@@ -17,15 +18,21 @@ export function useStoredAnalysis(run: string | null, ended: boolean) {
   });
 }
 
-/** The analyses of a puzzle that have ended. `seen` is what makes them change: the run that is shown, and its end. */
-export function usePastAnalyses(task: string | null, seen: string) {
+/**
+ * The analyses of a puzzle that have ended, newest first. The one that is shown, once it has `ended`, may be stored a
+ * moment after its readers are told of its end: it is waited for.
+ */
+export function usePastAnalyses(task: string, run: string | null, ended: boolean) {
   const { client } = useServer();
   return useInfiniteQuery({
-    queryKey: ["analyses", task, seen],
-    queryFn: ({ pageParam, signal }) => readAnalyses(client, task ?? "", pageParam, signal),
+    queryKey: ["analyses", task, run, ended],
+    queryFn: ({ pageParam, signal }) => readAnalyses(client, task, pageParam, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
     placeholderData: (before, query) => (query?.queryKey[1] === task ? before : undefined),
-    enabled: task !== null,
+    refetchInterval: ({ state: { data, dataUpdateCount: times } }) => {
+      if (!ended || run === null || times >= TRIES_MAX) return false;
+      return data?.pages.some(({ analyses }) => analyses.some((each) => each.run === run)) ? false : STORED_MS;
+    },
   });
 }
