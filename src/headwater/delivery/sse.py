@@ -31,7 +31,7 @@ class SSEEncoding:
 class SSEOfRun(SSEEncoding):
     """The same with the run's id in each `id:`, for an address that does not name the run: `run_…:41`.
 
-    So a browser's own reconnect, which sends nothing but its last id, finds the run again. Readers of one run share one.
+    So a browser's own reconnect, which sends nothing but its last id, finds the run again. Readers of a run share one.
     """
 
     def __init__(self, run: str) -> None:
