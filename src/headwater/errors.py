@@ -24,7 +24,8 @@
     │   ├── RateLimitError      429  too many requests of one caller
     │   ├── QueueFullError      429  too many runs wait
     │   ├── StorageFullError    507  the disk is full: runs that exist are served, new ones refused
-    │   └── UnavailableError    503  draining, or the storage has failed
+    │   ├── UnavailableError    503  draining, or the storage has failed
+    │   └── WorkflowFault       500  a workflow's own code failed before its run began
     ├── ProviderError           a model call failed; `code` says how, `detail` is the operator's
     │   └── Truncated           the provider's stream ended before it was whole
     ├── WireError               bytes that are not what they should be
