@@ -112,7 +112,7 @@ def double_final_record(patch: Patch) -> None:
     """The end is written twice."""
     right = Recorder.add
 
-    def add(self: Recorder, events: Sequence[ev.Event], *, final: bool = False, haste: Haste = Haste.SOON) -> None:
+    def add(self: Recorder, events: Sequence[ev.Event], *, final: bool = False, **options: Any) -> None:
         right(self, [*events, events[-1]] if final else events, final=final)
 
     patch(Recorder, "add", add)
@@ -219,7 +219,7 @@ def partial_dropped_at_the_end(patch: Patch) -> None:
     right = Recorder.add
     held: dict[Recorder, list[ev.Event]] = {}
 
-    def add(self: Recorder, events: Sequence[ev.Event], *, final: bool = False, haste: Haste = Haste.SOON) -> None:
+    def add(self: Recorder, events: Sequence[ev.Event], *, final: bool = False, **options: Any) -> None:
         before = held.pop(self, [])
         if final and not isinstance(events[-1], ev.Complete):
             before = []
@@ -287,8 +287,8 @@ def key_forgotten(patch: Patch) -> None:
     """A repeat with the same idempotency key makes another run."""
     right = MemoryRuns.create
 
-    async def create(self: MemoryRuns, run: Run, idempotency: IdempotencyKey | None = None) -> Run:
-        return await right(self, run)
+    async def create(self: MemoryRuns, run: Run, idempotency: IdempotencyKey | None = None, **options: Any) -> Run:
+        return await right(self, run, **options)
 
     async def find(self: MemoryRuns, idempotency: IdempotencyKey) -> Run | None:
         return None
