@@ -53,7 +53,9 @@ function Analysis(): ReactElement {
   return createElement(
     "main",
     { "data-summary": summary?.finish_reason, "data-error": error?.code },
-    button("Start", () => analysis.startStream({ taskId: asked.get("task") ?? "", modelKey: "simulated", temperature: 0.5 })),
+    button("Start", () => {
+      analysis.startStream({ taskId: asked.get("task") ?? "", modelKey: "simulated", temperature: 0.5 });
+    }),
     button("Close", analysis.closeStream),
     createElement(Shown, { state, text: `${reasoningText}|${visibleText}` }),
   );
