@@ -387,6 +387,34 @@ async def test_more_processes_are_started_where_the_first_has_lost_its_file(sand
     assert await only(sandbox, body("return grid")) == Outcome(GRID)
 
 
+#: A server that begins a program which its interpreter does not stop by itself.
+SERVER = """
+import asyncio
+from headwater.workflows.arc.sandbox import Limits, Sandbox
+limits = Limits(call_s=600, program_s=600)
+asyncio.run(Sandbox(limits, processes=1).run("def transform(grid):\\n    while True: pass", [[[1]]]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel ends it later, by the work it has done")
+async def test_a_killed_server_leaves_no_program_behind() -> None:
+    started = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVER)
+    server = psutil.Process(started.pid)
+    try:
+        async with asyncio.timeout(20):
+            while not (running := [each for each in server.children() if runs_a_program(each)]):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)  # paces: a program begins in another process, which tells nobody
+    finally:
+        started.kill()
+        await started.wait()
+    await gone(running[0])
+
+
+def runs_a_program(process: psutil.Process) -> bool:
+    """Whether it is the interpreter, and has done more than to start."""
+    return process.name() == "monty" and process.cpu_times().user > 0.3
+
+
 async def test_closing_ends_every_process(sandbox: Sandbox) -> None:
     await sandbox.close()
     await only(sandbox, body("return grid"))

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from headwater.workflows.arc import sandbox_worker
+from headwater.workflows.arc.sandbox import GRACE_S, PROGRAMS_PER_PROCESS, Limits
 
 
-def become(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def become(
+    *command: str, before: Callable[[], None] | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
     worker = [sys.executable, "-I", "-S", sandbox_worker.__file__, *command]
     with Path(__file__).open("rb") as held:
         return subprocess.run(
-            worker, capture_output=True, text=True, env=variables, pass_fds=[held.fileno()], timeout=20, check=False
+            worker,
+            capture_output=True,
+            text=True,
+            env=variables,
+            pass_fds=[held.fileno()],
+            preexec_fn=before,
+            timeout=20,
+            check=False,
         )
 
 
-def in_shell(script: str, **variables: str) -> str:
-    done = become("/bin/sh", "-c", script, **variables)
+def in_shell(script: str, before: Callable[[], None] | None = None, **variables: str) -> str:
+    done = become("/bin/sh", "-c", script, before=before, **variables)
     assert done.returncode == 0, done
     return done.stdout
 
@@ -69,6 +81,20 @@ def test_it_can_gain_no_rights() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel does not hold to it")
 def test_its_memory_is_bounded() -> None:
     assert in_shell("ulimit -v").strip() == str(sandbox_worker.ADDRESS_SPACE_BYTES // 1024)
+
+
+def test_its_work_is_bounded_by_more_than_its_programs_may_take() -> None:
+    limits = Limits()
+    # its text, its grids until their time is over, and the one that was begun just before
+    each_s = limits.call_s + limits.program_s + limits.call_s + GRACE_S
+    assert int(in_shell("ulimit -t")) >= PROGRAMS_PER_PROCESS * each_s
+
+
+def test_a_lower_limit_is_kept() -> None:
+    def lower() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+
+    assert in_shell("ulimit -n", before=lower).strip() == "32"
 
 
 def test_it_ends_where_it_can_not_become_the_interpreter() -> None:

@@ -42,9 +42,9 @@ ERROR_CHARS_MAX: Final = 300
 #: The longest text of a grid: 30 rows of 30 digits, each with a blank or a line's end. More is no grid.
 _TEXT_CHARS_MAX: Final = 30 * 30 * 2
 #: How long a process may go on past a limit that it should have come to by itself.
-_GRACE_S: Final = 0.5
+GRACE_S: Final = 0.5
 #: A process is replaced after so many programs, whatever they did.
-_PROGRAMS_PER_PROCESS: Final = 200
+PROGRAMS_PER_PROCESS: Final = 200
 #: A statement without a value: else the program's last expression would be sent here, as large as it likes.
 _NO_VALUE: Final = "\npass\n"
 #: Its value is text, whatever the program has redefined: a literal's method makes it. `type` is there for a sentence.
@@ -131,9 +131,9 @@ class Sandbox:
                     binary_path=started_by,
                     min_processes=1,
                     max_processes=self._processes,
-                    max_checkouts_per_worker=_PROGRAMS_PER_PROCESS,
-                    feed_duration_limit_grace=_GRACE_S,
-                    turn_duration_limit_grace=_GRACE_S,
+                    max_checkouts_per_worker=PROGRAMS_PER_PROCESS,
+                    feed_duration_limit_grace=GRACE_S,
+                    turn_duration_limit_grace=GRACE_S,
                 )
                 self._open = await pool.__aenter__()
             return self._open

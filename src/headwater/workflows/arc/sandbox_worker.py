@@ -21,12 +21,16 @@ from typing import Final
 ADDRESS_SPACE_BYTES: Final = 2 << 30
 #: Of files that are open; the interpreter has three.
 FILES_MAX: Final = 64
+#: Of work, in seconds: more than all programs of one process may take. It ends one whose server is there no more to do
+#: so, where the kernel does not.
+CPU_S: Final = 1500
 #: The user and group that have no rights by custom (`nobody`).
 NOBODY: Final = 65534
 #: What can not be confined ends with this (sysexits: EX_NOPERM), so that no program is ever run in it.
 EXIT_UNCONFINED: Final = 77
 
 # prctl(2), linux/prctl.h; unshare(2), linux/sched.h
+_PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _CLONE_NEWUSER: Final = 0x10000000
 _CLONE_NEWNET: Final = 0x40000000
@@ -36,9 +40,9 @@ _CLONE_NEWIPC: Final = 0x08000000
 def confine() -> None:
     """Takes from this process what it does not need. Raises OSError where one of the demands can not be met.
 
-    Demands: no core dump, no file that grows, few files, bounded memory, nothing on standard error, and on Linux that
-    no program it starts has more rights than itself. Beside them, where the system allows it: another user than root,
-    and a network in which there is nobody.
+    Demands: no core dump, no file that grows, few files, bounded memory and work, nothing on standard error, and on
+    Linux that no program it starts has more rights than itself, and that it ends with its server. Beside them, where
+    the system allows it: another user than root, and a network in which there is nobody.
     """
     # What asks the server to end may reach its whole group. It is for the server to end its programs: one that dies
     # under it would look like a faulty one.
@@ -49,18 +53,31 @@ def confine() -> None:
     # The interpreter tells there which limit was hit: that is in the program's result, and not for the server's log.
     os.dup2(null, 2)
     os.close(null)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES_MAX, FILES_MAX))
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_NOFILE, FILES_MAX)
+    _limit(resource.RLIMIT_CPU, CPU_S)
     if sys.platform == "linux":
         # elsewhere the kernel does not hold to it, and may refuse it
-        resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
+        _limit(resource.RLIMIT_AS, ADDRESS_SPACE_BYTES)
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl")
         _drop_root()
         # Containers and hardened kernels allow it to nobody: then only the interpreter keeps programs from the network.
         libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC)
+        # A server that was killed stops nobody, and not every program comes to its limit by itself. Last, because who
+        # becomes another user loses it.
+        if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl")
+
+
+def _limit(what: int, most: int) -> None:
+    # who may have less already is not refused for asking for more
+    _, granted = resource.getrlimit(what)
+    if granted != resource.RLIM_INFINITY:
+        most = min(most, granted)
+    resource.setrlimit(what, (most, most))
 
 
 def _drop_root() -> None:
