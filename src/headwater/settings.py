@@ -84,7 +84,7 @@ class ChatSettings(_Section):
     #: who answers, and who in their place; empty: the first at OpenAI and the first at Gemini that have keys, or else
     #: the simulated one
     models: tuple[str, ...] = Field(default=(), max_length=8)
-    message_chars_max: int = Field(default=32_000, ge=1, le=1_000_000)
+    message_chars_max: int = Field(default=32_000, ge=1, le=500_000)
     #: of earlier messages that are sent along, and of a whole request; tokens are estimated
     context_tokens_max: int = Field(default=8_000, ge=0, le=10_000_000)
     input_tokens_max: int = Field(default=16_000, ge=1, le=10_000_000)

@@ -10,16 +10,18 @@ import msgspec
 import pytest
 
 from headwater.domain import event as ev
-from headwater.domain.document import Document
-from headwater.domain.message import GenerationRequest, Message, Settings
+from headwater.domain.document import Document, sealed
+from headwater.domain.message import GenerationRequest, Message, Settings, Usage
 from headwater.domain.run import LOCAL_OWNER, Run, RunRequest
 from headwater.errors import ErrorCode, ProviderError
+from headwater.runs.ending import RESULT_BYTES_MAX
 from headwater.storage.memory import MemoryStorage
 from headwater.workflows.contract import Workflow
 from headwater.workflows.conversation import SESSION, SESSIONS, TURNS, USER, Conversation, session_of
 from headwater.workflows.conversation_prompts import INTENT_SCHEMA, SUGGESTIONS_SCHEMA
 from headwater.workflows.conversation_script import LABEL
 from headwater.workflows.input_schema import InputSchema
+from headwater.workflows.stored_chat import KEPT_CHARS_MAX
 from tests.workflows.test_stored_chat import RUN, ended
 
 INTENT = json.dumps({"intent": "find_restaurant", "entities": [{"name": "place", "value": "Tokyo"}]})
@@ -148,6 +150,17 @@ async def test_an_answer_in_too_many_pieces_is_stopped() -> None:
     assert stopped.value.code is ErrorCode.TOO_LARGE
 
 
+@pytest.mark.parametrize("character", ["a", "\x01", "語"])
+async def test_of_a_long_answer_the_result_has_the_beginning(character: str) -> None:
+    answer = character * 200_000
+    context = Context(asked(), INTENT, answer, NEXT)
+    events = await turn(context)
+    assert sum(len(event.content) for event in events if isinstance(event, ev.Chunk)) > len(answer)
+    assert answer.startswith(context.result["message"])
+    assert len(context.result["message"]) > 2000
+    assert len(msgspec.json.encode(context.result)) < RESULT_BYTES_MAX
+
+
 async def earlier(context: Context, user: str = "ann") -> None:
     """A session with two whole turns and one that failed."""
     words = {SESSION: EARLIER, USER: user}
@@ -234,6 +247,12 @@ def test_a_turn_is_kept_as_it_ended() -> None:
     assert (kept.body["error"]["code"], kept.body["suggestions"]) == ("SERVER", [])
     (whole,) = Conversation().documents(cut._replace(result={"suggestions": ["And ramen?"]}))
     assert whole.body["suggestions"] == ["And ramen?"]
+
+
+def test_of_a_turn_that_is_too_long_to_be_kept_the_beginning_is() -> None:
+    long = ended(ev.Chunk("\x01" * 1_000_000, 0), ev.Complete("stop", Usage()), request=asked("\x01" * 100_000))
+    (kept,) = sealed(Conversation().documents(long))
+    assert len(msgspec.json.decode(kept.body)["answer"]) == KEPT_CHARS_MAX
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,13 @@ import msgspec
 import pytest
 
 from headwater.domain import event as ev
+from headwater.domain.document import sealed
 from headwater.domain.message import Message, TextPart, Usage
 from headwater.domain.run import LOCAL_OWNER, Run, RunRequest, RunState
 from headwater.domain.snapshot import fold
-from headwater.errors import BadRequestError
+from headwater.errors import BadRequestError, TooLargeError
 from headwater.workflows.contract import EndedRun
-from headwater.workflows.stored_chat import CHAT, CHATS, MESSAGES, StoredChat, chat_of, message_id
+from headwater.workflows.stored_chat import CHAT, CHATS, KEPT_CHARS_MAX, MESSAGES, StoredChat, chat_of, message_id
 
 RUN = "run_" + "0a" * 16
 CHAT_ID = "chat_" + "0b" * 16
@@ -62,6 +63,24 @@ def test_the_answer_is_kept_as_it_ended(events: list[ev.Event], content: str, st
     body: dict[str, Any] = answer.body
     assert (body["content"], body["state"], body["created_at_ms"]) == (content, state, 3000)
     assert (body["error"] and body["error"]["code"]) == code
+
+
+def test_of_an_answer_that_is_too_long_to_be_kept_its_beginning_is() -> None:
+    piece = "\x01" * (KEPT_CHARS_MAX // 2)
+    (answer,) = sealed(StoredChat().documents(ended(*[ev.Chunk(piece, 0)] * 3, ev.Complete("stop", Usage()))))
+    kept = msgspec.json.decode(answer.body)
+    assert (kept["content"] == 2 * piece, kept["state"]) == (True, "complete")
+
+
+def test_a_message_that_is_too_long_to_be_kept_is_refused() -> None:
+    def saying(text: str) -> RunRequest:
+        return msgspec.structs.replace(ASKED, messages=[Message("user", text)])
+
+    longest = saying("\x01" * KEPT_CHARS_MAX)
+    StoredChat().check(longest)
+    assert sealed(StoredChat().documents_begun(Run(RUN, LOCAL_OWNER, longest, 1000)))
+    with pytest.raises(TooLargeError):
+        StoredChat().check(saying("x" * (KEPT_CHARS_MAX + 1)))
 
 
 def test_what_is_no_chat_is_refused() -> None:

@@ -22,7 +22,7 @@ from headwater.workflows import conversation_script as script
 from headwater.workflows.arc.simulated import scripted
 from headwater.workflows.contract import EndedRun, RunContext, Workflow
 from headwater.workflows.history import newest_within
-from headwater.workflows.stored_chat import answer_error, answer_state
+from headwater.workflows.stored_chat import answer_error, answer_state, answer_text
 from headwater.workflows.structured import StructuredAnswer
 
 SESSIONS: Final = "sessions"
@@ -34,6 +34,8 @@ USER_CHARS_MAX: Final = 200
 MESSAGE_CHARS_MAX: Final = 100_000
 #: Of a session's turns, the newest that may be told again.
 HISTORY_MAX: Final = 50
+#: Of the answer in a run's result, which is bounded; the rest of a longer one is in the answer's records alone.
+RESULT_MESSAGE_BYTES_MAX: Final = 32 * 1024
 
 _INPUT: Final[dict[str, Any]] = {
     "type": "object",
@@ -83,7 +85,7 @@ class Conversation(Workflow):
         return [*([] if asked.session_id else [begun]), _turn(run.id, run.request, turn)]
 
     def documents(self, ended: EndedRun) -> Sequence[Document]:
-        answer = ended.snapshot.text or ended.snapshot.refusal
+        answer = answer_text(ended)
         result = ended.result if isinstance(ended.result, dict) else {}
         turn = {
             "message": asked_of(ended.request).message,
@@ -144,7 +146,7 @@ class _Turn:
             yield events
         self._context.set_result(
             {
-                "message": answer,
+                "message": _beginning(answer),
                 "suggestions": prompts.suggestions_of(self._found),
                 "session_id": self._session,
                 "intent": known["intent"],
@@ -199,6 +201,13 @@ class _Turn:
         asked = self._context.request
         settings: Settings = scripted(asked.settings, says) if self._is_simulated else asked.settings
         return GenerationRequest(asked.model, messages, settings)
+
+
+def _beginning(answer: str) -> str:
+    """The answer, or as much of it as a result has room for."""
+    while len(msgspec.json.encode(answer)) > RESULT_MESSAGE_BYTES_MAX:
+        answer = answer[: len(answer) // 2]
+    return answer
 
 
 def _take(events: Sequence[ev.Event], pieces: list[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from headwater.domain.document import Document
 from headwater.domain.run import Run, RunRequest, RunState
-from headwater.errors import BadRequestError
+from headwater.errors import BadRequestError, TooLargeError
 from headwater.workflows.chat import Chat
 from headwater.workflows.contract import EndedRun
 
@@ -21,6 +21,8 @@ MESSAGES: Final = "messages"
 #: Where a run's metadata says which chat it goes on with; the same name among a message's words.
 CHAT: Final = "chat"
 CHAT_ID: Final = re.compile(r"chat_[0-9a-f]{32}")
+#: Of a message that is kept: a character is at most six bytes as JSON, and so each fits a document with all the rest.
+KEPT_CHARS_MAX: Final = 500_000
 
 
 class StoredChat(Chat):
@@ -30,8 +32,11 @@ class StoredChat(Chat):
 
     def check(self, request: RunRequest) -> None:
         super().check(request)
-        if request.messages[-1].role != "user" or not isinstance(request.messages[-1].content, str):
+        said = request.messages[-1]
+        if said.role != "user" or not isinstance(said.content, str):
             raise BadRequestError("The last message is what the user says, as text.", pointer="/messages")
+        if len(said.content) > KEPT_CHARS_MAX:
+            raise TooLargeError(f"A message has at most {KEPT_CHARS_MAX} characters.", pointer="/messages")
         chat = request.metadata.get(CHAT)
         if chat is not None and CHAT_ID.fullmatch(chat) is None:
             raise BadRequestError("This is no chat's id.", pointer=f"/metadata/{CHAT}")
@@ -62,7 +67,7 @@ class StoredChat(Chat):
         ]
 
     def documents(self, ended: EndedRun) -> Sequence[Document]:
-        content = ended.snapshot.text or ended.snapshot.refusal
+        content = answer_text(ended)
         answer: dict[str, Any] = {
             "message_id": message_id(ended.run),
             "role": "assistant",
@@ -82,6 +87,11 @@ def chat_of(run: str, request: RunRequest) -> str:
 def message_id(run: str) -> str:
     """The id of a run's answer."""
     return f"msg_{run.removeprefix('run_')}"
+
+
+def answer_text(ended: EndedRun) -> str:
+    """What is kept of what was said; all of it is in the run's log."""
+    return (ended.snapshot.text or ended.snapshot.refusal)[:KEPT_CHARS_MAX]
 
 
 def answer_state(state: RunState, content: str) -> str:
