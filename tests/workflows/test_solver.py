@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -15,8 +15,9 @@ from headwater.domain.message import GenerationRequest, Settings
 from headwater.domain.run import Owner, RunRequest, RunState
 from headwater.domain.snapshot import fold
 from headwater.errors import BadRequestError, NotFoundError, UnavailableError
-from headwater.workflows.arc.sandbox import Limits, Sandbox
+from headwater.workflows.arc.sandbox import Limits, Outcome, Sandbox
 from headwater.workflows.arc.solution import COLLECTION, SolverResult, StoredSolution
+from headwater.workflows.arc.task import Grid
 from headwater.workflows.contract import EndedRun, RunContext
 from headwater.workflows.input_schema import InputSchema
 from headwater.workflows.solver import Solver
@@ -196,6 +197,20 @@ async def test_a_cancel_ends_a_program_in_the_middle() -> None:
     context = Context(SOLVED)
     await solved(solver, context)
     assert context.result.verdict == "solved"
+    await solver.close()
+
+
+async def test_its_programs_wait_among_those_of_its_owner() -> None:
+    owners: list[Hashable] = []
+
+    class Noting(Sandbox):
+        async def run(self, source: str, grids: Sequence[Grid], owner: Hashable = None) -> list[Outcome]:
+            owners.append(owner)
+            return await super().run(source, grids, owner)
+
+    solver = Solver(Noting(Limits(call_s=0.3), processes=1))
+    await solved(solver, Context(SOLVED))
+    assert owners == [Context.owner] * 3
     await solver.close()
 
 

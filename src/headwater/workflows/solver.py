@@ -76,7 +76,7 @@ class Solver(Workflow):
         outcomes: Sequence[Outcome] = ()
         if (best := search.best) is not None:
             yield [ev.Status("testing", "The best program answers the tests.", progress=1.0)]
-            outcomes = await self._sandbox.run(best.program.code, [pair.input for pair in task.test])
+            outcomes = await self._sandbox.run(best.program.code, [pair.input for pair in task.test], context.owner)
         is_simulated = context.request.model == simulated.NAME
         result = search.result(outcomes, model=context.request.model, is_simulated=is_simulated)
         yield [ev.Log("info", f"{_ENDS[result.verdict]} Right tests: {result.correct_tests} of {len(task.test)}.")]
@@ -101,7 +101,7 @@ class Solver(Workflow):
             yield [ev.Log("warning", f"{place}: the answer has no program in it.")]
         programs: list[Program] = []
         for code in written.codes:
-            programs.append(await tried(self._sandbox, code, search.task.train))
+            programs.append(await tried(self._sandbox, code, search.task.train, context.owner))
             yield [ev.Log("info", f"{place}, program {len(programs)}: {_score(programs[-1])}")]
         yield [search.finish(programs, written.left_out), search.context()]
         if search.best is not None:

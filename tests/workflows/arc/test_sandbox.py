@@ -337,6 +337,18 @@ async def test_programs_wait_for_a_process(sandbox: Sandbox) -> None:
     assert len(workers()) == 1
 
 
+async def test_owners_take_turns(sandbox: Sandbox) -> None:
+    """Who brings many programs does not keep another's waiting for all of them."""
+    had: list[str] = []
+
+    async def tried(owner: str) -> None:
+        assert await sandbox.run(body("return grid"), [GRID], owner) == [Outcome(GRID)]
+        had.append(owner)
+
+    await asyncio.gather(*(tried("many") for _ in range(6)), tried("one"))
+    assert had.index("one") == 2
+
+
 # ── the process ─────────────────────────────────────────────────────────────────────────────────
 
 

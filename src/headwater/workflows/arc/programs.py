@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from statistics import fmean
 from typing import Final
 
@@ -111,9 +111,9 @@ def _encoded(code: str) -> bytes:
     return msgspec.json.encode(code.encode(errors="replace").decode())
 
 
-async def tried(sandbox: Sandbox, code: str, pairs: Sequence[Pair]) -> Program:
+async def tried(sandbox: Sandbox, code: str, pairs: Sequence[Pair], owner: Hashable = None) -> Program:
     """The program, run on each pair's input. Raises `UnavailableError` where there is no sandbox."""
-    outcomes = await sandbox.run(code, [pair.input for pair in pairs])
+    outcomes = await sandbox.run(code, [pair.input for pair in pairs], owner)
     return judged(code, pairs, outcomes)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
@@ -32,6 +32,7 @@ from pydantic_monty import (
 from headwater.errors import ErrorCode, UnavailableError
 from headwater.workflows.arc.sandbox_launcher import launcher
 from headwater.workflows.arc.task import Grid, is_grid
+from headwater.workflows.arc.turns import Turns
 
 _log = structlog.get_logger(__name__)
 
@@ -83,12 +84,14 @@ class Sandbox:
     def __init__(self, limits: Limits | None = None, *, processes: int = 2) -> None:
         self.limits = limits or Limits()
         self._processes = processes
+        self._turns = Turns(processes)
         self._opening = asyncio.Lock()
         self._open: AsyncMonty | None = None
 
-    async def run(self, source: str, grids: Sequence[Grid]) -> list[Outcome]:
+    async def run(self, source: str, grids: Sequence[Grid], owner: Hashable = None) -> list[Outcome]:
         """What the program makes of each grid, in order; each gets a copy of its own.
 
+        Where more programs come than there are processes, owners take turns, each with a program.
         A fault of the program is an `Outcome`, never an exception; after a limit the grids that are left are not tried.
         Raises `UnavailableError` where no process can be had: nothing is ever run anywhere else.
         """
@@ -97,19 +100,7 @@ class Sandbox:
         # UTF-8 has no word for half a surrogate pair, and so no program has one
         source = source.encode(errors="replace").decode()
         try:
-            pool = await self._pool()
-            async with pool.checkout(
-                script_name="program.py",
-                limits={
-                    "max_feed_duration_secs": self.limits.call_s,
-                    "max_memory": self.limits.memory_bytes,
-                    "max_recursion_depth": self.limits.depth,
-                    # There is nothing outside that it could ask for.
-                    "max_suspensions": 1,
-                },
-                os_policy={"sleep": "zero", "random_start": {"seed": 0}},
-                assert_message_annotations=False,
-            ) as session:
+            async with self._turns.turn(owner), await self._session() as session:
                 return await _Program(session, self.limits).run(source, grids)
         except (MontyError, OSError, RuntimeError, TimeoutError) as error:
             raise _unavailable(error) from None
@@ -120,6 +111,22 @@ class Sandbox:
             opened, self._open = self._open, None
             if opened is not None:
                 await opened.__aexit__(None, None, None)
+
+    async def _session(self) -> AsyncMontySession:
+        """What a program runs in, once it is entered. Raises as `_pool` does."""
+        pool = await self._pool()
+        return pool.checkout(
+            script_name="program.py",
+            limits={
+                "max_feed_duration_secs": self.limits.call_s,
+                "max_memory": self.limits.memory_bytes,
+                "max_recursion_depth": self.limits.depth,
+                # There is nothing outside that it could ask for.
+                "max_suspensions": 1,
+            },
+            os_policy={"sleep": "zero", "random_start": {"seed": 0}},
+            assert_message_annotations=False,
+        )
 
     async def _pool(self) -> AsyncMonty:
         """The pool. Raises OSError, `MontyError` where there can be none."""
