@@ -143,6 +143,13 @@ async def test_no_more_programs_are_tried_than_were_asked_for(solver: Solver) ->
     assert iteration.data["left_out"] == 1
 
 
+async def test_half_a_surrogate_pair_in_a_program_is_no_end_of_the_search(solver: Solver) -> None:
+    context = Context(answer("'\ud83d'"), SOLVED)
+    (first, _) = iterations(await solved(solver, context))
+    assert first.data["programs"][0]["code"].endswith("return '\ufffd'")
+    assert context.result.verdict == "solved"
+
+
 async def test_what_an_attempt_has_superseded_is_not_read(solver: Solver) -> None:
     class Failing(Context):
         async def generate(

@@ -16,6 +16,7 @@ from headwater.domain import event as ev
 from headwater.domain.document import Document
 from headwater.domain.message import GenerationRequest
 from headwater.domain.run import RunRequest
+from headwater.domain.surrogates import replace_surrogates
 from headwater.errors import BadRequestError
 from headwater.providers import simulated
 from headwater.workflows.arc import tasks
@@ -139,7 +140,8 @@ class _Answer:
 
     @property
     def text(self) -> str:
-        return "".join(self._pieces)
+        # a program of it is told again and stored, as UTF-8
+        return replace_surrogates("".join(self._pieces))
 
 
 def _asked(request: RunRequest) -> SolverInput:

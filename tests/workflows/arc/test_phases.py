@@ -113,6 +113,23 @@ def test_what_an_attempt_takes_back_was_not_said() -> None:
     assert (said.call, said.text) == (3, "Right")
 
 
+def test_whatever_is_said_fits_the_record_of_its_phase() -> None:
+    grid = str([[1] * 30] * 30)
+    for character in ("\x01", "🙂", '"'):
+        whole = outcome(PLAN[1], grid + character * 100_000)
+        assert whole.predicted is not None
+        assert len(ev.encode_record(10**6, 10**9, ph.done(2, whole, 6))) <= ev.RECORD_BYTES_MAX
+
+
+async def test_half_a_surrogate_pair_is_never_sent_back_to_the_model() -> None:
+    said = ph.Said()
+    said.take([ev.Call(2, "internal", "p", "m"), ev.Chunk("\ud83d", 0, 2), ev.Chunk("\ude00 \ud800", 0, 2)])
+    first = ph.outcome_of(PLAN[0], TASK, said)
+    assert first.text == "😀 \ufffd"
+    messages = ph.conversation(TASK, await ph.pictures_of(TASK), [first], None)
+    assert messages[2] == Message("assistant", "😀 \ufffd")
+
+
 def test_a_log_tells_what_was_finished() -> None:
     outcomes = [outcome(PLAN[0]), outcome(PLAN[1], "[[2, 2]]")]
     log: list[ev.Event] = [ev.Status("connecting")]

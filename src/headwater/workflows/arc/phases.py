@@ -13,6 +13,7 @@ import msgspec
 
 from headwater.domain import event as ev
 from headwater.domain.message import ImagePart, Message, Part, TextPart
+from headwater.domain.surrogates import replace_surrogates
 from headwater.workflows.arc.answer import Answer, read_answer
 from headwater.workflows.arc.prompt import form
 from headwater.workflows.arc.reading import grids_in
@@ -24,8 +25,9 @@ from headwater.workflows.structured import StructuredAnswer
 
 PhaseName = Literal["first_example", "prediction", "correction", "example", "test"]
 
-#: Of what a model said in a phase, so much is kept, and told to it again in the later ones.
-TEXT_CHARS_MAX: Final = 50_000
+#: Of what a model said in a phase, so much is kept, and told to it again in the later ones. JSON escapes make at most
+#: six bytes of a character, so its record is never too large.
+TEXT_CHARS_MAX: Final = 40_000
 _FLAWS_MAX: Final = 3
 _FLAW_CHARS_MAX: Final = 200
 
@@ -101,7 +103,8 @@ class Said:
 
     @property
     def text(self) -> str:
-        return "".join(self._pieces)
+        # it is sent to the model again, as UTF-8
+        return replace_surrogates("".join(self._pieces))
 
     def take(self, events: Iterable[ev.Event]) -> None:
         for event in events:
