@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from headwater.admission.day_tokens import DayTokens
-from headwater.admission.rate import RateLimit
+from headwater.admission.speaking import Speaking
 from headwater.api.app import create_api
 from headwater.api.pages import Pages
 from headwater.api.server import HttpServer
@@ -139,7 +139,6 @@ class App:
             health=parts.health.figures,
             breakers=partial(_breakers, parts.supervisor, clock),
             day_tokens=parts.day_tokens,
-            speaking=RateLimit(settings.conversation.per_minute),
             chat=ChatTerms(**settings.chat.model_dump(exclude={"day_tokens_max"})),
             conversation=ConversationTerms(**settings.conversation.model_dump(exclude={"per_minute"})),
             workflows=parts.workflows,
@@ -251,6 +250,7 @@ def _build(settings: Settings, clock: Clock, environ: Mapping[str, str], make: M
         resilience=Resilience(resilience_policy(settings.resilience), observer.breaker_moved),
         slots=settings.runs.slots,
         waiting_max=settings.runs.waiting_max,
+        admit=Speaking(settings.conversation.per_minute, clock.now_ms).admit,
     )
     live.append(supervisor)
     hub = Hub(

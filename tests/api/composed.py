@@ -6,7 +6,7 @@ Only the model is played, by the test itself: what `Prompter` is told, it says.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ from headwater.clock import SystemClock
 from headwater.delivery.hub import Hub
 from headwater.delivery.streams import StreamReaders
 from headwater.domain.message import GenerationRequest
+from headwater.domain.run import Run
 from headwater.errors import UnavailableError
 from headwater.metrics import Metrics
 from headwater.providers.catalog import Catalog, Entry
@@ -117,7 +118,7 @@ class RunningApi:
 
 
 @asynccontextmanager
-async def running_api(**changes: Any) -> AsyncIterator[RunningApi]:
+async def running_api(*, admit: Callable[[Run], None] = lambda run: None, **changes: Any) -> AsyncIterator[RunningApi]:
     """The API on a free port until the block ends. `changes` replace fields of `Services`."""
     clock, observer, tasks, prompter = SystemClock(), SilentObserver(), Tasks(), Prompter()
     storage = MemoryStorage()
@@ -133,6 +134,7 @@ async def running_api(**changes: Any) -> AsyncIterator[RunningApi]:
         observer=observer,
         tasks=tasks,
         resilience=Resilience(ONCE),
+        admit=admit,
     )
     hub = Hub(storage.log, clock=clock, spawn=tasks.spawn, observer=observer, presence=supervisor)
     services = Services(

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from headwater.admission.rate import RateLimit
+from headwater.admission.speaking import Speaking
 from headwater.api.talk_terms import ConversationTerms
 from headwater.domain.event import Chunk
 from headwater.providers.contract import Finish
@@ -106,12 +106,28 @@ async def test_what_can_not_be_answered_is_refused(
 
 
 async def test_who_speaks_too_often_is_told_when_to_come_back() -> None:
-    async with running_api(speaking=RateLimit(1)) as api:
+    async with running_api(admit=Speaking(1, lambda: 0).admit) as api:
         assert (await asked(api)).status_code == 200
         over = await asked(api)
         assert refused(over) == (429, "RATE_LIMIT")
         assert 1 <= int(over.headers["retry-after"]) <= 60
         assert (await asked(api, "/api/conversation/bob")).status_code == 200
+
+
+async def test_who_asks_another_way_has_the_same_rate_and_a_repeat_costs_none_of_it() -> None:
+    async with running_api(admit=Speaking(1, lambda: 0).admit) as api:
+        key = {"idempotency-key": "k"}
+        first, again = [await api.client.post(WHOLE, json={"message": TOKYO}, headers=key) for _ in range(2)]
+        assert (first.json(), again.status_code) == (again.json(), 200)
+        wanted = {"user_id": "ann", "message": TOKYO}
+        run = {"workflow": "conversation", "model": "simulated", "input": wanted}
+        for path, body in (
+            ("/api/v1/runs", run),
+            (f"/api/v1/runs/{first.headers['x-run-id']}/retry", None),
+        ):
+            over = await api.client.post(path, json=body)
+            assert (over.status_code, over.json()["code"]) == (429, "RATE_LIMIT")
+        assert len((await api.client.get("/api/v1/runs")).json()["runs"]) == 1
 
 
 async def test_the_terms_are_those_of_the_configuration() -> None:

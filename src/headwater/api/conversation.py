@@ -62,7 +62,6 @@ async def _begin(call: Call) -> tuple[Run, Headers]:
         raise BadRequestError("There is nothing to answer.", pointer="/message")
     if len(asked.message) > terms.message_chars_max:
         raise TooLargeError(f"A message has at most {terms.message_chars_max} characters.", pointer="/message")
-    services.speaking.take((call.owner, user), services.now_ms() / 1000)
     if asked.session_id is not None:
         await find_session(call, asked.session_id)
         await settle_session(call, asked.session_id)

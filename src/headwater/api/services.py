@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from headwater.admission.day_tokens import DayTokens
-from headwater.admission.rate import RateLimit
 from headwater.api.answer import Receive, Scope, Send
 from headwater.api.pages import NO_PAGES, Pages
 from headwater.api.talk_terms import ChatTerms, ConversationTerms
@@ -186,5 +185,3 @@ class Services(NamedTuple):
     conversation: ConversationTerms = ConversationTerms()
     #: what a user's chats may use on a day; without a limit unless the composition root sets one
     day_tokens: DayTokens = DayTokens(0, lambda: 0)
-    #: how often a user of a conversation may speak
-    speaking: RateLimit = RateLimit(0)

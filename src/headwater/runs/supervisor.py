@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import structlog
@@ -95,7 +95,8 @@ class Tasks:
 class Supervisor:
     """The write half's front. All its methods are called in the event loop's thread.
 
-    `foreign` names the workflows that are other distributions'.
+    `foreign` names the workflows that are other distributions'. `admit` is asked once for each run that would be
+    stored, and for no repeat of one; it raises `RefusedError`.
     """
 
     def __init__(
@@ -111,10 +112,12 @@ class Supervisor:
         resilience: Resilience | None = None,
         slots: int = 1000,
         waiting_max: int = 1000,
+        admit: Callable[[Run], None] = lambda run: None,
     ) -> None:
         self.draining = False
         self._storage = storage
         self._models = models
+        self._admit = admit
         self._workflows = {name: Hosted(workflow, is_foreign=name in foreign) for name, workflow in workflows.items()}
         self._clock = clock
         self._observer = observer
@@ -197,8 +200,9 @@ class Supervisor:
         check_policy(request, self._models.capabilities(request.model), self._models.who_can)
         if (source := source_of(request)) is not None:
             await check_source(source, owner, self._storage)
-        self._admit()
+        self._check_room()
         run = Run(new_run_id(), owner, request, self._clock.now_ms(), retry_of=retry_of, epoch=1)
+        self._admit(run)
         documents = hosted.documents_begun(run)
         arrived = self._arriving[run.id] = asyncio.Event()
         self._idle.clear()
@@ -219,7 +223,7 @@ class Supervisor:
             if found is not None or name not in self._arriving_keys:
                 return found
 
-    def _admit(self) -> None:
+    def _check_room(self) -> None:
         if self._storage.failed is not None:
             raise UnavailableError("The storage has failed; no run can be started.", code=ErrorCode.STORAGE)
         if self.draining:
