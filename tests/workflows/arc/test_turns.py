@@ -27,7 +27,7 @@ class Board:
             self.most = max(self.most, self.at_once)
             try:
                 if until is None:
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)  # paces: the turn in which another could come in
                 else:
                     await until.wait()
             finally:
@@ -36,7 +36,7 @@ class Board:
 
 async def settle() -> None:
     for _ in range(10):
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # paces: turns of the loop in which everybody comes to wait
 
 
 async def test_one_who_wants_much_does_not_keep_the_others_waiting() -> None:
@@ -87,7 +87,7 @@ async def test_whoever_goes_no_place_is_lost(seed: int) -> None:
     while any(not visit.done() for visit in visits):
         if rng.random() < 0.5:
             rng.choice(visits).cancel()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # paces: one step of the loop between two departures
     for visit in visits:
         with suppress(asyncio.CancelledError):
             await visit
