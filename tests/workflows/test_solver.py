@@ -269,10 +269,27 @@ def test_messages_are_refused(solver: Solver) -> None:
     assert refused.value.extra == {"pointer": "/messages"}
 
 
+@pytest.mark.parametrize("settings", [Settings(json_schema={}), Settings(json_object=True)])
+def test_another_form_of_the_answers_is_refused(solver: Solver, settings: Settings) -> None:
+    request = RunRequest("m", workflow="solver", input={"task_id": TASK}, settings=settings)
+    with pytest.raises(BadRequestError):
+        solver.check(request)
+
+
 async def test_a_puzzle_that_there_is_not_is_refused(solver: Solver) -> None:
     await solved(solver, Context(SOLVED))
-    with pytest.raises(NotFoundError):
+    with pytest.raises(NotFoundError) as refused:
         solver.check(RunRequest("m", workflow="solver", input={"task_id": "00000000"}))
+    assert refused.value.extra == {"pointer": "/input/task_id"}
+
+
+async def test_a_whole_number_may_be_written_as_json_schema_lets_it(solver: Solver) -> None:
+    context = Context(WRONG, WRONG, iterations=1.0)
+    InputSchema(Solver.input_schema).check(context.request.input)
+    solver.check(context.request)
+    events = await solved(solver, context)
+    assert context.result.iterations == 1
+    assert len(solver.documents(ended(context, events, RunState.COMPLETED, None))) == 1
 
 
 # ── what is stored ──────────────────────────────────────────────────────────────────────────────

@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-import msgspec
-
 from headwater.domain import event as ev
 from headwater.domain.document import Document
 from headwater.domain.message import GenerationRequest
 from headwater.domain.run import RunRequest
 from headwater.domain.surrogates import replace_surrogates
-from headwater.errors import BadRequestError
+from headwater.errors import BadRequestError, NotFoundError
 from headwater.providers import simulated
 from headwater.workflows.arc import tasks
 from headwater.workflows.arc.programs import Program, percent, programs_in, tried
@@ -58,10 +56,16 @@ class Solver(Workflow):
     def check(self, request: RunRequest) -> None:
         if request.messages:
             raise BadRequestError("The workflow `solver` takes `input`, not `messages`.", pointer="/messages")
-        tasks.check(_asked(request).task_id)
+        if request.settings.json_schema is not None or request.settings.json_object:
+            raise BadRequestError("The form of the answers is the workflow's own.", pointer="/settings/json_schema")
+        try:
+            tasks.check(request.input["task_id"])
+        except NotFoundError as error:
+            error.extra["pointer"] = "/input/task_id"
+            raise
 
     async def run(self, context: RunContext) -> AsyncIterator[list[ev.Event]]:
-        asked = _asked(context.request)
+        asked = SolverInput.of(context.request)
         task = await tasks.find(asked.task_id)
         search = Search(task, asked.iterations)
         kept = search.take_up(context.before)
@@ -142,10 +146,6 @@ class _Answer:
     def text(self) -> str:
         # a program of it is told again and stored, as UTF-8
         return replace_surrogates("".join(self._pieces))
-
-
-def _asked(request: RunRequest) -> SolverInput:
-    return msgspec.convert(request.input, SolverInput)
 
 
 def _call(request: RunRequest, search: Search, asked: SolverInput) -> GenerationRequest:

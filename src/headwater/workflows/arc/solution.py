@@ -28,6 +28,11 @@ class SolverInput(msgspec.Struct, frozen=True):
     iterations: int = 5
     programs: int = 3
 
+    @classmethod
+    def of(cls, request: RunRequest) -> SolverInput:
+        # a whole number of a JSON Schema may be written as 5.0
+        return msgspec.convert(request.input, cls, strict=False)
+
 
 class Score(msgspec.Struct, frozen=True):
     """An iteration in short: how many programs were tried, and what its best one got right."""
@@ -127,7 +132,7 @@ def solution_so_far(
         created_at_ms=created_at_ms,
         ended_at_ms=ended_at_ms,
         model=request.model,
-        input=msgspec.convert(request.input, SolverInput),
+        input=SolverInput.of(request),
         settings=request.settings,
         usage=snapshot.usage,
         search=msgspec.convert(context.get("search"), Standing | None),
