@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from headwater.errors import BadRequestError
-from headwater.workflows.answer_schema import FLAWS_MAX, MESSAGE_CHARS_MAX, AnswerSchema, Flaw, is_bounded
+from headwater.workflows.answer_schema import (
+    FLAWS_MAX,
+    MESSAGE_CHARS_MAX,
+    SCHEMA_BYTES_MAX,
+    AnswerSchema,
+    Flaw,
+    is_bounded,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +30,7 @@ from headwater.workflows.answer_schema import FLAWS_MAX, MESSAGE_CHARS_MAX, Answ
         ({"allOf": [{"$dynamicRef": "#x"}]}, "`$dynamicRef`"),
         ({"properties": {"a": {"$id": "https://example.com/a"}}}, "`$id`"),
         ({"$schema": "https://example.com/draft"}, "https://example.com/draft"),
+        ({"description": "x" * SCHEMA_BYTES_MAX}, f"{SCHEMA_BYTES_MAX} bytes"),
     ],
 )
 def test_a_schema_that_is_none_or_can_not_be_applied_is_refused(schema: dict[str, Any], words: str) -> None:
@@ -109,9 +117,15 @@ def _by(keyword: str) -> Any:
         (branching("patternProperties", "properties"), nested(40)),
         ({"$defs": {"t": {"not": {"$ref": "#/$defs/t"}}}, "$ref": "#/$defs/t"}, {}),
         ({"$ref": "#"}, {}),
-        ({"items": {"enum": list(range(100_000))}}, list(range(1000))),
+        ({"items": {"enum": list(range(40_000))}}, list(range(1000))),
         ({"items": {"pattern": "(a*)*b"}}, ["a" * 1000] * 6000),
         ({"items": {"properties": {"a": {"type": "object"}}}}, [{}] * 30_000),
+        ({"pattern": "(a|b)*a(a|b){1000}c"}, "ab" * 10_000),
+        ({"pattern": "(?=a)(a|b)*c"}, "ab" * 10_000),
+        ({"patternProperties": {"(a|b)*a(a|b){1000}c": {}}}, {"ab" * 1000: 0}),
+        ({"propertyNames": {"pattern": "(a|b)*a(a|b){1000}c"}}, {"ab" * 1000: 0}),
+        ({"allOf": [{"maxLength": 1}] * 50}, "x" * 1_000_000),
+        ({"items": {"allOf": [{"required": ["a"]}] * 50}}, [{"b": [0] * 100_000}]),
     ],
 )
 def test_a_schema_that_multiplies_the_work_is_not_applied(schema: dict[str, Any], value: Any) -> None:
@@ -130,6 +144,9 @@ def test_unevaluated_members_are_counted_for_each_time_that_they_are_looked_for(
     ("schema", "value"),
     [
         ({"items": {"type": "integer"}}, list(range(100_000))),
+        ({"items": {"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}}, ["2026-11-21"] * 5000),
+        ({"items": {"pattern": "^(?!x)[a-z]+$"}}, ["lowercase"] * 50),
+        ({"properties": {"text": {"type": "string", "pattern": "^[^<]*$"}}}, {"text": "word " * 100_000}),
         ({"properties": {"g": {"items": {"items": {"type": "integer"}}}}}, {"g": [[0] * 30] * 3000}),
         ({"$defs": {"t": {"properties": {"a": {"$ref": "#/$defs/t"}}}}, "$ref": "#/$defs/t"}, nested(60)),
         ({"prefixItems": [{"type": "integer"}], "additionalProperties": False, "propertyNames": {"maxLength": 9}}, [1]),

@@ -1,8 +1,8 @@
 """The JSON schema that an answer is held to (2020-12 where it does not say another). Pure.
 
-Checked before the run exists, applied once at its end. Nothing is fetched, regular expressions are bounded, and a
-schema that multiplies the work with each level (references that branch and come back) is not applied at all: its
-caller shares the event loop with everybody else's runs.
+Checked before the run exists, applied once at its end. Nothing is fetched, and a schema that takes too much work with
+a value (references that branch and come back, patterns that are looked for in long texts) is not applied to it at all:
+its caller shares the event loop with everybody else's runs.
 """
 
 from __future__ import annotations
@@ -17,17 +17,22 @@ import msgspec
 
 from headwater.errors import BadRequestError
 from headwater.wire.partial_json import Note
+from headwater.workflows.pattern_work import BACKTRACKS_MAX, work_of
 
+#: A schema's own length as JSON: making it ready takes time too.
+SCHEMA_BYTES_MAX: Final = 256 * 1024
 #: So many faults of an answer are told.
 FLAWS_MAX: Final = 20
 MESSAGE_CHARS_MAX: Final = 300
-#: So many times a subschema may meet a value; a large answer to a plain schema needs a few for each of its values.
+#: So many times a subschema may meet a value, about a microsecond each; a large answer to a plain schema needs a few
+#: for each of its values.
 WORK_MAX: Final = 500_000
 #: And so many of them may have subschemas of their own: each is looked at beforehand.
 STEPS_MAX: Final = 20_000
-#: What a pattern may cost, in the same measure.
-_PATTERN_WORK: Final = 100
-_BACKTRACKS_MAX: Final = 10_000
+#: A fault is told with a copy of the value, whose length counts so: each so many characters like one more value.
+_CHARS_PER_WORK: Final = 50
+#: What is no text and holds nothing is so many characters.
+_PLAIN_CHARS: Final = 8
 _REGEX_BYTES_MAX: Final = 1 << 20
 
 _POINTER: Final = "/settings/json_schema"
@@ -75,6 +80,8 @@ class AnswerSchema:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._schema = schema
+        if len(msgspec.json.encode(schema)) > SCHEMA_BYTES_MAX:
+            raise BadRequestError(f"The schema has at most {SCHEMA_BYTES_MAX} bytes as JSON.", pointer=_POINTER)
         if found := next(_unknown_references(schema), None):
             raise BadRequestError(f"The schema uses `{found}`, which is not supported.", pointer=_POINTER)
         try:
@@ -82,7 +89,7 @@ class AnswerSchema:
                 dict(schema),
                 mask="the value",
                 offline=True,
-                pattern_options=jsonschema_rs.FancyRegexOptions(_BACKTRACKS_MAX, _REGEX_BYTES_MAX, _REGEX_BYTES_MAX),
+                pattern_options=jsonschema_rs.FancyRegexOptions(BACKTRACKS_MAX, _REGEX_BYTES_MAX, _REGEX_BYTES_MAX),
             )
         except jsonschema_rs.ValidationError as error:
             place = _pointer(error.instance_path)
@@ -111,25 +118,50 @@ class AnswerSchema:
 
 def is_bounded(schema: Any, value: Any) -> bool:
     """Whether holding the value to the schema takes a bounded time. An upper bound of it is counted, not the time."""
-    work, steps, todo = 0, 0, [(schema, value)]
+    sizes: dict[int, int] = {}
+    _measure(value, sizes)
+    work, steps, todo = _work(schema, [value], sizes), 0, [(schema, value)]
     while todo:
         each, instance = todo.pop()
         steps += 1
         for part, values in _applied(each, instance, schema):
-            work += len(values) * _work(part)
+            work += _work(part, values, sizes)
             if isinstance(part, dict) and not part.keys().isdisjoint(_APPLY):
                 todo += [(part, inner) for inner in values]
             if work > WORK_MAX or steps + len(todo) > STEPS_MAX:
                 return False
-    return True
+    return work <= WORK_MAX
 
 
-def _work(schema: Any) -> int:
-    """What a subschema costs with each value, beside those in it."""
+def _measure(value: Any, sizes: dict[int, int]) -> int:
+    """About as many characters as the value has; notes those of each array and object in it, by identity."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        size = sum(len(name) + _measure(each, sizes) for name, each in value.items())
+    elif isinstance(value, list):
+        size = sum(_measure(each, sizes) for each in value)
+    else:
+        return _PLAIN_CHARS
+    sizes[id(value)] = size = size + _PLAIN_CHARS
+    return size
+
+
+def _work(schema: Any, values: Sequence[Any], sizes: Mapping[int, int]) -> int:
+    """What a subschema costs with these values, beside those in them."""
     if not isinstance(schema, dict):
-        return 1
+        return len(values)
     listed = sum(len(part) for part in schema.values() if isinstance(part, list | dict))
-    return 1 + listed // 32 + _PATTERN_WORK * ("pattern" in schema)
+    pattern = schema.get("pattern")
+    work = 0
+    for value in values:
+        chars = len(value) if isinstance(value, str) else sizes.get(id(value), 0)
+        work += (1 + listed // 32) * (1 + chars // _CHARS_PER_WORK)
+        if isinstance(pattern, str) and isinstance(value, str):
+            work += work_of(pattern, chars)
+        if work > WORK_MAX:
+            break
+    return work
 
 
 def _applied(schema: Mapping[str, Any], value: Any, root: Any) -> Iterator[tuple[Any, Sequence[Any]]]:
@@ -144,9 +176,9 @@ def _applied(schema: Mapping[str, Any], value: Any, root: Any) -> Iterator[tuple
         members = list(value.values())
         properties = _dict(schema.get("properties"))
         yield from ((properties[name], [each]) for name, each in value.items() if name in properties)
-        for matching in _dict(schema.get("patternProperties")).values():
+        for pattern, matching in _dict(schema.get("patternProperties")).items():
             yield matching, members
-            yield {"pattern": ""}, members
+            yield {"pattern": pattern}, list(value)
         yield from ((schema[keyword], members) for keyword in _MEMBERS if keyword in schema)
         if "propertyNames" in schema:
             yield schema["propertyNames"], list(value)
