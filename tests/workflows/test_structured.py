@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest, Message
 from headwater.domain.run import LOCAL_OWNER, RunRequest
 from headwater.domain.snapshot import fold
+from headwater.runs.ending import RESULT_BYTES_MAX
 from headwater.workflows.answer_schema import Flaw
 from headwater.workflows.structured import RESULT_VALUE_BYTES_MAX, StructuredAnswer, structured
 
@@ -209,3 +211,12 @@ def test_the_longest_verdict_is_a_result() -> None:
     schema = {"type": "object", "required": names, "properties": {"a": {"enum": ["e" * 5000] * 9}}}
     answer = judged('{"a": "' + "\\u0001" * 10_000 + '"}', schema=schema)
     assert len(json.dumps(answer.verdict().result())) < 96 * 1024
+
+
+def test_faults_whose_paths_are_long_are_told_as_far_as_they_fit() -> None:
+    text = json.dumps({f"{number}" + "\1" * 1900: 1 for number in range(25)})
+    verdict = judged(text, schema={"additionalProperties": {"type": "string"}}).verdict()
+    assert len(verdict.errors) == 20
+    result = verdict.result()
+    assert result["errors"] == msgspec.to_builtins(verdict.errors[: len(result["errors"])]) != []
+    assert len(json.dumps({**result, "value": "v" * RESULT_VALUE_BYTES_MAX})) < RESULT_BYTES_MAX

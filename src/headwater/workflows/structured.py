@@ -25,6 +25,8 @@ from headwater.workflows.contract import RunContext
 
 #: A result leaves out a value that is longer as JSON; the answer's text and its fields have it.
 RESULT_VALUE_BYTES_MAX: Final = 64 * 1024
+#: And the last of its faults where their paths and words are longer, as JSON; a single one always fits.
+_RESULT_ERRORS_BYTES_MAX: Final = 30 * 1024
 #: After a crash all that is known is told once more where the log has less; unless it is longer than that.
 _RETOLD_BYTES_MAX: Final = ev.RECORD_BYTES_MAX - 4096
 
@@ -52,12 +54,15 @@ class Verdict(msgspec.Struct, frozen=True):
     def result(self) -> dict[str, Any]:
         """The verdict as a run's result: without the text, and without a value that is too long for one."""
         value = scrub_surrogates(self.value)
+        errors = msgspec.to_builtins(self.errors)
+        while len(msgspec.json.encode(errors)) > _RESULT_ERRORS_BYTES_MAX:
+            errors.pop()
         is_left_out = len(msgspec.json.encode(value)) > RESULT_VALUE_BYTES_MAX
         return {
             "value": None if is_left_out else value,
             "is_valid": self.is_valid,
             "repairs": self.repairs,
-            "errors": msgspec.to_builtins(self.errors),
+            "errors": errors,
             **({"is_value_left_out": True} if is_left_out else {}),
         }
 
