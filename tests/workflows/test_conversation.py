@@ -17,7 +17,7 @@ from headwater.errors import ErrorCode, ProviderError
 from headwater.runs.ending import RESULT_BYTES_MAX
 from headwater.storage.memory import MemoryStorage
 from headwater.workflows.contract import Workflow
-from headwater.workflows.conversation import SESSION, SESSIONS, TURNS, USER, Conversation, session_of
+from headwater.workflows.conversation import SESSION, SESSIONS, TURNS, USER, Conversation, asked_of, session_of
 from headwater.workflows.conversation_prompts import INTENT_SCHEMA, SUGGESTIONS_SCHEMA
 from headwater.workflows.conversation_script import LABEL
 from headwater.workflows.input_schema import InputSchema
@@ -273,3 +273,9 @@ def test_what_it_takes(value: Any, good: bool) -> None:
         return
     with pytest.raises(Exception, match="not as it has to be"):
         schema.check(value)
+
+
+def test_a_whole_number_may_be_written_as_json_schema_lets_it() -> None:
+    given = {"user_id": "u", "message": "Hi", "chunks_max": 5.0}
+    InputSchema(Conversation.input_schema or {}).check(given)
+    assert asked_of(RunRequest("m", workflow="conversation", input=given)).chunks_max == 5
