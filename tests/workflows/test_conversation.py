@@ -13,7 +13,7 @@ from headwater.domain import event as ev
 from headwater.domain.document import Document, sealed
 from headwater.domain.message import GenerationRequest, Message, Settings, Usage
 from headwater.domain.run import LOCAL_OWNER, Run, RunRequest
-from headwater.errors import ErrorCode, ProviderError
+from headwater.errors import BadRequestError, ErrorCode, ProviderError
 from headwater.runs.ending import RESULT_BYTES_MAX
 from headwater.storage.memory import MemoryStorage
 from headwater.workflows.contract import Workflow
@@ -247,6 +247,23 @@ def test_a_turn_is_kept_as_it_ended() -> None:
     assert (kept.body["error"]["code"], kept.body["suggestions"]) == ("SERVER", [])
     (whole,) = Conversation().documents(cut._replace(result={"suggestions": ["And ramen?"]}))
     assert whole.body["suggestions"] == ["And ramen?"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"messages": [Message("user", "Hi")]}, "/messages"),
+        ({"settings": Settings(json_schema={"type": "object"})}, "/settings/json_schema"),
+        ({"settings": Settings(json_object=True)}, "/settings/json_schema"),
+        ({"input": {"user_id": "ann", "message": " \n"}}, "/input/message"),
+        ({"input": {"user_id": "a\nb", "message": "Hi"}}, "/input/user_id"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(changes: dict[str, Any], pointer: str) -> None:
+    Conversation().check(asked())
+    with pytest.raises(BadRequestError) as refused:
+        Conversation().check(msgspec.structs.replace(asked(), **changes))
+    assert refused.value.extra["pointer"] == pointer
 
 
 def test_of_a_turn_that_is_too_long_to_be_kept_the_beginning_is() -> None:

@@ -15,7 +15,7 @@ from headwater.domain import event as ev
 from headwater.domain.document import Document
 from headwater.domain.message import GenerationRequest, Message, Settings
 from headwater.domain.run import Run, RunRequest
-from headwater.errors import ErrorCode, HeadwaterError, ProviderError
+from headwater.errors import BadRequestError, ErrorCode, HeadwaterError, ProviderError
 from headwater.providers.simulated import NAME as SIMULATED
 from headwater.workflows import conversation_prompts as prompts
 from headwater.workflows import conversation_script as script
@@ -68,6 +68,17 @@ class Conversation(Workflow):
     title = "Conversation"
     description = "An assistant that knows its session: intent, context, an answer, and what could be asked next."
     input_schema = _INPUT
+
+    def check(self, request: RunRequest) -> None:
+        if request.messages:
+            raise BadRequestError("The workflow `conversation` takes `input`, not `messages`.", pointer="/messages")
+        if request.settings.json_schema is not None or request.settings.json_object:
+            raise BadRequestError("The form of the answer is the workflow's own.", pointer="/settings/json_schema")
+        asked = asked_of(request)
+        if not asked.message.strip():
+            raise BadRequestError("There is nothing to answer.", pointer="/input/message")
+        if not asked.user_id.isprintable():
+            raise BadRequestError("A user's id has printable characters only.", pointer="/input/user_id")
 
     def run(self, context: RunContext) -> AsyncIterator[list[ev.Event]]:
         return _Turn(context).events()
