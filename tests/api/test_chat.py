@@ -125,6 +125,16 @@ async def test_more_tokens_than_the_day_has_are_refused_before_the_call() -> Non
         assert len(api.prompter.calls) == 2
 
 
+async def test_what_the_last_of_the_day_was_spent_on_can_be_asked_for_again() -> None:
+    async with running_api(day_tokens=DayTokens(20, lambda: 0)) as api:
+        api.prompter.script = says("Yes.")
+        dear = {"message": "x" * 72, "model": "prompted"}
+        first, again = [await api.client.post("/chat", json=dear, headers={"idempotency-key": "k"}) for _ in range(2)]
+        assert (again.json(), again.headers["idempotency-replayed"]) == (first.json(), "true")
+        other = await api.client.post("/chat", json=dear, headers={"idempotency-key": "another"})
+        assert refused(other) == (402, "BUDGET")
+
+
 async def test_a_failure_before_any_token_has_its_status(api: RunningApi) -> None:
     def fail(*_: object, **__: object) -> object:
         raise ProviderError(ErrorCode.RATE_LIMIT, "Slow down.", provider="p", retry_after_ms=3000)

@@ -27,7 +27,7 @@ from headwater.api.talk_terms import usual_models
 from headwater.delivery.formats.tokens import Identity, TokenAnswer, TokenStream
 from headwater.domain.message import Message
 from headwater.domain.run import Owner, Run, RunRequest
-from headwater.errors import BadRequestError, ContextLengthError, LogMissing, NotFoundError, TooLargeError
+from headwater.errors import BadRequestError, BudgetError, ContextLengthError, LogMissing, NotFoundError, TooLargeError
 from headwater.providers import estimate
 from headwater.storage.contract import IdempotencyKey
 from headwater.workflows.history import newest_within
@@ -142,7 +142,13 @@ async def _submit(
     call: Call, request: RunRequest, owner: Owner, key: IdempotencyKey | None, tokens: int
 ) -> tuple[Run, bool]:
     """The budget is looked at before the run exists: these tokens are held for it until what it used is known."""
-    hold = call.services.day_tokens.hold(owner, tokens)
+    try:
+        hold = call.services.day_tokens.hold(owner, tokens)
+    except BudgetError:
+        # Who asks again for an answer that is paid for, perhaps with the last of the day, spends nothing.
+        if key is None or (earlier := await call.services.storage.runs.find(key)) is None:
+            raise
+        return earlier, False
     created = False
     try:
         run, created = await call.services.supervisor.submit(request, owner, idempotency=key)
