@@ -35,6 +35,24 @@ def test_simulated_needs_nothing() -> None:
     assert [finding.level for finding in found] == [Level.OK]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "environ", "told"),
+    [
+        ([], {"OPENAI_API_KEY": "sk-canary-49a1"}, True),
+        ([], {"OPENAI_API_KEY": " "}, False),
+        ([], {"PATH": "/bin"}, False),
+        (rows(provider="ollama"), {"OPENAI_API_KEY": "sk-canary-49a1"}, False),
+    ],
+)
+def test_a_key_that_no_model_uses_is_a_warning_where_there_is_no_model(
+    wanted: list[ModelRow], environ: dict[str, str], told: bool
+) -> None:
+    _, found = check_models(wanted, environ, port=PORT)
+    assert "sk-canary" not in str(found)
+    warnings = [finding.text for finding in found if finding.level is Level.WARNING]
+    assert (["No model uses OPENAI_API_KEY" in text for text in warnings]) == ([True] if told else [])
+
+
 def test_a_model_at_the_server_s_own_address_is_a_problem() -> None:
     usable, found = check_models(rows(provider="vllm"), {}, port=8000)
     level, text = worst(found)

@@ -27,6 +27,11 @@ def check_models(
     found.ok("`simulated` needs nothing and is always there.")
     for fault in plugins.faults.values():
         found.warning(fault, "Correct, update or uninstall the plug-in; what else is configured works.")
+    if not rows and (keys := sorted({row.api_key_env or "" for row in servers.values()} & _set_in(environ))):
+        found.warning(
+            f"No model uses {', '.join(keys)}: the key alone adds none, and `simulated` answers.",
+            "Add a row of [[models]] that names the provider.",
+        )
     called, disabled = without_faulty(rows, plugins)
     for sentence in disabled:
         found.problem(sentence, "Correct or update the plug-in.")
@@ -48,3 +53,7 @@ def check_models(
     for name in sorted({row.name for row in rows if sum(each.name == row.name for each in rows) > 1}):
         found.problem(f"There are two models with the name `{name}`.", "Rename one of them.")
     return usable, found
+
+
+def _set_in(environ: Mapping[str, str]) -> set[str]:
+    return {name for name, value in environ.items() if value.strip()}
