@@ -100,6 +100,22 @@ async def test_what_models_like_to_use_is_there(sandbox: Sandbox, lines: str) ->
     assert await only(sandbox, body(lines)) == Outcome([[4, 3], [2, 1]])
 
 
+async def test_a_program_may_do_without_what_it_looks_for(sandbox: Sandbox) -> None:
+    lines = "try:\n    import numpy\nexcept ImportError:\n    return grid\nreturn [[0]]"
+    assert await sandbox.run(body(lines), [GRID] * 10) == [Outcome(GRID)] * 10
+
+
+async def test_each_grid_is_told_why_it_failed(sandbox: Sandbox) -> None:
+    outcomes = await sandbox.run(body("import numpy"), [GRID] * 10)
+    assert {each.error for each in outcomes} == {"ModuleNotFoundError: No module named 'numpy'"}
+
+
+async def test_a_program_does_not_look_for_ever(sandbox: Sandbox) -> None:
+    lines = "while True:\n    try:\n        outside\n    except BaseException:\n        pass"
+    assert (await only(sandbox, body(lines))).grid is None
+    assert await only(sandbox, body("return grid")) == Outcome(GRID)
+
+
 async def test_what_is_done_to_a_grid_is_done_to_a_copy(sandbox: Sandbox) -> None:
     mine = [[1, 2], [3, 4]]
     outcomes = await sandbox.run(body("grid[0][0] += 1\nreturn grid"), [mine, mine])

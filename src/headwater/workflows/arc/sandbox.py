@@ -46,6 +46,9 @@ _TEXT_CHARS_MAX: Final = 30 * 30 * 2
 GRACE_S: Final = 0.5
 #: A process is replaced after so many programs, whatever they did.
 PROGRAMS_PER_PROCESS: Final = 200
+#: How often a program may look for what it has not. There is nothing outside that it could be given, but a module that
+#: is missing is asked for there, and a program may well try one in each call.
+_SUSPENSIONS_MAX: Final = 100
 #: A statement without a value: else the program's last expression would be sent here, as large as it likes.
 _NO_VALUE: Final = "\npass\n"
 #: Its value is text, whatever the program has redefined: a literal's method makes it. `type` is there for a sentence.
@@ -121,8 +124,7 @@ class Sandbox:
                 "max_feed_duration_secs": self.limits.call_s,
                 "max_memory": self.limits.memory_bytes,
                 "max_recursion_depth": self.limits.depth,
-                # There is nothing outside that it could ask for.
-                "max_suspensions": 1,
+                "max_suspensions": _SUSPENSIONS_MAX,
             },
             os_policy={"sleep": "zero", "random_start": {"seed": 0}},
             assert_message_annotations=False,
