@@ -28,6 +28,12 @@ function kindsOf(run: RunResource): string[] {
   return [before, fold.look().status.kind];
 }
 
+test("a run is past its queue when an internal call has put something out", () => {
+  const parts = [{ index: 0, kind: "text", text: "def" } as const];
+  const running: RunResource = { ...queued(9), state: "running", snapshot: { ...emptySnapshot(), parts } };
+  assert.deepEqual(kindsOf(running), ["connecting", "streaming"]);
+});
+
 test("a run that was only just made is connecting until a record says that it waits", () => {
   assert.deepEqual(kindsOf(queued(0)), ["connecting", "connecting"]);
   assert.deepEqual(kindsOf(queued(1)), ["connecting", "queued"]);

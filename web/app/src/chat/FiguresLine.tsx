@@ -1,8 +1,7 @@
 import { memo, useEffect, useState } from "react";
-import type { Figures } from "./figures.ts";
+import { type Figures, tokensWords } from "./figures.ts";
 
 const RENEW_MS = 200;
-const COUNT = new Intl.NumberFormat("en");
 
 export function timeWords(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
@@ -49,7 +48,7 @@ export const FiguresLine = memo(function FiguresLine({ figures, ended }: { figur
       {tokens > 0 && (
         <Figure
           name={estimated ? "Tokens, estimated" : "Tokens"}
-          value={`${about}${COUNT.format(tokens)} tokens`}
+          value={`${about}${tokensWords(tokens)}`}
           id="tokens"
         />
       )}

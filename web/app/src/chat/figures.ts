@@ -16,7 +16,10 @@ export interface Figures {
 const BYTES_PER_TOKEN = 4;
 // A rate over a shorter time than this says nothing.
 const RATE_MS_MIN = 200;
+const COUNT = new Intl.NumberFormat("en");
 const OUTPUT = new Set(["chunk", "reasoning", "refusal", "tool_call"]);
+
+export const tokensWords = (tokens: number): string => `${COUNT.format(tokens)} ${tokens === 1 ? "token" : "tokens"}`;
 
 /** Bytes of UTF-8, without making them. */
 export function utf8Bytes(text: string): number {
@@ -29,18 +32,22 @@ export function utf8Bytes(text: string): number {
   return bytes;
 }
 
-/** Bytes of all that a model has put out. */
-export function outputBytes({ text, reasoning, refusal, tool_calls: calls }: Snapshot): number {
-  return [text, reasoning, refusal, ...calls.map((call) => call.arguments)].reduce((sum, of) => sum + utf8Bytes(of), 0);
+/** Bytes of all that models have put out, in internal calls too: they are paid for as well. */
+export function outputBytes({ parts, tool_calls: calls }: Snapshot): number {
+  const all = [...parts.map((part) => part.text), ...calls.map((call) => call.arguments)];
+  return all.reduce((sum, of) => sum + utf8Bytes(of), 0);
 }
 
-function count(usage: Usage | null, bytes: number): { tokens: number; estimated: boolean } {
-  if (usage?.source === "provider") return { tokens: usage.output_tokens ?? 0, estimated: false };
-  return { tokens: Math.ceil(bytes / BYTES_PER_TOKEN), estimated: true };
+/** Of all `bytes` that came, providers have not yet reported those that are `unreported`. */
+function count(usage: Usage | null, bytes: number, unreported = 0): { tokens: number; estimated: boolean } {
+  if (usage?.source !== "provider") return { tokens: Math.ceil(bytes / BYTES_PER_TOKEN), estimated: true };
+  return { tokens: (usage.output_tokens ?? 0) + Math.ceil(unreported / BYTES_PER_TOKEN), estimated: unreported > 0 };
 }
 
 export class Meter {
   #bytes = 0;
+  /** Bytes of each call since its provider last said how many tokens there were. */
+  readonly #unreported = new Map<number, number>();
   #firstMs: number | null = null;
   #lastMs: number | null = null;
   #complete = true;
@@ -53,14 +60,20 @@ export class Meter {
 
   take(record: ProtocolRecord): void {
     this.#lastMs = record.t;
+    if (record.type === "usage") this.#unreported.delete(record.data.call ?? 1);
+    if (record.type === "complete") this.#unreported.clear();
     if (!OUTPUT.has(record.type)) return;
     this.#firstMs ??= record.t;
-    const { data } = record as { data: { content?: string; arguments?: string } };
-    this.#bytes += utf8Bytes(data.content ?? data.arguments ?? "");
+    const { data } = record as { data: { content?: string; arguments?: string; call?: number | null } };
+    const bytes = utf8Bytes(data.content ?? data.arguments ?? "");
+    const call = data.call ?? 1;
+    this.#bytes += bytes;
+    this.#unreported.set(call, (this.#unreported.get(call) ?? 0) + bytes);
   }
 
   figures(usage: Usage | null): Figures {
-    const counted = count(usage, this.#bytes);
+    const unreported = [...this.#unreported.values()].reduce((sum, bytes) => sum + bytes, 0);
+    const counted = count(usage, this.#bytes, unreported);
     const span = this.#complete && this.#firstMs !== null && this.#lastMs !== null ? this.#lastMs - this.#firstMs : 0;
     return {
       ...counted,

@@ -68,7 +68,7 @@ export class RunFold {
     if (this.#end !== null) return;
     if (run.tail > REPLAY_RECORDS_MAX && this.#snapshot.seq === 0) this.#skip(run.snapshot);
     // What has put something out is past its queue and its connecting, whose records may not be read.
-    if (run.snapshot.text + run.snapshot.reasoning !== "") this.#phase = { state: "streaming" };
+    if (run.snapshot.parts.length > 0) this.#phase = { state: "streaming" };
     // A run without records has only just been made: whether it has to wait its first record tells.
     if (run.state === "queued" && run.tail > 0) this.#phase = { state: "queued", position: null };
   }
