@@ -42,6 +42,7 @@ async def test_the_stream_is_the_runs_and_its_ids_name_it(api: RunningApi) -> No
     assert response.headers["content-type"].startswith("text/event-stream")
     frames = frames_of(response.content)
     run, seqs = places_of(frames)
+    assert (await api.client.get("/api/v1/runs")).json()["runs"][0]["metadata"] == {"title": f"Analysis of {TASK}"}
     assert seqs == list(range(1, len(seqs) + 1))
     assert response.headers["x-run-id"] == run
     records = [json.loads(frame.data) for frame in frames]

@@ -120,7 +120,9 @@ def _request(call: Call, asked: AnalyzeAsked) -> RunRequest:
         simulated=asked.simulated,
     )
     settings = Settings(temperature=asked.temperature, reasoning_effort=asked.reasoning_effort, seed=asked.seed)
-    return RunRequest(model, workflow=WORKFLOW, input=msgspec.to_builtins(analysis), settings=settings)
+    # A list of runs does not say what they were asked.
+    title = {"title": f"Analysis of {analysis.task_id}"}
+    return RunRequest(model, workflow=WORKFLOW, input=msgspec.to_builtins(analysis), settings=settings, metadata=title)
 
 
 def _takes_schema(call: Call, model: str) -> bool:
