@@ -331,7 +331,7 @@ def test_it_is_among_the_conversations(examining: Examining, model: ScriptedMode
     run = examining.analyse()
     examining.judged("Right")
     listed = page.get_by_test_id("runs").get_by_role("link")
-    expect(listed).to_contain_text("Analysis by scripted")
+    expect(listed).to_contain_text(f"Analysis of {PUZZLE}")
     page.goto("/")
     listed.click()
     examining.judged("Right")
@@ -371,6 +371,19 @@ def test_a_puzzle_that_is_not_there(examining: Examining, watch: Watch) -> None:
     page.goto("/examiner?task=ffffffff")
     expect(page.get_by_text("There is no puzzle ffffffff.")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_test_id("analyse")).to_be_disabled()
+
+
+def test_an_address_of_a_run_that_is_no_analysis(examining: Examining, watch: Watch) -> None:
+    watch.expect("404")
+    page = examining.page
+    alert = page.get_by_role("main").get_by_role("alert")
+    page.goto(f"/examiner?run=run_{'0' * 32}")
+    expect(alert).to_contain_text("This analysis is not here.", timeout=PATIENCE_MS)
+    asked = {"model": "simulated", "messages": [{"role": "user", "content": "A"}]}
+    chat = page.request.post("/api/v1/runs", data=asked)
+    page.goto(f"/examiner?run={chat.json()['id']}")
+    expect(alert).to_have_text("This run is no analysis of a puzzle.", timeout=PATIENCE_MS)
+    expect(page.get_by_text("Loading")).to_be_hidden()
 
 
 def test_numbers_in_cells(examining: Examining) -> None:

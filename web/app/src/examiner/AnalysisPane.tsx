@@ -9,7 +9,7 @@ import { numbers } from "./preferences.ts";
 import { UnderWay } from "./UnderWay.tsx";
 import type { Opening } from "./useAnalysing.ts";
 
-const MISSING = "This analysis is not here. It was deleted, or the page’s address is not whole.";
+export const MISSING = "This analysis is not here. It was deleted, or the page’s address is not whole.";
 
 interface AnalysisPaneProps {
   readonly puzzle: Puzzle;

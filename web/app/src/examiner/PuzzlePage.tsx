@@ -9,7 +9,7 @@ import { useCancel } from "../chat/useCancel.ts";
 import { useListRefresh } from "../chat/useRun.ts";
 import { Icon } from "../shell/Icon.tsx";
 import type { ExaminerSearch } from "./address.ts";
-import { AnalysisPane } from "./AnalysisPane.tsx";
+import { AnalysisPane, MISSING } from "./AnalysisPane.tsx";
 import { Dock } from "./Dock.tsx";
 import { PastAnalyses } from "./PastAnalyses.tsx";
 import { streaming } from "./preferences.ts";
@@ -32,6 +32,17 @@ export const place = (): HTMLElement | null => document.getElementById("composer
 /** Nothing more comes of it. */
 function isOver(view: RunView | null): boolean {
   return view === null || view.missing || view.trouble !== null || isEnd(view.status.kind);
+}
+
+/** The address names a run alone, which has not said which puzzle it is about, or never will. */
+function NoPuzzle({ view }: Pick<PuzzlePageProps, "view">) {
+  if (view === null || (view.run === null && !isOver(view))) return <p className="hint">Loading the analysis</p>;
+  const words = view.missing ? MISSING : (view.trouble ?? "This run is no analysis of a puzzle.");
+  return (
+    <div className="notice" role="alert">
+      <p>{words}</p>
+    </div>
+  );
 }
 
 /** One puzzle, and an analysis of it. */
@@ -60,7 +71,7 @@ export function PuzzlePage({ task, live, view, analysing, kept }: PuzzlePageProp
               <Icon name="back" />
               All puzzles
             </Link>
-            <PuzzlePane task={task} puzzle={puzzle} />
+            {task === null ? <NoPuzzle view={view} /> : <PuzzlePane task={task} puzzle={puzzle} />}
           </div>
           <div className="examiner-analysis">
             {puzzle.data !== undefined && (
@@ -74,7 +85,6 @@ export function PuzzlePage({ task, live, view, analysing, kept }: PuzzlePageProp
                 kept={kept}
               />
             )}
-            {view?.missing === true && task === null && <p className="explanation">This analysis is not here.</p>}
             {task !== null && <PastAnalyses task={task} run={id} ended={over} search={{ ...kept, task }} />}
           </div>
         </div>

@@ -6,7 +6,7 @@ import { numbers } from "./preferences.ts";
 import { PuzzleView } from "./PuzzleView.tsx";
 
 interface PuzzlePaneProps {
-  readonly task: string | null;
+  readonly task: string;
   readonly puzzle: ReturnType<typeof usePuzzle>;
 }
 
