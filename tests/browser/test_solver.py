@@ -143,7 +143,10 @@ def test_from_the_choice_of_a_puzzle_to_the_result(solving: Solving, model: Scri
     expect(result.get_by_test_id("result-test")).to_have_attribute("data-right", "true")
     expect(result.get_by_role("img", name=re.compile("Test 1, predicted.*no cell differs"))).to_be_visible()
     expect(result.get_by_role("img", name="Test 1, truth")).to_be_visible()
-    expect(solving.page.get_by_test_id("score-chart").locator("circle")).to_have_count(2)
+    chart = solving.page.get_by_test_id("score-chart")
+    expect(chart.locator("circle")).to_have_count(2)
+    # none of its letters is cut off
+    assert chart.locator(".axis").evaluate_all("texts => Math.min(...texts.map((text) => text.getBBox().x))") > 0
     judge(solving, server, run)
     assert len(prompts) == 2
 
@@ -213,6 +216,7 @@ def test_stopped_in_the_middle_and_searched_again(solving: Solving, model: Scrip
     solving.badge("stopped")
     expect(solving.page.get_by_text("What came is kept.")).to_be_visible()
     expect(solving.iterations).to_have_count(2)
+    expect(solving.iteration(2)).to_contain_text("Not finished")
     assert server.run(run)["state"] == "cancelled"
     again = solving.moved(solving.page.get_by_test_id("retry").click)
     assert again != run
@@ -269,6 +273,9 @@ def test_by_looking_at_pictures(solving: Solving) -> None:
             "1. Looks at pair 1",
         ]
     )
+    calls = page.get_by_test_id("call-output")
+    expect(calls.get_by_role("heading")).to_have_text([f"Call {number}" for number in range(1, 7)])
+    expect(calls.last).to_contain_text("patternDescription")
     expect(page.get_by_test_id("result").get_by_test_id("result-test")).to_have_count(1)
     expect(page.get_by_test_id("score-chart")).to_be_hidden()
 
@@ -293,7 +300,7 @@ def test_an_address_that_leads_nowhere(solving: Solving, watch: Watch) -> None:
     solving.page.goto(f"/solver?run=run_{'0' * 32}")
     expect(solving.page.get_by_text("This search is not here")).to_be_visible(timeout=PATIENCE_MS)
     solving.page.goto("/solver?task=00000000")
-    expect(solving.page.get_by_role("alert")).to_be_visible(timeout=PATIENCE_MS)
+    expect(solving.page.get_by_role("alert")).to_have_text("There is no puzzle 00000000.", timeout=PATIENCE_MS)
 
 
 @pytest.mark.parametrize("theme", THEMES)

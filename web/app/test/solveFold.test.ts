@@ -62,6 +62,21 @@ test("what a search tells is shown by iteration, call and line", () => {
   assert.equal(progress, 0.33);
 });
 
+test("calls stand in the order in which they were made, whatever their numbers", () => {
+  const fold = new SolveFold("run_1");
+  const made = logOf(
+    ["call", { call: 2, role: "internal", provider: "simulated", model: "simulated" }],
+    ["chunk", { content: "I see.", index: 0, call: 2 }],
+    ["call", { call: 1, role: "answer", provider: "simulated", model: "simulated" }],
+    ["chunk", { content: "{}", index: 0, call: 1 }],
+  );
+  for (const record of made) fold.take(record);
+  assert.deepEqual(
+    fold.look().calls.map(({ text }) => text),
+    ["I see.", "{}"],
+  );
+});
+
 test("steps that come two ways are shown once, however the two interleave", () => {
   const whole = new SolveFold("run_1");
   for (const record of LOG) whole.take(record);

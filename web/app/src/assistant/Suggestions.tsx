@@ -8,8 +8,9 @@ export function Suggestions({ suggestions, ask }: SuggestionsProps) {
   if (suggestions.length === 0) return null;
   return (
     <ul className="chips suggestions" aria-label="Suggestions" data-testid="suggestions">
-      {suggestions.map((suggestion) => (
-        <li key={suggestion}>
+      {suggestions.map((suggestion, at) => (
+        // A model may say the same twice.
+        <li key={at}>
           <button type="button" className="chip" data-testid="suggestion" onClick={() => ask(suggestion)}>
             {suggestion}
           </button>

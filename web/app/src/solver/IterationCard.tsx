@@ -79,23 +79,25 @@ interface IterationCardProps {
   readonly truths: readonly Grid[];
   /** Of the newest that was tried the best program is open. */
   readonly newest: boolean;
+  /** The search has: what is not done will not be. */
+  readonly ended: boolean;
 }
 
-function scoreWords(iteration: Iteration): string {
-  if (!iteration.isDone) return "The model writes programs";
+function scoreWords(iteration: Iteration, ended: boolean): string {
+  if (!iteration.isDone) return ended ? "Not finished" : "The model writes programs";
   const best = bestShare(iteration);
   if (best === null) return "No program came";
   return best === 1 ? "All pairs right" : `Best ${percent(best)} of cells`;
 }
 
-export const IterationCard = memo(function IterationCard({ iteration, truths, newest }: IterationCardProps) {
+export const IterationCard = memo(function IterationCard({ iteration, truths, newest, ended }: IterationCardProps) {
   const { number, isDone, programs, notes } = iteration;
   return (
     <li className="iteration" data-testid="iteration" data-number={number} data-done={isDone}>
       <header>
         <h3>Iteration {number}</h3>
         <span className="iteration-score" data-perfect={bestShare(iteration) === 1}>
-          {scoreWords(iteration)}
+          {scoreWords(iteration, ended)}
         </span>
       </header>
       {programs.map((program, at) => (

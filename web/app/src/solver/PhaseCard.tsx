@@ -8,8 +8,8 @@ import type { Phase } from "./phase.ts";
 
 const GRID_PX = 144;
 
-function scoreWords({ isDone, isRight, share, predicted }: Phase): string {
-  if (!isDone) return "The model answers";
+function scoreWords({ isDone, isRight, share, predicted }: Phase, ended: boolean): string {
+  if (!isDone) return ended ? "Not finished" : "The model answers";
   if (isRight === null) return "";
   if (isRight) return "Right";
   return predicted === null ? "No grid" : `${percent(share ?? 0)} of cells`;
@@ -19,9 +19,11 @@ interface PhaseCardProps {
   readonly phase: Phase;
   /** What was to be predicted; null where that is not known. */
   readonly truth: Grid | null;
+  /** The search has: what is not done will not be. */
+  readonly ended: boolean;
 }
 
-export const PhaseCard = memo(function PhaseCard({ phase, truth }: PhaseCardProps) {
+export const PhaseCard = memo(function PhaseCard({ phase, truth, ended }: PhaseCardProps) {
   const { number, title, isDone, predicted, isRight, text } = phase;
   return (
     <li className="iteration" data-testid="phase-card" data-number={number} data-done={isDone}>
@@ -30,7 +32,7 @@ export const PhaseCard = memo(function PhaseCard({ phase, truth }: PhaseCardProp
           {number}. {title}
         </h3>
         <span className="iteration-score" data-perfect={isRight === true}>
-          {scoreWords(phase)}
+          {scoreWords(phase, ended)}
         </span>
       </header>
       {predicted !== null && (

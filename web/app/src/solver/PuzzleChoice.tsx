@@ -1,3 +1,4 @@
+import { NotFound } from "@headwater/client";
 import { Link } from "@tanstack/react-router";
 import type { UseQueryResult } from "@tanstack/react-query";
 import { useState } from "react";
@@ -43,6 +44,17 @@ function Introduction({ solving }: { solving: Solving }) {
   );
 }
 
+function Unread({ again }: { again: () => unknown }) {
+  return (
+    <>
+      The puzzle can not be read now.{" "}
+      <button type="button" className="link" onClick={() => void again()}>
+        Try again
+      </button>
+    </>
+  );
+}
+
 function Chosen({ task, query, solving }: { task: string; query: UseQueryResult<Puzzle>; solving: Solving }) {
   return (
     <section className="chosen-puzzle" aria-label={`Puzzle ${task}`}>
@@ -57,7 +69,7 @@ function Chosen({ task, query, solving }: { task: string; query: UseQueryResult<
       {query.isPending && <p className="hint">Loading the puzzle</p>}
       {query.isError && (
         <p className="explanation" data-state="failed" role="alert">
-          <Words text={query.error instanceof Error ? query.error.message : String(query.error)} />
+          {query.error instanceof NotFound ? `There is no puzzle ${task}.` : <Unread again={query.refetch} />}
         </p>
       )}
       {query.data !== undefined && (

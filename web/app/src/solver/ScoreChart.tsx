@@ -5,7 +5,8 @@ import { bestShare, type Iteration, percent } from "./iteration.ts";
 // So that its letters are as large as others where it fills its place.
 const WIDTH = { wide: 512, narrow: 320 };
 const HEIGHT = 120;
-const LEFT = 40;
+// "100 %", and what separates it from its line.
+const LEFT = 48;
 const RIGHT = 16;
 const TOP = 16;
 const BOTTOM = 24;

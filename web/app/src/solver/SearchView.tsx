@@ -54,7 +54,7 @@ export function SearchView({ id, task, puzzle, view, solving }: SearchViewProps)
         {puzzle !== null && <TrainingPairs puzzle={puzzle} side={PAIR_PX} />}
         <ol className="iterations" aria-label="Steps, newest first">
           {[...view.phases].reverse().map((phase) => (
-            <PhaseCard key={phase.number} phase={phase} truth={truthOf(phase, puzzle)} />
+            <PhaseCard key={phase.number} phase={phase} truth={truthOf(phase, puzzle)} ended={ended} />
           ))}
           {[...view.iterations].reverse().map((iteration) => (
             <IterationCard
@@ -62,6 +62,7 @@ export function SearchView({ id, task, puzzle, view, solving }: SearchViewProps)
               iteration={iteration}
               truths={truths}
               newest={iteration.number === newest}
+              ended={ended}
             />
           ))}
         </ol>

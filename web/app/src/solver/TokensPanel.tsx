@@ -7,7 +7,7 @@ const AWAITED = "What the model writes is shown here.";
 const NOTHING = "No model was heard.";
 
 interface OutputProps {
-  /** Counted from 1: the run's own numbers have gaps where a call was cut. */
+  /** Counted from 1 in their order, which the run's own numbers do not follow. */
   readonly number: number;
   readonly output: CallOutput;
   readonly growing: boolean;
@@ -27,8 +27,8 @@ const Output = memo(
       </article>
     );
   },
-  ({ output: one, growing: before }, { output: other, growing }) =>
-    one.call === other.call && one.text === other.text && one.reasoning === other.reasoning && before === growing,
+  ({ number: place, output: one, growing: before }, { number, output: other, growing }) =>
+    place === number && one.text === other.text && one.reasoning === other.reasoning && before === growing,
 );
 
 interface TokensPanelProps {

@@ -151,7 +151,7 @@ function placed<Step extends { readonly number: number }>(steps: readonly Step[]
   return [...others, step].sort((one, other) => one.number - other.number);
 }
 
-/** What each call has put out, in their order; those that have put out nothing are left out. */
+/** What each call has put out, in the order in which they were made; those that have put out nothing are left out. */
 export function callsOf({ parts, calls }: Snapshot): CallOutput[] {
   const only = calls[0]?.call ?? 1;
   const outputs = new Map<number, { call: number; reasoning: string; text: string }>();
@@ -161,7 +161,10 @@ export function callsOf({ parts, calls }: Snapshot): CallOutput[] {
     outputs.set(call, output);
     output[memberOf(part)] += part.text;
   }
-  return [...outputs.values()];
+  // Its number says no more than which is which: a visual solver's first call is the one that answers, and comes last.
+  const places = new Map(calls.map((each, at) => [each.call, at]));
+  const placeOf = ({ call }: CallOutput): number => places.get(call) ?? calls.length;
+  return [...outputs.values()].sort((one, other) => placeOf(one) - placeOf(other));
 }
 
 function memberOf({ kind }: PartSnapshot): "reasoning" | "text" {
