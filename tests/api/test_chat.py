@@ -12,10 +12,13 @@ from structlog.testing import capture_logs
 
 from headwater.admission.day_tokens import DayTokens
 from headwater.api.talk_terms import ChatTerms
+from headwater.domain.document import Document
 from headwater.domain.event import Chunk
 from headwater.domain.message import Message
+from headwater.domain.run import Owner
 from headwater.errors import ErrorCode, ProviderError
 from headwater.wire.sse import SSEDecoder
+from headwater.workflows.stored_chat import CHAT, MESSAGES
 from tests.api.composed import RunningApi, running_api
 from tests.api.leaving import check_who_leaves_stops_the_run, readers
 from tests.api.talking import ANN, BOB, OTHER_ANN, frames, refused, said, says
@@ -133,6 +136,32 @@ async def test_what_the_last_of_the_day_was_spent_on_can_be_asked_for_again() ->
         assert (again.json(), again.headers["idempotency-replayed"]) == (first.json(), "true")
         other = await api.client.post("/chat", json=dear, headers={"idempotency-key": "another"})
         assert refused(other) == (402, "BUDGET")
+
+
+@pytest.mark.parametrize(("context_tokens_max", "sent", "pages"), [(2, 2, 1), (40, 40, 3), (1000, 62, 4)])
+async def test_of_a_long_chat_no_more_is_read_than_is_sent_along(
+    monkeypatch: pytest.MonkeyPatch, context_tokens_max: int, sent: int, pages: int
+) -> None:
+    async with running_api(chat=ChatTerms(context_tokens_max=context_tokens_max)) as api:
+        api.prompter.script = says("Yes.")
+        chat = (await said(api, "1234")).json()["chat_id"]
+        for turn in range(30):
+            run, body = f"run_{turn}", {"state": "complete"}
+            question = Document(MESSAGES, f"q{turn}", {**body, "role": "user", "content": "1234"}, {CHAT: chat}, run)
+            answer = Document(MESSAGES, f"a{turn}", {**body, "role": "assistant", "content": "1234"}, {CHAT: chat}, run)
+            await api.storage.documents.put(Owner("acme", "ann"), [question, answer])
+        limits: list[int] = []
+        whole_list = api.storage.documents.list
+
+        async def noted_list(*place: Any, **more: Any) -> Any:
+            limits.append(more["limit"])
+            return await whole_list(*place, **more)
+
+        monkeypatch.setattr(api.storage.documents, "list", noted_list)
+        api.prompter.script = says("Yes.")
+        await said(api, "Go on", chat_id=chat)
+        assert len(api.prompter.calls[-1].messages) == sent + 1
+        assert limits == [20] * pages
 
 
 async def test_a_failure_before_any_token_has_its_status(api: RunningApi) -> None:

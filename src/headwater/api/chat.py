@@ -30,7 +30,6 @@ from headwater.domain.run import Owner, Run, RunRequest
 from headwater.errors import BadRequestError, BudgetError, ContextLengthError, LogMissing, NotFoundError, TooLargeError
 from headwater.providers import estimate
 from headwater.storage.contract import IdempotencyKey
-from headwater.workflows.history import newest_within
 from headwater.workflows.stored_chat import CHAT, StoredChat, chat_of, message_id
 
 PATH: Final = "/chat"
@@ -124,8 +123,8 @@ async def _begin(call: Call, asked: ChatAsked, owner: Owner, *, whole: bool = Fa
         bare = retractable(call, bare)
     # Compared with what was asked: what is sent along changes from one time to the next.
     key = make_key(owner, f"POST {PATH}", call.header("idempotency-key"), bare, {"parameter": "Idempotency-Key"})
-    before = [] if asked.chat_id is None else await history(call, owner, asked.chat_id)
-    request = msgspec.structs.replace(bare, messages=[*newest_within(before, terms.context_tokens_max), said])
+    before = [] if asked.chat_id is None else await history(call, owner, asked.chat_id, terms.context_tokens_max)
+    request = msgspec.structs.replace(bare, messages=[*before, said])
     tokens = estimate.tokens(estimate.input_bytes(request.messages))
     if tokens > terms.input_tokens_max:
         raise ContextLengthError(f"A request has at most {terms.input_tokens_max} tokens; this has about {tokens}.")

@@ -18,14 +18,17 @@ from headwater.domain.document import Document
 from headwater.domain.message import Message
 from headwater.domain.run import Owner
 from headwater.errors import LogMissing, NotFoundError
+from headwater.providers import estimate
 from headwater.storage.contract import DocumentPage
+from headwater.workflows.history import newest_within
 from headwater.workflows.stored_chat import CHAT, CHAT_ID, CHATS, MESSAGES, message_id
 
 PAGE_LIMIT: Final = 50
 PAGE_LIMIT_MAX: Final = 200
 TITLE_CHARS_MAX: Final = 80
-#: Of a chat's messages, the newest that may be sent along.
+#: Of a chat's messages, the newest that may be sent along: so many at a time until there are enough.
 HISTORY_MAX: Final = 200
+HISTORY_PAGE: Final = 20
 #: How long is waited for what is stored of a run that has ended.
 STORED_WITHIN_S: Final = 2.0
 #: One sentence for an unknown chat and for another owner's: they must look the same.
@@ -116,14 +119,27 @@ async def _is_over(call: Call, run: str) -> bool:
     return True
 
 
-async def history(call: Call, owner: Owner, chat: str) -> list[Message]:
-    """What was said in a chat, oldest first; what was never answered a word is left out. Raises `NotFoundError`."""
+async def history(call: Call, owner: Owner, chat: str, tokens_max: int) -> list[Message]:
+    """The newest of what was said in a chat that has at most so many tokens, oldest first. Raises `NotFoundError`.
+
+    What was never answered a word is left out: many models take only questions and answers by turns.
+    """
     await find_chat(call, owner, chat)
-    page = await settled_page(call, owner, MESSAGES, {CHAT: chat}, limit=HISTORY_MAX)
-    answered = {each.run for each in page.documents if each.body["role"] == "assistant" and each.body["content"]}
-    # Many models take only questions and answers by turns.
-    bodies: list[Mapping[str, Any]] = [each.body for each in reversed(page.documents) if each.run in answered]
-    return [Message(body["role"], body["content"]) for body in bodies]
+    newest: list[Message] = []
+    answered: set[str | None] = set()
+    cursor: str | None = None
+    for _ in range(HISTORY_MAX // HISTORY_PAGE):
+        page = await settled_page(call, owner, MESSAGES, {CHAT: chat}, limit=HISTORY_PAGE, cursor=cursor)
+        for each in page.documents:
+            # It stands behind its question, and so comes first here.
+            if each.body["role"] == "assistant" and each.body["content"]:
+                answered.add(each.run)
+            if each.run in answered:
+                newest.append(Message(each.body["role"], each.body["content"]))
+        cursor = page.next_cursor
+        if cursor is None or estimate.tokens(estimate.input_bytes(newest)) > tokens_max:
+            break
+    return newest_within(newest[::-1], tokens_max)
 
 
 async def list_chats(call: Call) -> Asgi:
