@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import stat
 import subprocess
@@ -36,6 +37,17 @@ def test_nothing_is_left_beside_it(temporary: Path) -> None:
     file = launcher()
     assert [each.name for each in file.parent.iterdir()] == [file.name]
     assert list(temporary.iterdir()) == [file.parent]
+
+
+def test_nothing_is_left_where_it_can_not_be_written(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="no space"):
+        launcher()
+    (folder,) = temporary.iterdir()
+    assert list(folder.iterdir()) == []
 
 
 def test_it_is_the_owners_alone() -> None:

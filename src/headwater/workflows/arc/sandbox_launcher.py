@@ -30,10 +30,15 @@ def launcher() -> Path:
     if not file.exists():
         # Whole from the first moment on, for whoever looks at the same time.
         descriptor, made = tempfile.mkstemp(dir=folder)
-        with os.fdopen(descriptor, "w") as out:
-            out.write(text)
-        Path(made).chmod(0o700)
-        Path(made).replace(file)
+        try:
+            with os.fdopen(descriptor, "w") as out:
+                out.write(text)
+            Path(made).chmod(0o700)
+            Path(made).replace(file)
+        except OSError:
+            # a full disk: it is tried with every program
+            Path(made).unlink(missing_ok=True)
+            raise
     return file
 
 
