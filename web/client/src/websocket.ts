@@ -53,9 +53,18 @@ export function webSocketFetch(options: WebSocketFetchOptions = {}): typeof fetc
       ended.delete(run);
       return Promise.resolve(new Response(null, { status: 204 }));
     }
+    // What is started is started once, by its key, whichever way it is asked for.
+    const instead = run === null ? () => plain(input, init) : null;
     let line = [...lines].find((each) => each.takes(address, run));
     if (line === undefined) {
-      line = new Line(new Socket(address), address, heartbeatMs, (gone) => lines.delete(gone));
+      let socket: WebSocket;
+      try {
+        socket = new Socket(address);
+      } catch (cause) {
+        // A page may be refused one before anything is sent.
+        return instead?.() ?? Promise.reject(new TypeError("A WebSocket can not be opened", { cause }));
+      }
+      line = new Line(socket, address, heartbeatMs, (gone) => lines.delete(gone));
       lines.add(line);
     }
     const endedLate = (name: string, tail: number): void => {
@@ -64,8 +73,6 @@ export function webSocketFetch(options: WebSocketFetchOptions = {}): typeof fetc
       }
       ended.set(name, tail);
     };
-    // What is started is started once, by its key, whichever way it is asked for.
-    const instead = run === null ? () => plain(input, init) : null;
     return line.open(run, message, init?.signal ?? null, { endedLate, instead });
   };
 }

@@ -201,6 +201,19 @@ test("where sockets are not let through, a run is started all the same", async (
   assert.equal(subscription.run, RUN);
 });
 
+test("where the platform gives no socket, runs are started and read all the same", async () => {
+  await using server = await new ScriptedServer(() => stream(OPENING + blocks(LOG))).listen();
+  const Refused = class {
+    constructor() {
+      throw new DOMException("The page is secure, and the socket would not be", "SecurityError");
+    }
+  };
+  const transport = webSocketFetch({ WebSocket: Refused as unknown as typeof WebSocket });
+  const client = clientOf(server, { fetch: fallbackFetch(transport, fetch) });
+  assert.deepEqual(await collect(client.startAndFollow(REQUEST)), LOG);
+  assert.deepEqual(await collect(client.follow(RUN)), LOG);
+});
+
 test("without a server a start is given up", async () => {
   const server = await serving(() => []);
   const { url } = server;
