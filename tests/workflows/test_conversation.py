@@ -43,7 +43,8 @@ class OwnDocuments:
         self._storage = MemoryStorage()
 
     async def put(self, *documents: Document) -> None:
-        await self._storage.open()
+        if self._storage.medium.held_by is None:
+            await self._storage.open()
         await self._storage.documents.put(LOCAL_OWNER, documents)
 
     async def get(self, collection: str, key: str) -> Document | None:
@@ -197,6 +198,41 @@ async def test_only_so_much_of_it_is_told() -> None:
     await earlier(context)
     await turn(context)
     assert [message.content for message in context.asked[1][0].messages[1:]] == ["q3", "a3", "Find me a restaurant"]
+
+
+@pytest.mark.parametrize(("context_tokens_max", "told", "pages"), [(2, 2, 1), (30, 30, 2), (1000, 64, 4)])
+async def test_of_a_long_session_no_more_is_read_than_is_told(context_tokens_max: int, told: int, pages: int) -> None:
+    request = asked(session_id=EARLIER, context_tokens_max=context_tokens_max)
+    context = Context(request, INTENT, "Yes.", NEXT)
+    await earlier(context)
+    for place in range(30):
+        body = {"message": "1234", "answer": "1234", "state": "complete", "context": {"intent": "x", "entities": {}}}
+        await context.documents.put(Document(TURNS, f"run_1{place}", body, {SESSION: EARLIER, USER: "ann"}))
+    limits: list[int] = []
+    whole_list = context.documents.list
+
+    async def noted_list(collection: str, **where: Any) -> Any:
+        limits.append(where["limit"])
+        return await whole_list(collection, **where)
+
+    context.documents.list = noted_list
+    await turn(context)
+    _, *messages, _ = context.asked[1][0].messages
+    assert len(messages) == told
+    assert limits == [10] * pages
+
+
+async def test_an_answer_without_a_word_is_not_told_again() -> None:
+    context = Context(asked(session_id=EARLIER), INTENT, "Yes.", NEXT)
+    await earlier(context)
+    empty = {"message": "q5", "answer": "", "state": "complete", "context": {"intent": "x", "entities": {"a": "b"}}}
+    await context.documents.put(Document(TURNS, "run_5", empty, {SESSION: EARLIER, USER: "ann"}))
+    await turn(context)
+    assert [message.content for message in context.asked[1][0].messages[1:]] == [
+        *("q1", "a1", "q3", "a3"),
+        "Find me a restaurant",
+    ]
+    assert context.result["context"]["entities"] == {"a": "b", "place": "Tokyo"}
 
 
 @pytest.mark.parametrize("user", [None, "bob"])

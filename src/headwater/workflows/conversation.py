@@ -16,6 +16,7 @@ from headwater.domain.document import Document
 from headwater.domain.message import GenerationRequest, Message, Settings
 from headwater.domain.run import Run, RunRequest
 from headwater.errors import BadRequestError, ErrorCode, HeadwaterError, ProviderError
+from headwater.providers import estimate
 from headwater.providers.simulated import NAME as SIMULATED
 from headwater.workflows import conversation_prompts as prompts
 from headwater.workflows import conversation_script as script
@@ -32,8 +33,9 @@ USER: Final = "user"
 SESSION_PATTERN: Final = "^ses_[0-9a-f]{32}$"
 USER_CHARS_MAX: Final = 200
 MESSAGE_CHARS_MAX: Final = 100_000
-#: Of a session's turns, the newest that may be told again.
+#: Of a session's turns, the newest that may be told again: so many at a time until there are enough.
 HISTORY_MAX: Final = 50
+HISTORY_PAGE: Final = 10
 #: Of the answer in a run's result, which is bounded; the rest of a longer one is in the answer's records alone.
 RESULT_MESSAGE_BYTES_MAX: Final = 32 * 1024
 
@@ -175,15 +177,20 @@ class _Turn:
         if session is None or session.body["user_id"] != asked.user_id:
             raise ProviderError(ErrorCode.NOT_FOUND, "There is no such session.")
         where = {SESSION: asked.session_id, USER: asked.user_id}
-        page = await documents.list(TURNS, where=where, limit=HISTORY_MAX)
-        whole: list[Mapping[str, Any]] = [each.body for each in page.documents if each.body["state"] == "complete"]
-        said = [
-            message
-            for turn in reversed(whole)
-            for message in (Message("user", turn["message"]), Message("assistant", turn["answer"]))
-        ]
-        known: Mapping[str, Any] = next((turn["context"] for turn in whole if turn.get("context")), {})
-        return newest_within(said, asked.context_tokens_max), known
+        newest: list[Message] = []
+        known: Mapping[str, Any] = {}
+        cursor: str | None = None
+        for _ in range(HISTORY_MAX // HISTORY_PAGE):
+            page = await documents.list(TURNS, where=where, limit=HISTORY_PAGE, cursor=cursor)
+            for turn in (each.body for each in page.documents if each.body["state"] == "complete"):
+                known = known or turn.get("context") or {}
+                # Many models refuse a message without a word in it.
+                if turn["answer"]:
+                    newest += [Message("assistant", turn["answer"]), Message("user", turn["message"])]
+            cursor = page.next_cursor
+            if cursor is None or estimate.tokens(estimate.input_bytes(newest)) > asked.context_tokens_max:
+                break
+        return newest_within(newest[::-1], asked.context_tokens_max), known
 
     async def _internal(
         self, messages: list[Message], schema: dict[str, Any], says: str
