@@ -3,7 +3,8 @@
     python -I -S sandbox_worker.py INTERPRETER ARGUMENT…
 
 The interpreter knows no files, network, processes or environment by itself. This is for the day on which it has a
-fault: the process that a program breaks out into has nothing to read, nobody to call and no rights. Only the standard
+fault: the process that a program breaks out into has nothing open, no environment, nobody to call and no rights. Files
+are kept from it by their owner alone: under a server that is not root it is the server's own user. Only the standard
 library is imported, for this is paid with every process that is thrown away.
 """
 
