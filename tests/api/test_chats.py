@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from headwater.api import chats
 from headwater.api.chats import shortened
 from headwater.domain.event import Chunk
 from headwater.errors import ErrorCode, ProviderError
@@ -194,3 +195,31 @@ async def test_who_has_read_the_end_finds_it_stored_however_late_that_is(api: Ru
     await going_on
     assert [message.content for message in api.prompter.calls[-1].messages] == ["First", "One.", "Second"]
     assert len(waiting) == 2
+
+
+async def test_all_that_is_late_on_a_page_is_waited_for_together(
+    api: RunningApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish, gate = api.storage.runs.finish, asyncio.Event()
+    waiting: list[str] = []
+
+    async def late(*args: Any, **more: Any) -> None:
+        await gate.wait()
+        await finish(*args, **more)
+
+    async def never_over(run: str) -> None:
+        waiting.append(run)
+        await gate.wait()
+
+    monkeypatch.setattr(chats, "STORED_WITHIN_S", 0.01)
+    api.storage.runs.finish = late  # type: ignore[method-assign]  # a disk that is full
+    api.services.supervisor.over = never_over  # type: ignore[method-assign]  # for as long
+    api.prompter.script = says("One.")
+    chat = (await said(api, "First")).json()["chat_id"]
+    for _ in range(2):
+        api.prompter.script = says("More.")
+        await said(api, "More", chat_id=chat)
+    waiting.clear()
+    assert [each["state"] for each in (await shown(api, chat))["messages"]] == ["complete", "running"] * 3
+    assert len(waiting) == 1
+    gate.set()

@@ -29,7 +29,7 @@ TITLE_CHARS_MAX: Final = 80
 #: Of a chat's messages, the newest that may be sent along: so many at a time until there are enough.
 HISTORY_MAX: Final = 200
 HISTORY_PAGE: Final = 20
-#: How long is waited for what is stored of a run that has ended.
+#: How long is waited for what is stored of runs that have ended, of all on a page together.
 STORED_WITHIN_S: Final = 2.0
 #: One sentence for an unknown chat and for another owner's: they must look the same.
 NO_SUCH_CHAT: Final = "There is no such chat."
@@ -100,23 +100,23 @@ async def settled_page(
     documents = call.services.storage.documents
     page = await documents.list(owner, collection, where=where, limit=limit, cursor=cursor)
     running = {each.run for each in page.documents if each.run is not None and each.body["state"] == "running"}
-    if not [run for run in running if await _is_over(call, run)]:
+    over = [run for run in running if await _is_over(call, run)]
+    if not over:
         return page
+    # A full disk may keep them longer than anybody waits.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(STORED_WITHIN_S):
+            for run in over:
+                await call.services.supervisor.over(run)
     return await documents.list(owner, collection, where=where, limit=limit, cursor=cursor)
 
 
 async def _is_over(call: Call, run: str) -> bool:
-    """Whether a run has its final record; what is stored of it is then waited for."""
+    """Whether a run has its final record."""
     try:
-        if not (await call.services.storage.log.state(run)).closed:
-            return False
+        return (await call.services.storage.log.state(run)).closed
     except LogMissing:
         return False
-    # A full disk may keep it longer than anybody waits.
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(STORED_WITHIN_S):
-            await call.services.supervisor.over(run)
-    return True
 
 
 async def history(call: Call, owner: Owner, chat: str, tokens_max: int) -> list[Message]:
