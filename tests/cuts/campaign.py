@@ -147,6 +147,8 @@ class Campaign:
         # A client that gave up before it knew its run has shown nothing, which is no more than was there.
         payloads = await self._scene.payloads(shown["run"]) if shown["run"] else []
         log, records = [json.loads(payload) for payload in payloads], shown["records"]
+        if whole and not log:
+            return "ended without a run"
         if records == (log if whole and not shown.get("left") else log[: len(records)]):
             return None
         return f"showed {[record['seq'] for record in records]} of 1..{len(log)}"

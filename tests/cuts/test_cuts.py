@@ -49,28 +49,30 @@ async def test_what_is_shown_is_the_log_whatever_is_cut(
 
 
 class Stammering(Driver):
-    """A client that shows a record twice, or gives up, from its second reading on."""
+    """A client that from its second reading on shows a record twice, or gives up, or ends without having read."""
 
-    gives_up = False
+    manner = "stammers"
 
     async def read(self, **reading: Any) -> dict[str, Any]:
         came = await super().read(**reading)
         if self.asked > 1:
-            came["error"] = {"name": "NetworkError", "code": "NETWORK"} if self.gives_up else None
+            came["error"] = {"name": "NetworkError", "code": "NETWORK"} if self.manner == "gives up" else None
             (shown,) = came["shown"]
             records = shown["records"]
-            shown["records"] = records[:1] if self.gives_up else [*records[:1], *records]
+            shown["records"] = records[:1] if self.manner == "gives up" else [*records[:1], *records]
+            if self.manner == "does nothing":
+                shown |= {"run": None, "records": []}
         return came
 
 
-@pytest.mark.parametrize("gives_up", [False, True])
-async def test_a_client_that_does_worse_is_found(gives_up: bool, data_dir: Path, seeded: random.Random) -> None:
+@pytest.mark.parametrize("manner", ["stammers", "gives up", "does nothing"])
+async def test_a_client_that_does_worse_is_found(manner: str, data_dir: Path, seeded: random.Random) -> None:
     async with Product(data_dir) as product, Stammering(CLIENTS["python"].command, PROJECT_ROOT) as driver:
-        driver.gives_up = gives_up
+        driver.manner = manner
         tally = await Campaign(Scene(product), driver, "sse", seeded, ("ended",)).run(5)
     assert tally.resumed == 1
-    assert bool(tally.wrong) is not gives_up
-    assert tally.gave_up.keys() == ({"NETWORK"} if gives_up else set())
+    assert bool(tally.wrong) is (manner != "gives up")
+    assert tally.gave_up.keys() == ({"NETWORK"} if manner == "gives up" else set())
 
 
 def test_the_cuts_go_through_every_byte_in_every_way() -> None:
