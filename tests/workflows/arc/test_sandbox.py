@@ -443,6 +443,17 @@ def runs_a_program(process: psutil.Process) -> bool:
     return process.name() == "monty" and process.cpu_times().user > 0.3
 
 
+async def test_processes_that_died_while_they_had_nothing_to_do_are_replaced() -> None:
+    sandbox = Sandbox(LIMITS, processes=2)
+    for _ in range(5):
+        both = [sandbox.run(body("return grid"), [GRID]) for _ in range(2)]
+        assert await asyncio.gather(*both) == [[Outcome(GRID)]] * 2
+        for each in workers():
+            each.kill()
+        assert await only(sandbox, body("return grid")) == Outcome(GRID)
+    await sandbox.close()
+
+
 async def test_closing_ends_every_process(sandbox: Sandbox) -> None:
     await sandbox.close()
     await only(sandbox, body("return grid"))

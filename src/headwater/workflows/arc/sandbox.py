@@ -103,10 +103,21 @@ class Sandbox:
         # UTF-8 has no word for half a surrogate pair, and so no program has one
         source = source.encode(errors="replace").decode()
         try:
-            async with self._turns.turn(owner), await self._session() as session:
-                return await _Program(session, self.limits).run(source, grids)
+            async with self._turns.turn(owner):
+                return await self._run(source, grids)
         except (MontyError, OSError, RuntimeError, TimeoutError) as error:
             raise _unavailable(error) from None
+
+    async def _run(self, source: str, grids: Sequence[Grid]) -> list[Outcome]:
+        for _ in range(self._processes):
+            # one that has died while it had nothing to do, as where memory is short, has not begun the program
+            with suppress(MontyCrashedError):
+                return await self._run_in_next(source, grids)
+        return await self._run_in_next(source, grids)
+
+    async def _run_in_next(self, source: str, grids: Sequence[Grid]) -> list[Outcome]:
+        async with await self._session() as session:
+            return await _Program(session, self.limits).run(source, grids)
 
     async def close(self) -> None:
         """Ends every process. A later program would start new ones."""
