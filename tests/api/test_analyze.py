@@ -96,7 +96,8 @@ async def test_what_is_asked_in_the_query_reaches_the_model(api: RunningApi) -> 
     ],
 )
 async def test_what_can_not_be_asked(api: RunningApi, query: str) -> None:
-    problem_in(await api.client.get(f"{STREAM}?{query}"), 400, "BAD_REQUEST")
+    problem = problem_in(await api.client.get(f"{STREAM}?{query}"), 400, "BAD_REQUEST")
+    assert problem["parameter"] == query.partition("=")[0]
     assert api.prompter.calls == []
 
 
@@ -203,8 +204,10 @@ async def test_a_body_may_be_left_out_and_has_its_form(api: RunningApi) -> None:
     assert (await api.client.post(WHOLE)).status_code == 200
     assert (await api.client.post(WHOLE, json={"prompt": "Why?" * 4000})).status_code == 200
     for body, pointer in [
-        ({"prompt": "x" * 20_001}, "/input/prompt"),
-        ({"temperature": 3}, "/settings/temperature"),
+        ({"prompt": "x" * 20_001}, "/prompt"),
+        ({"prompt": ""}, "/prompt"),
+        ({"temperature": 3}, "/temperature"),
+        ({"seed": -1}, "/seed"),
         ({"unknown": 1}, "/unknown"),
         ({"simulated": "no"}, "/simulated"),
     ]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, get_args
+from typing import Annotated, Any, Final, get_args
 
 import msgspec
 
@@ -35,6 +35,8 @@ from headwater.workflows.arc.stored import COLLECTION, parameters_of
 #: How long a whole answer waits to be stored: what it is stands in the run's log already.
 STORED_WITHIN_S: Final = 5.0
 FLAG: Final = "sse_streaming"
+TEMPERATURE_MAX: Final = 2
+SEED_MAX: Final = 2**31 - 1
 #: Of the keys' scope; one for both operations, which join each other's analyses.
 _ROUTE: Final = "/api/analyze"
 #: How many analyses of the same may have been deleted, or have ended this very moment.
@@ -42,14 +44,17 @@ _KEYS_MAX: Final = 100
 
 
 class AnalyzeAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What may be said of an analysis beside its puzzle and its model."""
+    """What may be said of an analysis beside its puzzle and its model.
 
-    temperature: float | None = None
-    prompt: str | None = None
+    Its bounds are the query's: what is wrong is named as it was sent, and not by its place in the run's request.
+    """
+
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=TEMPERATURE_MAX)] | None = None
+    prompt: Annotated[str, msgspec.Meta(min_length=1, max_length=PROMPT_CHARS_MAX)] | None = None
     reasoning_effort: ReasoningEffort | None = None
     include_answer: bool = False
     simulated: Outcome | None = None
-    seed: int | None = None
+    seed: Annotated[int, msgspec.Meta(ge=0, le=SEED_MAX)] | None = None
 
 
 async def stream(call: Call) -> Asgi:
@@ -149,13 +154,13 @@ async def _is_over(call: Call, run: Run) -> bool:
         return False
 
 
-def _number(text: str) -> float:
+def _temperature(text: str) -> float:
     try:
-        if len(text) > 20:
-            raise ValueError
-        return float(text)
+        if len(text) <= 20 and 0 <= (temperature := float(text)) <= TEMPERATURE_MAX:
+            return temperature
     except ValueError:
-        raise ValueError("a number") from None
+        pass
+    raise ValueError(f"a number from 0 to {TEMPERATURE_MAX}")
 
 
 def _flag(text: str) -> bool:
@@ -169,12 +174,17 @@ def _row(name: str, parse: Callable[[str], Any], schema: Mapping[str, object], a
 
 
 _QUERY: Final[Sequence[Parameter[Any]]] = (
-    _row("temperature", _number, {"type": "number", "minimum": 0, "maximum": 2}, "As in a run's settings"),
+    _row(
+        "temperature",
+        _temperature,
+        {"type": "number", "minimum": 0, "maximum": TEMPERATURE_MAX},
+        "As in a run's settings",
+    ),
     parameters.text("prompt", PROMPT_CHARS_MAX, "What the model is told to do, in place of the built-in words"),
     parameters.one_of("reasoning_effort", get_args(ReasoningEffort), "As in a run's settings"),
     _row("include_answer", _flag, {"type": "boolean"}, "Show the model the tests' outputs, to explain the rule"),
     parameters.one_of("simulated", get_args(Outcome), "What the simulated model is to answer"),
-    parameters.integer("seed", 0, 2**31 - 1, "As in a run's settings"),
+    parameters.integer("seed", 0, SEED_MAX, "As in a run's settings"),
 )
 
 ANALYZE_STREAM = Resource(
