@@ -44,11 +44,9 @@ _KEYS_MAX: Final = 100
 
 
 class AnalyzeAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What may be said of an analysis beside its puzzle and its model.
+    """What may be said of an analysis beside its puzzle and its model."""
 
-    Its bounds are the query's: what is wrong is named as it was sent, and not by its place in the run's request.
-    """
-
+    # Bounded here, too, so that what is wrong is named as it was sent, and not by its place in the run's request.
     temperature: Annotated[float, msgspec.Meta(ge=0, le=TEMPERATURE_MAX)] | None = None
     prompt: Annotated[str, msgspec.Meta(min_length=1, max_length=PROMPT_CHARS_MAX)] | None = None
     reasoning_effort: ReasoningEffort | None = None
