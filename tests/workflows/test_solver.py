@@ -221,10 +221,12 @@ async def test_its_programs_wait_among_those_of_its_owner() -> None:
     await solver.close()
 
 
-async def test_without_a_sandbox_nothing_is_run(solver: Solver, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_sandbox_no_model_is_asked(solver: Solver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    context = Context(SOLVED)
     with pytest.raises(UnavailableError):
-        await solved(solver, Context(SOLVED))
+        await solved(solver, context)
+    assert context.asked == []
 
 
 async def test_only_the_simulated_model_is_told_what_to_say(solver: Solver) -> None:

@@ -75,6 +75,8 @@ class Solver(Workflow):
                 ev.Log("warning", f"The server was started again. {search.finished} iterations are finished."),
             ]
         yield [search.context()]
+        # where no program can be run no model is to be paid for one
+        await self._sandbox.open()
         while not search.is_over:
             async for events in self._iteration(context, search, asked):
                 yield events

@@ -402,6 +402,8 @@ async def test_nothing_is_run_without_the_interpreter(monkeypatch: pytest.Monkey
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     sandbox = Sandbox(LIMITS, processes=1)
     with pytest.raises(UnavailableError, match="no sandbox"):
+        await sandbox.open()
+    with pytest.raises(UnavailableError, match="no sandbox"):
         await sandbox.run(body("return grid"), [GRID])
     monkeypatch.undo()
     assert await only(sandbox, body("return grid")) == Outcome(GRID)

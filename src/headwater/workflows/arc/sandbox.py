@@ -57,6 +57,7 @@ _given = {FUNCTION}(_grid)
 f'{{type(_given).__name__}}\\n' + '\\n'.join([' '.join([f'{{cell!r}}' for cell in row]) for row in _given])
 """
 _LIMIT_ERRORS: Final = (TimeoutError, MemoryError, RecursionError)
+_NO_PROCESS: Final = (MontyError, OSError, RuntimeError, TimeoutError)
 
 
 class Limits(NamedTuple):
@@ -91,6 +92,13 @@ class Sandbox:
         self._opening = asyncio.Lock()
         self._open: AsyncMonty | None = None
 
+    async def open(self) -> None:
+        """Starts a process, if there is none yet. Raises `UnavailableError` where none can be had."""
+        try:
+            await self._pool()
+        except _NO_PROCESS as error:
+            raise _unavailable(error) from None
+
     async def run(self, source: str, grids: Sequence[Grid], owner: Hashable = None) -> list[Outcome]:
         """What the program makes of each grid, in order; each gets a copy of its own.
 
@@ -105,7 +113,7 @@ class Sandbox:
         try:
             async with self._turns.turn(owner):
                 return await self._run(source, grids)
-        except (MontyError, OSError, RuntimeError, TimeoutError) as error:
+        except _NO_PROCESS as error:
             raise _unavailable(error) from None
 
     async def _run(self, source: str, grids: Sequence[Grid]) -> list[Outcome]:
