@@ -235,6 +235,21 @@ def test_nothing_becomes_active(new_context: NewContext, model: ScriptedModel) -
     assert talk.page.locator("main b").count() == 0
 
 
+@pytest.mark.parametrize("device", ["light", "phone"])
+def test_words_without_an_end_stay_in_the_panel(new_context: NewContext, model: ScriptedModel, device: str) -> None:
+    endless = "k" * 60
+    understood = {"intent": endless, "entities": [{"name": endless, "value": endless}]}
+    model.answers(QUESTION, as_json(understood), told())
+    model.otherwise = lambda prompt: as_json({"suggestions": [endless]})
+    talk = Talk(new_context(**DEVICES[device]).new_page()).open()
+    talk.say(QUESTION)
+    talk.badge("complete")
+    expect(talk.context.locator("dt").last).to_contain_text(endless[1:])
+    expect(talk.suggestions).to_have_text([endless])
+    for part in ("context", "answer", "suggestions"):
+        assert talk.page.get_by_test_id(part).evaluate("part => part.scrollWidth <= part.clientWidth"), part
+
+
 def test_an_address_that_leads_nowhere(talk: Talk, watch: Watch) -> None:
     watch.expect("404")
     talk.page.goto(f"/assistant?session=ses_{'0' * 32}")
