@@ -245,6 +245,21 @@ async def test_an_event_source_that_comes_back_goes_on_and_is_then_told_to_stop(
     assert len(api.prompter.calls) == 1
 
 
+async def test_an_event_source_that_is_cut_before_the_first_token_comes_back_to_the_same_answer(
+    api: RunningApi,
+) -> None:
+    source = Listening(api)
+    async with api.client.stream("GET", STREAM, params=source.query) as response:
+        head = await anext(response.aiter_raw())
+    source.last = f"{response.headers['x-run-id']}:0"
+    assert head == f"id: {source.last}\n\n".encode()
+    api.prompter.say(Chunk("Hello", 0))
+    api.prompter.finish()
+    await source.listen()
+    assert [each["token"] for each in source.data] == ["Hello", ""]
+    assert len(api.prompter.calls) == 1
+
+
 async def test_nobody_comes_back_to_anothers_answer(api: RunningApi) -> None:
     source = Listening(api)
     api.prompter.script = says("Mine.")

@@ -78,7 +78,8 @@ class PlainStream:
         return b""
 
     def greeting(self, retry_ms: int) -> bytes:
-        return b""
+        """Who is cut before the first frame has a place to come back to, too, and does not ask anew."""
+        return b"" if self._run is None else b"id: %b:%d\n\n" % (self._run.encode(), self._after)
 
     def farewell(self, retry_ms: int) -> bytes:
         """Who can come back is left to do so; who can not is told that the answer ends for him."""
