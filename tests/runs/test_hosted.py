@@ -25,6 +25,10 @@ def fails(*_: Any) -> Any:
     raise LookupError(f"could not find {CANARY}")
 
 
+def leaves(*_: Any) -> Any:
+    raise SystemExit(CANARY)
+
+
 class Keeps(Workflow):
     """Says a word of its own and keeps a document; any of its methods can be another's."""
 
@@ -99,6 +103,8 @@ def test_only_what_keeps_something_is_asked_what_is_kept() -> None:
     [
         (Keeps(check=fails), WorkflowFault),
         (Keeps(begun=fails), WorkflowFault),
+        (Keeps(check=leaves), WorkflowFault),
+        (Keeps(begun=leaves), WorkflowFault),
         (Keeps(begun=lambda run: [Document("", "", 1)]), WorkflowFault),
         (Keeps(begun=lambda run: None), WorkflowFault),  # type: ignore[arg-type, return-value]  # as it may well be
     ],

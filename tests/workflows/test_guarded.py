@@ -67,6 +67,17 @@ async def test_what_is_not_a_workflow_s_to_say_ends_it(events: Any) -> None:
     assert stream.is_closed
 
 
+async def test_who_asks_for_the_process_s_end_fails_alone() -> None:
+    async def leaves() -> AsyncGenerator[list[ev.Event], None]:
+        yield [ev.Chunk("a", 0)]
+        raise SystemExit(3)
+
+    reading = guarded(leaves())
+    await anext(reading)
+    with pytest.raises(RuntimeError):
+        await anext(reading)
+
+
 async def test_who_stops_reading_closes_the_stream() -> None:
     stream = Stream([ev.Chunk("a", 0)], [ev.Chunk("b", 0)])
     reading = guarded(stream.run())

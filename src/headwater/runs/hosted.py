@@ -50,7 +50,7 @@ class Hosted:
             self.workflow.check(request)
         except RefusedError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._fault("check", request.workflow, error) from None
 
     def run(self, context: RunContext) -> AsyncIterator[list[Event]]:
@@ -63,16 +63,16 @@ class Hosted:
         """What is stored with the run's row. Raises `WorkflowFault`."""
         try:
             return sealed(self.workflow.documents_begun(run))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._fault("documents_begun", run.request.workflow, error) from None
 
     def documents(self, ended: EndedRun) -> tuple[Document, ...]:
         """What is stored with the run's end. Raises `WorkflowFault`."""
         try:
             return sealed(self.workflow.documents(ended))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._fault("documents", ended.request.workflow, error) from None
 
-    def _fault(self, what: str, name: str, error: Exception) -> WorkflowFault:
+    def _fault(self, what: str, name: str, error: BaseException) -> WorkflowFault:
         _log.error("workflow failed", workflow=name, what=what, error=type(error).__name__, where=frames(error))
         return WorkflowFault(f"The workflow `{name}` has failed.")

@@ -19,11 +19,16 @@ _ALLOWED: Final = frozenset({*ev.EVENT_TYPES.values(), ev.Unknown}) - {
 
 
 async def guarded(stream: AsyncIterator[list[ev.Event]]) -> AsyncGenerator[list[ev.Event], None]:
-    """The same lists. Raises TypeError for the first that no workflow may yield. Closes the stream."""
+    """The same lists. Raises TypeError for the first that no workflow may yield. Closes the stream.
+
+    Who asks for the process's end fails alone (RuntimeError): other runs live in it.
+    """
     try:
         async for events in stream:
             _check(events)
             yield events
+    except SystemExit as error:
+        raise RuntimeError("a workflow has asked for the process's end").with_traceback(error.__traceback__) from None
     finally:
         if (close := getattr(stream, "aclose", None)) is not None:
             await close()
