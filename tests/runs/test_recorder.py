@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -171,8 +171,15 @@ def test_one_piece_that_fits_no_record_is_the_provider_s_fault() -> None:
     assert (log.payloads, recorder.fold.seq) == ([], 0)
 
 
-@pytest.mark.parametrize("kind", [ev.Annotation, ev.ProviderData])
-def test_a_value_that_no_reader_could_decode_is_the_provider_s_fault(kind: type[ev.Annotation]) -> None:
+@pytest.mark.parametrize(
+    "event_with",
+    [
+        lambda value: ev.Annotation("acme", value),
+        lambda value: ev.ProviderData("acme", value),
+        lambda value: ev.Chunk("a", 0, None, value),
+    ],
+)
+def test_a_value_that_no_reader_could_decode_is_the_provider_s_fault(event_with: Callable[[Any], ev.Event]) -> None:
     def nested(levels: int) -> Any:
         value: Any = 1
         for _ in range(levels):
@@ -184,10 +191,10 @@ def test_a_value_that_no_reader_could_decode_is_the_provider_s_fault(kind: type[
     # the record and its data are two levels more
     for levels in (NESTING_MAX - 1, 900):
         with pytest.raises(ProviderError) as caught:
-            recorder.add([kind("acme", nested(levels))])
+            recorder.add([event_with(nested(levels))])
         assert caught.value.code is ErrorCode.PARSE
         assert (log.payloads, recorder.fold.seq) == ([], 0)
-    recorder.add([kind("acme", nested(NESTING_MAX - 2))])
+    recorder.add([event_with(nested(NESTING_MAX - 2))])
     assert recorder.fold.seq == 1
 
 

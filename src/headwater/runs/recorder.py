@@ -151,7 +151,7 @@ class Recorder:
         after = seq = fold.seq
         t = max(fold.t, self._elapsed_ms() if at_ms is None else at_ms)
         shaped = shape(events)
-        if len(shaped) == 1 and type(only := shaped[0]) is ev.Chunk:
+        if len(shaped) == 1 and type(only := shaped[0]) is ev.Chunk and only.logprobs is None:
             # Nearly everything that is added is this; it does no more than it must.
             payload = ev.encode_record(after + 1, t, only)
             if (size := len(payload)) <= ev.RECORD_BYTES_MAX:
