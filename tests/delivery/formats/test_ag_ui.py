@@ -92,6 +92,23 @@ def test_tool_calls_belong_to_what_was_said_before_and_are_all_ended() -> None:
     assert found[-1]["outcome"] == {"type": "success", "pendingToolCallIds": ["a", "b"]}
 
 
+def test_what_the_client_refuses_to_patch_is_not_said() -> None:
+    found = told(
+        [
+            ev.Field("", {}, False),
+            ev.Field("/__proto__", 1, True),
+            ev.Field("", {"__proto__": 2, "a": 1}, False, delta=True),
+            ev.Field("/constructor", {}, False),
+            ev.Field("/constructor", {"prototype": 3}, True, delta=True),
+        ]
+    )
+    assert [each["delta"] for each in found] == [
+        [{"op": "replace", "path": "", "value": {}}],
+        [{"op": "add", "path": "/a", "value": 1}],
+        [{"op": "add", "path": "/constructor", "value": {}}],
+    ]
+
+
 def test_fields_are_operations_on_the_state() -> None:
     found = told(
         [

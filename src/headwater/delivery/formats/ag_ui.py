@@ -153,9 +153,11 @@ class AGUIStream:
 
 
 def _patch(field: ev.Field, place: Place | None) -> list[dict[str, Any]]:
-    """The operations on the state; none where it stays as it is."""
-    if any(each in field.path + "/" for each in _BANNED):
-        return []
+    """The operations on the state that the client takes; none where it stays as it is."""
+    return [each for each in _operations(field, place) if not any(banned in each["path"] + "/" for banned in _BANNED)]
+
+
+def _operations(field: ev.Field, place: Place | None) -> list[dict[str, Any]]:
     if place is not None:
         # An array's `add` would put a second element before the first.
         operation = "add" if place.is_first and place.path else "replace"
