@@ -3,7 +3,7 @@
 #
 #     examples/test-streaming.sh ORG USER [MESSAGE]
 #
-# HEADWATER_URL is where the server is; http://127.0.0.1:8000 if it is not set..
+# HEADWATER_URL is where the server is; http://127.0.0.1:8000 if it is not set.
 set -euo pipefail
 
 if (($# < 2)); then
