@@ -68,7 +68,8 @@ def confine() -> None:
         # Containers and hardened kernels allow it to nobody: then only the interpreter keeps programs from the network.
         libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC)
         # A server that was killed stops nobody, and not every program comes to its limit by itself. Last, because who
-        # becomes another user loses it.
+        # becomes another user loses it. It is the end of the thread that started us that counts: the pool's lives as
+        # long as the server.
         if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), "prctl")
 
