@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from headwater.errors import BadRequestError, ConfigError
-from headwater.workflows.input_schema import InputSchema
+from headwater.workflows.input_schema import TOLD_CHARS_MAX, InputSchema
 
 SCHEMA = {
     "type": "object",
@@ -46,6 +46,23 @@ def test_values_are_not_repeated() -> None:
     with pytest.raises(BadRequestError) as refused:
         InputSchema(SCHEMA).check({"text": ["PromptKanarie"]})
     assert "Kanarie" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("value", "pointer"),
+    [
+        ({f"name {number}": 1 for number in range(1000)}, "/input"),
+        ({"to": {"n" * TOLD_CHARS_MAX: 1}}, "/input/to"),
+    ],
+)
+def test_long_names_are_told_as_far_as_they_fit(value: Any, pointer: str) -> None:
+    schema = InputSchema({"properties": {"to": {"additionalProperties": {"type": "null"}}}, "maxProperties": 9})
+    with pytest.raises(BadRequestError) as refused:
+        schema.check(value)
+    assert refused.value.extra == {"pointer": pointer}
+    with pytest.raises(BadRequestError) as refused:
+        InputSchema({"additionalProperties": False}).check(value)
+    assert len(refused.value.message) < 2 * TOLD_CHARS_MAX
 
 
 @pytest.mark.parametrize(

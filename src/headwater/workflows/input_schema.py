@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn
 
 import jsonschema_rs
@@ -11,6 +11,8 @@ from headwater.errors import BadRequestError, ConfigError
 
 #: What stands for a value in a message: values may be long, and are nobody's business but the caller's.
 _MASK: Final = "the value"
+#: Names of members are the caller's too, and may be long: a message and a pointer are cut here.
+TOLD_CHARS_MAX: Final = 300
 
 
 class InputSchema:
@@ -24,10 +26,25 @@ class InputSchema:
 
     def check(self, value: Any) -> None:
         """Raises `BadRequestError` with a JSON pointer from the request's own root to the first thing that is wrong."""
-        error = next(iter(self._validator.iter_errors(value)), None)
-        if error is not None:
-            pointer = "".join(f"/{_escaped(str(step))}" for step in ["input", *error.instance_path])
-            raise BadRequestError(f"`{pointer}` is not as it has to be: {error.message}.", pointer=pointer)
+        try:
+            # the first of them is enough: looking for all of them would copy each
+            self._validator.validate(value)
+        except jsonschema_rs.ValidationError as error:
+            pointer, words = _pointer(error.instance_path), error.message
+            if len(words) > TOLD_CHARS_MAX:
+                words = words[: TOLD_CHARS_MAX - 1] + "…"
+            raise BadRequestError(f"`{pointer}` is not as it has to be: {words}.", pointer=pointer) from None
+
+
+def _pointer(path: Sequence[str | int]) -> str:
+    """Where it is, or what it is in where that takes no longer pointer than is told."""
+    pointer = "/input"
+    for step in path:
+        longer = f"{pointer}/{_escaped(str(step))}"
+        if len(longer) > TOLD_CHARS_MAX:
+            break
+        pointer = longer
+    return pointer
 
 
 def _escaped(step: str) -> str:
