@@ -131,6 +131,26 @@ def test_without_streaming_the_answer_comes_whole(talk: Talk, model: ScriptedMod
     talk.shows(WHOLE)
 
 
+def test_who_has_left_a_question_is_not_called_back(talk: Talk, model: ScriptedModel) -> None:
+    gate = model.gate()
+    script(model, QUESTION, told())
+    script(model, SUGGESTED, told(gate))
+    talk.open(streaming=False).say(QUESTION)
+    talk.badge("complete")
+    talk.say(SUGGESTED)
+    expect(talk.page.get_by_test_id("turn-user")).to_have_text([QUESTION, SUGGESTED])
+    # Behind the three of the first answer, its intent and its beginning.
+    model.request(5)
+    talk.page.get_by_test_id("new-conversation").click()
+    expect(talk.page.get_by_test_id("example")).to_be_visible()
+    listed = talk.page.get_by_test_id("runs").get_by_role("listitem")
+    expect(listed).to_contain_text("Streaming")
+    model.open(gate)
+    expect(listed).to_contain_text("Complete", timeout=PATIENCE_MS)
+    expect(talk.page.get_by_test_id("turn-user")).to_have_count(0)
+    assert "session=" not in talk.page.url
+
+
 def test_stopped_while_the_whole_answer_is_waited_for(talk: Talk, model: ScriptedModel, server: Server) -> None:
     script(model, QUESTION, told(model.gate()))
     talk.open(streaming=False).say(QUESTION)

@@ -35,8 +35,15 @@ export function useDialogue(session: string | null): Dialogue {
   const [asked, setAsked] = useState<Asked | null>(null);
   const [error, setError] = useState<string | null>(null);
   const under = useRef<AbortController | null>(null);
-  // Who leaves the page leaves the waiting too; the run goes on, and the session tells of it.
-  useEffect(() => () => under.current?.abort(), []);
+  // Who leaves the session leaves the waiting too; the run goes on, and the session tells of it.
+  useEffect(
+    () => () => {
+      under.current?.abort();
+      setAsked(null);
+      setError(null);
+    },
+    [session],
+  );
 
   const send = useCallback(
     (next: Asked): void => {
