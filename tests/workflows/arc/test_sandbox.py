@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -17,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.errors import UnavailableError
-from headwater.workflows.arc import sandbox_worker
+from headwater.workflows.arc import sandbox_launcher, sandbox_worker
 from headwater.workflows.arc.sandbox import ERROR_CHARS_MAX, Limits, Outcome, Sandbox, read_grid
 from headwater.workflows.arc.sandbox_launcher import launcher
 from headwater.workflows.arc.task import is_grid
@@ -399,7 +398,7 @@ async def test_nothing_is_run_where_the_process_can_not_be_confined(
 
 
 async def test_nothing_is_run_without_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(sandbox_launcher, "_DISTRIBUTION", "no-such-distribution")
     sandbox = Sandbox(LIMITS, processes=1)
     with pytest.raises(UnavailableError, match="no sandbox"):
         await sandbox.open()

@@ -6,12 +6,13 @@ import errno
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from headwater.workflows.arc import sandbox_worker
+from headwater.workflows.arc import sandbox_launcher, sandbox_worker
 from headwater.workflows.arc.sandbox_launcher import launcher
 
 
@@ -68,9 +69,17 @@ def test_it_becomes_the_interpreter() -> None:
 
 
 def test_without_the_interpreter_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(sandbox_launcher, "_DISTRIBUTION", "no-such-distribution")
     with pytest.raises(FileNotFoundError):
         launcher()
+
+
+def test_it_is_found_where_its_distribution_is_and_not_by_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that sees another one's packages has other programs of its own."""
+    file = launcher()
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "prefix", "elsewhere")
+    assert launcher() == file
 
 
 def test_a_folder_that_others_may_write_in_is_not_used() -> None:

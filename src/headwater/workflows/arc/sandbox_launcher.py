@@ -9,14 +9,16 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-import shutil
 import stat
 import sys
-import sysconfig
 import tempfile
+from importlib import metadata
 from pathlib import Path
+from typing import Final
 
 from headwater.workflows.arc import sandbox_worker
+
+_DISTRIBUTION: Final = "pydantic-monty-runtime"
 
 
 def launcher() -> Path:
@@ -43,12 +45,23 @@ def launcher() -> Path:
 
 
 def _text() -> str:
-    # Not where a variable says: what programs run in is no matter of the environment.
-    interpreter = shutil.which("monty", path=sysconfig.get_path("scripts")) or shutil.which("monty")
+    interpreter = _interpreter()
     if interpreter is None:
         raise FileNotFoundError("the interpreter `monty` is not installed")
-    command = [sys.executable, "-I", "-S", sandbox_worker.__file__, interpreter]
+    command = [sys.executable, "-I", "-S", sandbox_worker.__file__, str(interpreter)]
     return f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n'
+
+
+def _interpreter() -> Path | None:
+    """Where its distribution has put it, and not what a variable names: what programs run in is no matter of the
+    environment. That may be beside the packages of another environment which this one sees.
+    """
+    try:
+        files = metadata.files(_DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        return None
+    found = (Path(str(file.locate())).resolve() for file in files if file.name == "monty")
+    return next((path for path in found if os.access(path, os.X_OK)), None)
 
 
 def _folder() -> Path:
