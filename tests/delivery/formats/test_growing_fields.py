@@ -51,6 +51,15 @@ def test_a_place_is_new_again_once_what_is_above_it_was_told_anew() -> None:
     assert [place and place.value for place in places(*texts)][3] == "pq"
 
 
+def test_a_text_that_took_the_place_of_another_grows_from_its_own_beginning() -> None:
+    fields = [put("", {"a": "x"}), more("/a", "y"), put("/a", "p"), more("/a", "q")]
+    assert places(*fields)[2:] == [Place("/a", "p", False, False), Place("/a", "pq", False, False)]
+
+
+def test_text_that_fits_nowhere_makes_no_place() -> None:
+    assert places(put("", {}), more("/a", "x"), put("/a", "y"))[2] == Place("/a", "y", False, True)
+
+
 def test_a_long_text_is_said_a_few_times_only_and_at_its_end() -> None:
     words = ["word "] * 20_000
     said = [

@@ -33,17 +33,26 @@ class _Text:
         self.length = self.said = len(text)
 
 
+class _Node:
+    """A place that has a value, and those in it by the last step of their paths."""
+
+    __slots__ = ("below", "text")
+
+    def __init__(self) -> None:
+        self.below: dict[str, _Node] = {}
+        self.text: _Text | None = None
+
+
 class GrowingFields:
     """Learns from field records, each first given in order; what was learned is a fact of the log."""
 
-    __slots__ = ("_again", "_first", "_learned", "_paths", "_texts", "_value")
+    __slots__ = ("_again", "_first", "_learned", "_places", "_value")
 
     def __init__(self) -> None:
         self._learned = 0
         self._value: Any = None
-        self._texts: dict[str, _Text] = {}
-        #: places that have a value
-        self._paths: set[str] = set()
+        #: above the root, whose path is one step too: the empty one
+        self._places = _Node()
         #: the records that told a place for the first time
         self._first: set[int] = set()
         #: the records with which a text is said again, and how much of it there was
@@ -62,30 +71,35 @@ class GrowingFields:
         return Place(field.path, "".join(text.pieces)[:length], field.done, False)
 
     def _learn(self, seq: int, field: Field) -> None:
-        path = field.path
         if field.delta and type(field.value) is str:
             self._grow(seq, field, field.value)
             return
         if not field.delta:
-            if path in self._paths:
-                inside = path + "/"
-                self._texts = {each: text for each, text in self._texts.items() if not (each + "/").startswith(inside)}
-                self._paths = {each for each in self._paths if not each.startswith(inside)}
-            else:
+            node, is_first = self._node(field.path)
+            if is_first:
                 self._first.add(seq)
-                above = path
-                while above not in self._paths:
-                    self._paths.add(above)
-                    above = above.rpartition("/")[0]
+            node.below, node.text = {}, None
         self._value = applied(self._value, field)
 
+    def _node(self, path: str) -> tuple[_Node, bool]:
+        """The place, and whether it had no value before."""
+        node, is_first = self._places, False
+        for step in path.split("/"):
+            below = node.below.get(step)
+            if below is None:
+                below = node.below[step] = _Node()
+                is_first = True
+            node = below
+        return node, is_first
+
     def _grow(self, seq: int, field: Field, more: str) -> None:
-        text = self._texts.get(field.path)
+        begun = value_at(self._value, field.path)
+        if type(begun) is not str:
+            return
+        node, _ = self._node(field.path)
+        text = node.text
         if text is None:
-            begun = value_at(self._value, field.path)
-            if type(begun) is not str:
-                return
-            text = self._texts[field.path] = _Text(begun)
+            text = node.text = _Text(begun)
         text.pieces.append(more)
         text.length += len(more)
         fresh = text.length - text.said
