@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Hashable, Sequence
 from typing import Any, cast
 
@@ -15,6 +14,7 @@ from headwater.domain.message import GenerationRequest, Settings
 from headwater.domain.run import Owner, RunRequest, RunState
 from headwater.domain.snapshot import fold
 from headwater.errors import BadRequestError, NotFoundError, UnavailableError
+from headwater.workflows.arc import sandbox_launcher
 from headwater.workflows.arc.sandbox import Limits, Outcome, Sandbox
 from headwater.workflows.arc.solution import COLLECTION, SolverResult, StoredSolution
 from headwater.workflows.arc.task import Grid
@@ -222,7 +222,7 @@ async def test_its_programs_wait_among_those_of_its_owner() -> None:
 
 
 async def test_without_a_sandbox_no_model_is_asked(solver: Solver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(sandbox_launcher, "_DISTRIBUTION", "no-such-distribution")
     context = Context(SOLVED)
     with pytest.raises(UnavailableError):
         await solved(solver, context)
