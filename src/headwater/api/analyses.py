@@ -8,23 +8,18 @@ import msgspec
 
 from headwater.api import parameters
 from headwater.api.answer import Asgi, json_answer
-from headwater.api.parameters import format_time
+from headwater.api.puzzle_runs import find_run_of, kept, listing, page_of, shown
 from headwater.api.route import Call, Operation, Reply, Resource
-from headwater.api.runs import current, find_run
+from headwater.api.runs import current
 from headwater.domain.event import Complete, decode_record
 from headwater.domain.message import Settings, Usage
 from headwater.domain.run import Run, RunState, is_ended
-from headwater.errors import NotFoundError
 from headwater.workflows.arc.schema import AnalysisInput
 from headwater.workflows.arc.stored import COLLECTION, Fault, StoredAnalysis, stored_so_far
 from headwater.workflows.arc.verdict import AnalysisResult
 
-LIMIT = 20
-LIMIT_MAX = 100
 #: The workflow whose runs these are.
 WORKFLOW = "analysis"
-
-_NO_SUCH_ANALYSIS = "There is no such analysis."
 
 
 class AnalysisSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,26 +57,17 @@ class AnalysisList(msgspec.Struct, frozen=True):
 
 
 async def analyses(call: Call) -> Asgi:
-    asked = call.query
-    where: dict[str, str] = {name: asked[name] for name in ("task", "model", "correct", "state") if name in asked}
-    page = await call.services.storage.documents.list(
-        call.owner, COLLECTION, where=where, limit=asked.get("limit", LIMIT), cursor=asked.get("cursor")
-    )
-    stored = [msgspec.convert(document.body, StoredAnalysis) for document in page.documents]
-    return json_answer(AnalysisList([AnalysisSummary(**_summary(each)) for each in stored], page.next_cursor))
+    stored, more = await page_of(call, COLLECTION, "correct", StoredAnalysis)
+    return json_answer(AnalysisList([AnalysisSummary(**_summary(each)) for each in stored], more))
 
 
 async def analysis(call: Call) -> Asgi:
-    run = await find_run(call)
-    if run.request.workflow != WORKFLOW:
-        raise NotFoundError(_NO_SUCH_ANALYSIS)
-    return json_answer(await resource(call, run))
+    return json_answer(await resource(call, await find_run_of(call, WORKFLOW, "There is no such analysis.")))
 
 
 async def resource(call: Call, run: Run) -> AnalysisResource:
     """The analysis as it is stored; of one that goes on, or whose end was not stored yet, as it would be by now."""
-    document = await call.services.storage.documents.get(call.owner, COLLECTION, run.id)
-    stored = await _by_now(call, run) if document is None else msgspec.convert(document.body, StoredAnalysis)
+    stored = await kept(call, run, COLLECTION, StoredAnalysis) or await _by_now(call, run)
     return AnalysisResource(**_summary(stored), prompt=stored.prompt, answer=stored.answer, reasoning=stored.reasoning)
 
 
@@ -106,21 +92,7 @@ async def final_result(call: Call, run: Run, tail: int) -> object:
 
 
 def _summary(stored: StoredAnalysis) -> dict[str, Any]:
-    ended_at_ms = stored.ended_at_ms
-    return {
-        "run": stored.run,
-        "state": stored.state,
-        "error": stored.error,
-        "partial": stored.partial,
-        "created_at": format_time(stored.created_at_ms),
-        "ended_at": None if ended_at_ms is None else format_time(ended_at_ms),
-        "duration_ms": None if ended_at_ms is None else ended_at_ms - stored.created_at_ms,
-        "model": stored.model,
-        "input": stored.input,
-        "settings": stored.settings,
-        "usage": stored.usage,
-        "result": stored.result,
-    }
+    return shown(stored, ("run", "state", "error", "partial", "model", "input", "settings", "usage", "result"))
 
 
 ANALYSES = Resource(
@@ -130,13 +102,8 @@ ANALYSES = Resource(
         analyses,
         "List analyses that have ended, newest first",
         (Reply(200, "A page of analyses", AnalysisList),),
-        query=(
-            parameters.text("task", 8, "Only analyses of this puzzle"),
-            parameters.text("model", 200, "Only analyses by this model"),
-            parameters.one_of("correct", ("true", "false"), "Only those that are right, or wrong"),
-            parameters.one_of("state", ("completed", "failed", "cancelled"), "Only those that ended so"),
-            parameters.integer("limit", 1, LIMIT_MAX, f"Analyses on a page, {LIMIT} by default"),
-            parameters.text("cursor", 500, "`next` of the page before"),
+        query=listing(
+            "analyses", parameters.one_of("correct", ("true", "false"), "Only those that are right, or wrong")
         ),
     ),
 )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from headwater.api import parameters
 from headwater.api.answer import Asgi, json_answer
-from headwater.api.parameters import format_time
+from headwater.api.puzzle_runs import find_run_of, kept, listing, page_of, shown
 from headwater.api.route import Call, Operation, Reply, Resource
-from headwater.api.runs import current, find_run
+from headwater.api.runs import current
 from headwater.domain.message import Settings, Usage
 from headwater.domain.run import Run, RunState
-from headwater.errors import NotFoundError
 from headwater.workflows.arc.solution import (
     COLLECTION,
     VERDICTS,
@@ -25,12 +22,8 @@ from headwater.workflows.arc.solution import (
 )
 from headwater.workflows.arc.stored import Fault
 
-LIMIT = 20
-LIMIT_MAX = 100
 #: The workflow whose runs these are.
 WORKFLOW = "solver"
-
-_NO_SUCH_SOLUTION = "There is no such search of the solver."
 
 
 class SolutionResource(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,22 +55,13 @@ class SolutionList(msgspec.Struct, frozen=True):
 
 
 async def solutions(call: Call) -> Asgi:
-    asked = call.query
-    where: dict[str, str] = {name: asked[name] for name in ("task", "model", "verdict", "state") if name in asked}
-    page = await call.services.storage.documents.list(
-        call.owner, COLLECTION, where=where, limit=asked.get("limit", LIMIT), cursor=asked.get("cursor")
-    )
-    stored = [msgspec.convert(document.body, StoredSolution) for document in page.documents]
-    return json_answer(SolutionList([_resource(each) for each in stored], page.next_cursor))
+    stored, more = await page_of(call, COLLECTION, "verdict", StoredSolution)
+    return json_answer(SolutionList([_resource(each) for each in stored], more))
 
 
 async def solution(call: Call) -> Asgi:
-    run = await find_run(call)
-    if run.request.workflow != WORKFLOW:
-        raise NotFoundError(_NO_SUCH_SOLUTION)
-    document = await call.services.storage.documents.get(call.owner, COLLECTION, run.id)
-    stored = await _by_now(call, run) if document is None else msgspec.convert(document.body, StoredSolution)
-    return json_answer(_resource(stored))
+    run = await find_run_of(call, WORKFLOW, "There is no such search of the solver.")
+    return json_answer(_resource(await kept(call, run, COLLECTION, StoredSolution) or await _by_now(call, run)))
 
 
 async def _by_now(call: Call, run: Run) -> StoredSolution:
@@ -95,17 +79,8 @@ async def _by_now(call: Call, run: Run) -> StoredSolution:
 
 
 def _resource(stored: StoredSolution) -> SolutionResource:
-    since_ms, until_ms = stored.created_at_ms, stored.ended_at_ms
-    kept: dict[str, Any] = {
-        name: getattr(stored, name)
-        for name in ("run", "state", "error", "partial", "model", "input", "settings", "usage", "search", "result")
-    }
-    return SolutionResource(
-        **kept,
-        created_at=format_time(since_ms),
-        ended_at=None if until_ms is None else format_time(until_ms),
-        duration_ms=None if until_ms is None else until_ms - since_ms,
-    )
+    members = ("run", "state", "error", "partial", "model", "input", "settings", "usage", "search", "result")
+    return SolutionResource(**shown(stored, members))
 
 
 SOLUTIONS = Resource(
@@ -115,14 +90,7 @@ SOLUTIONS = Resource(
         solutions,
         "List searches of the solver that have ended, newest first",
         (Reply(200, "A page of searches", SolutionList),),
-        query=(
-            parameters.text("task", 8, "Only searches for this puzzle"),
-            parameters.text("model", 200, "Only searches by this model"),
-            parameters.one_of("verdict", VERDICTS, "Only those with this verdict"),
-            parameters.one_of("state", ("completed", "failed", "cancelled"), "Only those that ended so"),
-            parameters.integer("limit", 1, LIMIT_MAX, f"Searches on a page, {LIMIT} by default"),
-            parameters.text("cursor", 500, "`next` of the page before"),
-        ),
+        query=listing("searches", parameters.one_of("verdict", VERDICTS, "Only those with this verdict")),
     ),
 )
 SOLUTION = Resource(

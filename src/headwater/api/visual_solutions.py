@@ -9,12 +9,11 @@ import msgspec
 from headwater.api import parameters
 from headwater.api.analyses import final_result
 from headwater.api.answer import Asgi, json_answer
-from headwater.api.parameters import format_time
+from headwater.api.puzzle_runs import find_run_of, kept, listing, page_of, shown
 from headwater.api.route import Call, Operation, Reply, Resource
-from headwater.api.runs import current, find_run
+from headwater.api.runs import current
 from headwater.domain.message import Settings, Usage
 from headwater.domain.run import Run, RunState, is_ended
-from headwater.errors import NotFoundError
 from headwater.workflows.arc.stored import Fault
 from headwater.workflows.arc.visual_solution import (
     COLLECTION,
@@ -26,12 +25,8 @@ from headwater.workflows.arc.visual_solution import (
     stored_so_far,
 )
 
-LIMIT = 20
-LIMIT_MAX = 100
 #: The workflow whose runs these are.
 WORKFLOW = "visual_solver"
-
-_NO_SUCH_SOLUTION = "There is no such run of the visual solver."
 
 
 class VisualSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,21 +64,13 @@ class VisualList(msgspec.Struct, frozen=True):
 
 
 async def visual_solutions(call: Call) -> Asgi:
-    asked = call.query
-    where: dict[str, str] = {name: asked[name] for name in ("task", "model", "correct", "state") if name in asked}
-    page = await call.services.storage.documents.list(
-        call.owner, COLLECTION, where=where, limit=asked.get("limit", LIMIT), cursor=asked.get("cursor")
-    )
-    stored = [msgspec.convert(document.body, StoredVisual) for document in page.documents]
-    return json_answer(VisualList([VisualSummary(**_summary(each)) for each in stored], page.next_cursor))
+    stored, more = await page_of(call, COLLECTION, "correct", StoredVisual)
+    return json_answer(VisualList([VisualSummary(**_summary(each)) for each in stored], more))
 
 
 async def visual_solution(call: Call) -> Asgi:
-    run = await find_run(call)
-    if run.request.workflow != WORKFLOW:
-        raise NotFoundError(_NO_SUCH_SOLUTION)
-    document = await call.services.storage.documents.get(call.owner, COLLECTION, run.id)
-    stored = await _by_now(call, run) if document is None else msgspec.convert(document.body, StoredVisual)
+    run = await find_run_of(call, WORKFLOW, "There is no such run of the visual solver.")
+    stored = await kept(call, run, COLLECTION, StoredVisual) or await _by_now(call, run)
     return json_answer(VisualResource(**_summary(stored), seen=stored.seen, calls=stored.calls))
 
 
@@ -101,14 +88,7 @@ async def _by_now(call: Call, run: Run) -> StoredVisual:
 
 
 def _summary(stored: StoredVisual) -> dict[str, Any]:
-    since_ms, until_ms = stored.created_at_ms, stored.ended_at_ms
-    kept = ("run", "state", "error", "partial", "model", "input", "settings", "usage", "result")
-    return {
-        **{name: getattr(stored, name) for name in kept},
-        "created_at": format_time(since_ms),
-        "ended_at": None if until_ms is None else format_time(until_ms),
-        "duration_ms": None if until_ms is None else until_ms - since_ms,
-    }
+    return shown(stored, ("run", "state", "error", "partial", "model", "input", "settings", "usage", "result"))
 
 
 VISUAL_SOLUTIONS = Resource(
@@ -118,14 +98,7 @@ VISUAL_SOLUTIONS = Resource(
         visual_solutions,
         "List runs of the visual solver that have ended, newest first",
         (Reply(200, "A page of runs", VisualList),),
-        query=(
-            parameters.text("task", 8, "Only runs for this puzzle"),
-            parameters.text("model", 200, "Only runs of this model"),
-            parameters.one_of("correct", ("true", "false"), "Only those that are right, or wrong"),
-            parameters.one_of("state", ("completed", "failed", "cancelled"), "Only those that ended so"),
-            parameters.integer("limit", 1, LIMIT_MAX, f"Runs on a page, {LIMIT} by default"),
-            parameters.text("cursor", 500, "`next` of the page before"),
-        ),
+        query=listing("runs", parameters.one_of("correct", ("true", "false"), "Only those that are right, or wrong")),
     ),
 )
 VISUAL_SOLUTION = Resource(
