@@ -38,12 +38,19 @@ def pytest_report_header() -> str:
     return f"headwater: {headwater.__version__}, {'the built wheel' if WHEEL else 'the sources'}"
 
 
+# Before xdist's own, which looks at the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Heavy tests share one worker, so that no two of them compete; tests that need Linux say so elsewhere."""
+    """Slow and heavy tests of a file share a worker, and with it what the file sets up once.
+
+    Large groups are begun first: so those that mostly wait run beside those that load a core, and what is left for the
+    end are quick tests, of which no worker has to wait for another's last. Tests that need Linux say so elsewhere.
+    """
     not_linux = pytest.mark.skip(reason="needs Linux")
     for item in items:
-        if item.get_closest_marker("heavy"):
-            item.add_marker(pytest.mark.xdist_group("heavy"))
+        is_long = item.get_closest_marker("slow") or item.get_closest_marker("heavy")
+        if is_long and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
         if item.get_closest_marker("linux") and sys.platform != "linux":
             item.add_marker(not_linux)
 

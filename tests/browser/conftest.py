@@ -33,13 +33,13 @@ DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker has the browser; its tests are not quick, and load a core each."""
+    """Browsers are not quick, and load a core each."""
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.xdist_group("heavy"))
 
 
 @pytest.fixture(scope="package")
