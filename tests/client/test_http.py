@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import ssl
+from typing import Any
+
 import pytest
 
 from headwater.client.errors import PROBLEM_BYTES_MAX, NetworkError, ParseError, ServerError
@@ -107,3 +110,35 @@ async def test_the_environments_proxy_is_used_for_other_hosts(monkeypatch: pytes
         assert await http.call("GET", "/x") == b"{}"
         assert proxy.requests[0].path == "http://headwater.invalid/x"
         await http.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "reads"),
+    [
+        ("http://127.0.0.1:8000", False),
+        ("http://localhost:8000", False),
+        ("https://127.0.0.1:8000", True),
+        # a proxy of the environment may be spoken to by TLS
+        ("http://headwater.example", True),
+    ],
+)
+async def test_whom_to_trust_is_read_in_only_where_there_may_be_tls(
+    url: str, reads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[object] = []
+    load = ssl.SSLContext.load_verify_locations
+    load_default = ssl.SSLContext.load_default_certs
+
+    def noted(self: ssl.SSLContext, *args: Any, **named: Any) -> None:
+        read.append(self)
+        load(self, *args, **named)
+
+    def noted_default(self: ssl.SSLContext, *args: Any) -> None:
+        read.append(self)
+        load_default(self, *args)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", noted)
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", noted_default)
+    client = make_http(url, {}, None)
+    assert bool(read) == reads
+    await client.aclose()

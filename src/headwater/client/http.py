@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import ssl
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -32,6 +33,9 @@ def make_http(
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("the server's address must be like http://127.0.0.1:8000")
+    here = is_loopback(parts.hostname)
+    # To read in whom to trust takes 40 ms, for nothing where neither TLS is spoken nor a proxy asked.
+    trusts_nobody = here and parts.scheme == "http"
     return httpx2.AsyncClient(
         base_url=base_url.rstrip("/"),
         headers={"Accept-Encoding": "identity", **headers},
@@ -39,7 +43,8 @@ def make_http(
         timeout=_TIMEOUT,
         limits=_LIMITS,
         follow_redirects=False,
-        trust_env=not is_loopback(parts.hostname),
+        trust_env=not here,
+        verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if trusts_nobody else True,
     )
 
 
