@@ -59,7 +59,7 @@ test-quick: ## the same without the slow tests; under three minutes
 # Hundreds of tests start the product: where the environment forbids bytecode, each would compile all it imports.
 .PHONY: pytest
 pytest: $(TEST_VENV)/.wheel ## the tests, against the built wheel (ARGS='tests/wire -x')
-	@PYTHONPATH= PYTHONDONTWRITEBYTECODE= HEADWATER_WHEEL=1 $(TEST_VENV)/bin/python -m pytest -n $(WORKERS) --dist loadgroup --color=$(COLOR) \
+	@PYTHONPATH= PYTHONDONTWRITEBYTECODE= HEADWATER_WHEEL=1 $(TEST_VENV)/bin/python -m pytest -n $(WORKERS) --color=$(COLOR) \
 		--durations=10 --durations-min=1 -m '$(SELECT)' $(ARGS)
 
 .PHONY: lint

@@ -4,12 +4,15 @@ import os
 import random
 import sys
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import blockbuster
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from xdist.remote import Producer
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 import headwater
 
@@ -38,21 +41,42 @@ def pytest_report_header() -> str:
     return f"headwater: {headwater.__version__}, {'the built wheel' if WHEEL else 'the sources'}"
 
 
-# Before xdist's own, which looks at the groups.
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow and heavy tests of a file share a worker, and with it what the file sets up once.
+    """Puts the files in the order in which workers take them; tests that need Linux say so elsewhere.
 
-    Large groups are begun first: so those that mostly wait run beside those that load a core, and what is left for the
-    end are quick tests, of which no worker has to wait for another's last. Tests that need Linux say so elsewhere.
+    Those with slow tests come first, the longest at the very beginning, and in turn those that load a core with
+    browsers and those that mostly wait, so that the two kinds run beside each other. What is left for the end are
+    quick tests, of which no worker has to wait for another's last.
     """
     not_linux = pytest.mark.skip(reason="needs Linux")
+    files: dict[Path, list[pytest.Item]] = {}
     for item in items:
-        is_long = item.get_closest_marker("slow") or item.get_closest_marker("heavy")
-        if is_long and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
         if item.get_closest_marker("linux") and sys.platform != "linux":
             item.add_marker(not_linux)
+        files.setdefault(item.path, []).append(item)
+    slow = [path for path, tests in files.items() if any(test.get_closest_marker("slow") for test in tests)]
+    long = [path for path in slow if any(test.get_closest_marker("timeout") for test in files[path])]
+    browsers = [path for path in slow if path.parent.name == "browser" and path not in long]
+    others = [path for path in slow if path not in browsers and path not in long]
+    beside = [path for pair in zip_longest(browsers, others) for path in pair if path is not None]
+    first = dict.fromkeys([*long, *beside])
+    items[:] = [test for path in [*first, *(path for path in files if path not in first)] for test in files[path]]
+
+
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
+    """A file's tests share a worker, and with it what the file sets up once; all that load the real model do."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "tests/local" if path.startswith("tests/local/") else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Files are taken in the order of `pytest_collection_modifyitems`."""
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -127,7 +127,6 @@ GOOD: Final = [
 ]
 
 
-@pytest.mark.xdist_group("tidy")
 @pytest.mark.parametrize("name", CHECKS)
 def test_the_project_is_tidy(name: str) -> None:
     found = [f"{source.path}:{fault}" for source in sources() for fault in CHECKS[name](source)]

@@ -21,7 +21,7 @@ from headwater.local.child import EXIT_BAD_LAUNCH, EXIT_ORPHANED, Launch, Listen
 from headwater.local.packages import weights
 from headwater.local.process import COMMAND
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("local model")]
+pytestmark = [pytest.mark.slow]
 
 KEY = "key-of-this-test"
 #: in the place of a process's number that is not known yet

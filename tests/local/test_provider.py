@@ -27,7 +27,6 @@ from tests.kit.upstream import ScriptedUpstream, chat_stream
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("local model"),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

@@ -22,7 +22,6 @@ from tests.kit.product import Product
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("local model"),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

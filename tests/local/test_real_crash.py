@@ -16,7 +16,7 @@ from headwater.domain.run import Limits
 from headwater.domain.snapshot import fold
 from tests.kit.product import Product
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("local model")]
+pytestmark = [pytest.mark.slow]
 
 #: Of one answer, before the server is killed.
 PIECES_BEFORE: Final = 12

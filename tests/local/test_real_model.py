@@ -26,7 +26,6 @@ from tests.wire.oracles import NODE, ORACLES, installed_packages
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("local model"),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
