@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import threading
 import time
@@ -14,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from headwater.cli import app
 from headwater.cli import replay as command
+from headwater.cli.interrupt import HEARD_WITHIN_S, Interrupts
 from headwater.cli.replay import Playhead, ReadAhead
 from headwater.client import BlockingClient, FollowStatus
 from headwater.domain import event as ev
@@ -83,6 +85,32 @@ def test_waits_are_those_of_the_records(monkeypatch: pytest.MonkeyPatch) -> None
     result, _ = run(f"{RUN} --speed 0.1", whole(COMPLETE))
     assert result.exit_code == 0
     assert waited == [0.1, 0.1, 0.1]
+
+
+def test_ctrl_c_is_heard_though_it_ended_no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where it comes between the decision to wait and the wait: `interrupt_main` wakes nobody."""
+    pressing = threading.Timer(0.01, _thread.interrupt_main)
+
+    def sleep(seconds: float) -> None:
+        if pressing.ident is None and seconds >= HEARD_WITHIN_S:
+            pressing.start()
+        time.sleep(seconds)
+
+    monkeypatch.setattr(command, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
+    late = [COMPLETE[0], COMPLETE[1]._replace(t=20), ev.Record(3, 3_600_000, ev.Chunk("late", 0))]
+    result, _ = run(RUN, [*whole(late), Stall()])
+    assert result.exit_code == 130
+    assert "late" not in result.stdout
+
+
+def test_ctrl_c_is_heard_while_nothing_comes() -> None:
+    with in_thread([*open_with(*COMPLETE[:2]), Stall()]) as upstream, BlockingClient(upstream.origin) as client:
+        with ReadAhead(client, RUN, silent) as records, Interrupts() as interrupts:
+            assert [next(records), next(records)] == COMPLETE[:2]
+            pressing = threading.Timer(0.01, _thread.interrupt_main)
+            pressing.start()
+            with pytest.raises(KeyboardInterrupt):
+                interrupts.let_in(lambda: next(records))
 
 
 @pytest.mark.slow

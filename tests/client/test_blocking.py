@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import signal
 import threading
@@ -156,6 +157,17 @@ def test_an_interrupt_ends_the_wait_and_another_subscription_goes_on() -> None:
         sender.join()
         records.close()
         assert got + list(client.follow(RUN, after=len(got))) == LOG
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_that_wakes_nobody_is_heard() -> None:
+    """A signal that comes just before the wait does not end it: `interrupt_main` is like that at any time."""
+    with client_of([*open_with(*LOG[:2]), Stall()]) as client:
+        records = client.follow(RUN)
+        assert [next(records), next(records)] == LOG[:2]
+        threading.Timer(0.01, _thread.interrupt_main).start()
+        with pytest.raises(KeyboardInterrupt):
+            next(records)
 
 
 def test_a_closed_client_says_so() -> None:

@@ -10,6 +10,10 @@ from typing import TypeVar
 
 R = TypeVar("R")
 
+#: A signal that comes just before the main thread begins to wait does not end the wait, and Python acts on it only
+#: behind it. What is let in waits no longer than this at a time.
+HEARD_WITHIN_S = 0.25
+
 
 class Interrupts:
     """While entered, the first Ctrl-C is a `KeyboardInterrupt` out of `let_in` only: the one that waits when it comes,

@@ -14,7 +14,7 @@ import typer
 
 from headwater.cli.chat import make_view
 from headwater.cli.group import EXIT_BY_FINAL_TYPE, Exit, complain
-from headwater.cli.interrupt import Interrupts
+from headwater.cli.interrupt import HEARD_WITHIN_S, Interrupts
 from headwater.cli.options import DEFAULT_URL, Json, RunId, Url, connect
 
 if TYPE_CHECKING:
@@ -44,9 +44,8 @@ def replay(
     try:
         with connect(url) as client, ReadAhead(client, run, _tell_waiting) as records, Interrupts() as interrupts:
             while (record := interrupts.let_in(lambda: next(records, None))) is not None:
-                left_s = hold.left_s(record.t, time.monotonic())
-                if left_s > 0:
-                    interrupts.let_in(partial(time.sleep, left_s))
+                while (left_s := hold.left_s(record.t, time.monotonic())) > 0:
+                    interrupts.let_in(partial(time.sleep, min(left_s, HEARD_WITHIN_S)))
                 view.show(record)
                 end = record.event.type
     finally:
@@ -106,7 +105,8 @@ class ReadAhead:
     def _records(self) -> Iterator[Record]:
         while True:
             with self._moved:
-                self._moved.wait_for(lambda: self._ready or self._over)
+                while not self._moved.wait_for(lambda: self._ready or self._over, HEARD_WITHIN_S):
+                    pass
                 if not self._ready:
                     break
                 record = self._ready.popleft()

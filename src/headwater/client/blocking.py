@@ -26,6 +26,10 @@ from headwater.domain.run import RunRequest, RunState
 
 R = TypeVar("R")
 
+#: A signal that comes just before a thread begins to wait does not end the wait, and Python acts on it only behind it;
+#: no wait of the main thread is longer.
+_HEARD_WITHIN_S = 0.25
+
 
 class Portal:
     """Runs coroutines on a loop in a thread of its own, which ends with `close` or with the process."""
@@ -66,13 +70,13 @@ class Portal:
             with self._lock:
                 self._check_usable()
                 self._loop.call_soon_threadsafe(start)
-            ended.wait()
+            _wait(ended)
         except RuntimeError:
             work.close()
             raise
         except BaseException:
             self._loop.call_soon_threadsafe(stop)
-            ended.wait()
+            _wait(ended)
             raise
         if tasks[0].cancelled():
             raise RuntimeError("the client was closed while this call was waiting")
@@ -106,6 +110,13 @@ class Portal:
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         finally:
             self._loop.close()
+
+
+def _wait(event: threading.Event) -> None:
+    if threading.current_thread() is not threading.main_thread():
+        event.wait()
+    while not event.wait(_HEARD_WITHIN_S):
+        pass
 
 
 class BlockingSubscription(Iterator[Record]):
