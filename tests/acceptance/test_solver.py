@@ -69,14 +69,7 @@ class Search:
         return self.run
 
     async def records(self) -> list[Record]:
-        """All of the run's, once it has ended and is among those that have: its row follows its final record."""
-        records = await self.scene.records(self.run)
-
-        async def is_listed() -> bool:
-            return self.run in await self.listed()
-
-        await until(is_listed, "the search is listed")
-        return records
+        return await self.scene.records(self.run)
 
     async def so_far(self) -> list[dict[str, Any]]:
         page = await call(

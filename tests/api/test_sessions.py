@@ -128,3 +128,23 @@ async def test_a_run_that_is_deleted_takes_its_turn_and_its_vote_along(api: Runn
     found = await shown(api, session)
     assert (found["turns"], found["title"], found["context"]) == ([], None, None)
     assert (await api.client.get(f"{ANN}/feedback")).json()["feedback"] == []
+
+
+async def test_a_session_is_forgotten_with_all_that_was_said_in_it(api: RunningApi) -> None:
+    first = await asked(api)
+    session, run = first.json()["session_id"], first.headers["x-run-id"]
+    await shown(api, session)
+    await voted(api, run, "up")
+    kept = (await asked(api, message="Hello")).json()["session_id"]
+    async with api.client.stream(
+        "POST", STREAM, json={"message": "Hi", "model": "prompted", "session_id": session}
+    ) as going_on:
+        assert (await api.client.delete(f"{BOB}/sessions/{session}")).status_code == 404
+        assert len((await shown(api, session))["turns"]) == 2
+        assert (await api.client.delete(f"{ANN}/sessions/{session}")).status_code == 204
+    for gone in (run, going_on.headers["x-run-id"]):
+        assert (await api.client.get(f"/api/v1/runs/{gone}")).status_code == 404
+    for method in ("GET", "DELETE"):
+        assert refused(await api.client.request(method, f"{ANN}/sessions/{session}")) == (404, "NOT_FOUND")
+    assert (await api.client.get(f"{ANN}/feedback")).json()["feedback"] == []
+    assert [each["session_id"] for each in (await api.client.get(f"{ANN}/sessions")).json()["sessions"]] == [kept]

@@ -94,7 +94,7 @@ def test_ctrl_c_is_heard_though_it_ended_no_wait(monkeypatch: pytest.MonkeyPatch
     def sleep(seconds: float) -> None:
         if pressing.ident is None and seconds >= HEARD_WITHIN_S:
             pressing.start()
-        time.sleep(seconds)
+        time.sleep(seconds)  # paces: what the program itself waits
 
     monkeypatch.setattr(command, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
     late = [COMPLETE[0], COMPLETE[1]._replace(t=20), ev.Record(3, 3_600_000, ev.Chunk("late", 0))]

@@ -57,7 +57,7 @@ class AnalysisList(msgspec.Struct, frozen=True):
 
 
 async def analyses(call: Call) -> Asgi:
-    stored, more = await page_of(call, COLLECTION, "correct", StoredAnalysis)
+    stored, more = await page_of(call, WORKFLOW, COLLECTION, "correct", StoredAnalysis)
     return json_answer(AnalysisList([AnalysisSummary(**_summary(each)) for each in stored], more))
 
 

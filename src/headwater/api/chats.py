@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -14,12 +11,12 @@ from headwater.api.answer import Asgi, json_answer, no_content
 from headwater.api.owner import ORG_HEADER, USER_HEADER, named_owner
 from headwater.api.parameters import format_time
 from headwater.api.route import Call, Operation, Reply, Resource
+from headwater.api.settling import forget, settled_page
 from headwater.domain.document import Document
 from headwater.domain.message import Message
 from headwater.domain.run import Owner
-from headwater.errors import LogMissing, NotFoundError
+from headwater.errors import NotFoundError
 from headwater.providers import estimate
-from headwater.storage.contract import DocumentPage
 from headwater.workflows.history import newest_within
 from headwater.workflows.stored_chat import CHAT, CHAT_ID, CHATS, MESSAGES, message_id
 
@@ -29,8 +26,6 @@ TITLE_CHARS_MAX: Final = 80
 #: Of a chat's messages, the newest that may be sent along: so many at a time until there are enough.
 HISTORY_MAX: Final = 200
 HISTORY_PAGE: Final = 20
-#: How long is waited for what is stored of runs that have ended, of all on a page together.
-STORED_WITHIN_S: Final = 2.0
 #: One sentence for an unknown chat and for another owner's: they must look the same.
 NO_SUCH_CHAT: Final = "There is no such chat."
 
@@ -88,35 +83,6 @@ async def find_chat(call: Call, owner: Owner, chat: str) -> Document:
     if found is None:
         raise NotFoundError(NO_SUCH_CHAT)
     return found
-
-
-async def settled_page(
-    call: Call, owner: Owner, collection: str, where: Mapping[str, str], *, limit: int, cursor: str | None = None
-) -> DocumentPage:
-    """A page of documents that say how their run stands.
-
-    What is stored of a run follows its final record, and nobody who has read that may see it lag behind.
-    """
-    documents = call.services.storage.documents
-    page = await documents.list(owner, collection, where=where, limit=limit, cursor=cursor)
-    running = {each.run for each in page.documents if each.run is not None and each.body["state"] == "running"}
-    over = [run for run in running if await _is_over(call, run)]
-    if not over:
-        return page
-    # A full disk may keep them longer than anybody waits.
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(STORED_WITHIN_S):
-            for run in over:
-                await call.services.supervisor.over(run)
-    return await documents.list(owner, collection, where=where, limit=limit, cursor=cursor)
-
-
-async def _is_over(call: Call, run: str) -> bool:
-    """Whether a run has its final record."""
-    try:
-        return (await call.services.storage.log.state(run)).closed
-    except LogMissing:
-        return False
 
 
 async def history(call: Call, owner: Owner, chat: str, tokens_max: int) -> list[Message]:
@@ -189,16 +155,10 @@ def _message(document: Document) -> ChatMessage:
 
 
 async def forget_chat(call: Call) -> Asgi:
-    """The runs go first: where that breaks off, the chat is still there to be deleted again."""
-    owner, documents = owner_of_chats(call), call.services.storage.documents
+    owner = owner_of_chats(call)
     chat = await find_chat(call, owner, call.path["chat_id"])
-    while (page := await documents.list(owner, MESSAGES, where={CHAT: chat.key}, limit=PAGE_LIMIT_MAX)).documents:
-        for run in dict.fromkeys(each.run for each in page.documents if each.run is not None):
-            with contextlib.suppress(NotFoundError):
-                await call.services.supervisor.delete(run, owner)
-        for each in page.documents:
-            await documents.delete(owner, MESSAGES, each.key)
-    await documents.delete(owner, CHATS, chat.key)
+    await forget(call, owner, MESSAGES, {CHAT: chat.key})
+    await call.services.storage.documents.delete(owner, CHATS, chat.key)
     return no_content()
 
 

@@ -11,6 +11,7 @@ from headwater.api import parameters
 from headwater.api.parameters import format_time
 from headwater.api.route import Call, Parameter
 from headwater.api.runs import find_run
+from headwater.api.settling import settled
 from headwater.domain.run import Run
 from headwater.errors import NotFoundError
 
@@ -42,9 +43,11 @@ def listing(what: str, judged: Parameter[Any]) -> tuple[Parameter[Any], ...]:
     )
 
 
-async def page_of(call: Call, collection: str, judged: str, kind: type[T]) -> tuple[list[T], str | None]:
-    """Those that the query asks for, newest first, and the cursor of the next page."""
+async def page_of(call: Call, workflow: str, collection: str, judged: str, kind: type[T]) -> tuple[list[T], str | None]:
+    """Those of a workflow that the query asks for, newest first, and the cursor of the next page."""
     asked = call.query
+    live = call.services.supervisor.live_of(call.owner)
+    await settled(call, [run.id for run in live if run.request.workflow == workflow])
     where: dict[str, str] = {name: asked[name] for name in ("task", "model", judged, "state") if name in asked}
     page = await call.services.storage.documents.list(
         call.owner, collection, where=where, limit=asked.get("limit", LIMIT), cursor=asked.get("cursor")

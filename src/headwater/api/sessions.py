@@ -7,10 +7,11 @@ from typing import Any, Final, Literal
 import msgspec
 
 from headwater.api import parameters
-from headwater.api.answer import Asgi, json_answer
-from headwater.api.chats import PAGE_LIMIT, PAGE_LIMIT_MAX, MessageError, settled_page, shortened
+from headwater.api.answer import Asgi, json_answer, no_content
+from headwater.api.chats import PAGE_LIMIT, PAGE_LIMIT_MAX, MessageError, shortened
 from headwater.api.parameters import format_time
 from headwater.api.route import Call, Operation, Reply, Resource
+from headwater.api.settling import forget, settled_page
 from headwater.domain.document import Document
 from headwater.errors import BadRequestError, NotFoundError
 from headwater.workflows.conversation import SESSION, SESSIONS, TURNS, USER, USER_CHARS_MAX
@@ -137,6 +138,13 @@ async def show_session(call: Call) -> Asgi:
     )
 
 
+async def forget_session(call: Call) -> Asgi:
+    session = await find_session(call, call.path["session"])
+    await forget(call, call.owner, TURNS, {SESSION: session.key, USER: user_of(call)})
+    await call.services.storage.documents.delete(call.owner, SESSIONS, session.key)
+    return no_content()
+
+
 async def _turn(call: Call, turn: Document) -> TurnResource:
     body: dict[str, Any] = {"error": None, "context": None, "suggestions": [], **turn.body}
     error, created_at = body.pop("error"), format_time(body.pop("created_at_ms"))
@@ -195,6 +203,9 @@ CONVERSATION_SESSION = Resource(
     "/api/conversation/{user_id}/sessions/{session}",
     Operation(
         "GET", show_session, "Show a session and its turns", (Reply(200, "The session", SessionResource),), _PAGING
+    ),
+    Operation(
+        "DELETE", forget_session, "Forget a session, its turns, votes and runs", (Reply(204, "It is forgotten"),)
     ),
 )
 CONVERSATION_FEEDBACK = Resource(

@@ -55,7 +55,7 @@ class SolutionList(msgspec.Struct, frozen=True):
 
 
 async def solutions(call: Call) -> Asgi:
-    stored, more = await page_of(call, COLLECTION, "verdict", StoredSolution)
+    stored, more = await page_of(call, WORKFLOW, COLLECTION, "verdict", StoredSolution)
     return json_answer(SolutionList([_resource(each) for each in stored], more))
 
 

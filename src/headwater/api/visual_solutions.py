@@ -64,7 +64,7 @@ class VisualList(msgspec.Struct, frozen=True):
 
 
 async def visual_solutions(call: Call) -> Asgi:
-    stored, more = await page_of(call, COLLECTION, "correct", StoredVisual)
+    stored, more = await page_of(call, WORKFLOW, COLLECTION, "correct", StoredVisual)
     return json_answer(VisualList([VisualSummary(**_summary(each)) for each in stored], more))
 
 
