@@ -58,7 +58,7 @@ export function ModelList({ models, health, filter, change, picked, toggle, exam
       <Introduction builtInOnly={models.every(({ name }) => BUILT_IN.has(name))} example={example} />
       <ModelFilter filter={filter} choices={choices} change={change} />
       <p className="hint" role="status" data-testid="found">
-        {`${share}${models.length} models`}
+        {`${share}${models.length} ${models.length === 1 ? "model" : "models"}`}
         {picked.length > 0 && ` · ${picked.length} of ${MODELS_MAX} picked`}
       </p>
       {found.length === 0 ? (
