@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.kit.nursery import Child, Nursery
+
 START_LIMIT_S = 30.0
 #: Where the modules of the tests are found.
 _ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +24,11 @@ _ROOT = Path(__file__).resolve().parents[2]
 #: and the product's start, or while the product is down.
 _PORTS = range(20_000, 32_000)
 _ports = itertools.count(os.getpid() * 97)
+
+#: Variables that an interpreter or the loader reads as it begins, and those by which coverage is measured in it.
+_TO_THE_INTERPRETER = ("PYTHON", "LD_", "DYLD_", "MALLOC_", "GLIBC_")
+_MEASURED = {"COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COVERAGE_RUN"}
+_nursery = Nursery()
 
 
 def free_port() -> int:
@@ -95,7 +102,13 @@ class Product:
         self._wrapper = list(wrapper)
         #: what is run in place of the product: a module of the tests that puts something between its parts
         self._module = module
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.subprocess.Process | Child | None = None
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether nothing is said to the interpreter or the loader, so that a copy of another server is the same."""
+        named = any(name.startswith(_TO_THE_INTERPRETER) for name in self.environ)
+        return self._module == "headwater" and not self._wrapper and not named and _MEASURED.isdisjoint(os.environ)
 
     @property
     def log_path(self) -> Path:
@@ -106,7 +119,7 @@ class Product:
         return self.log_path.read_text(errors="replace")
 
     @property
-    def process(self) -> asyncio.subprocess.Process:
+    def process(self) -> asyncio.subprocess.Process | Child:
         assert self._process is not None, "the product was not started"
         return self._process
 
@@ -119,20 +132,23 @@ class Product:
         self.data.mkdir(parents=True, exist_ok=True)
         config = self.data.parent / f"{self.data.name}.toml"
         config.write_text(toml_of(self._config))
-        command = [sys.executable, "-m", self._module, "serve", "--port", str(self.port), "--data", str(self.data)]
-        with self.log_path.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._wrapper,
-                *command,
-                "--config",
-                str(config),
-                *self._arguments,
-                cwd=None if self._module == "headwater" else _ROOT,
-                env={**os.environ, **self.environ},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        arguments = ["serve", "--port", str(self.port), "--data", str(self.data), "--config", str(config)]
+        arguments += self._arguments
+        environ = {**os.environ, **self.environ}
+        if self._is_plain:
+            self._process = await _nursery.start(arguments, environ=environ, log=self.log_path)
+        else:
+            with self.log_path.open("ab") as log:
+                self._process = await asyncio.create_subprocess_exec(
+                    *self._wrapper,
+                    *(sys.executable, "-m", self._module),
+                    *arguments,
+                    cwd=None if self._module == "headwater" else _ROOT,
+                    env=environ,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
         self.starts += 1
         async with asyncio.timeout(START_LIMIT_S):
             while not await self._ready():
