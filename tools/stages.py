@@ -1,11 +1,11 @@
 """Run targets of the Makefile as stages, and say how long each took.
 
-    MAKE=make python tools/stages.py environment lint types wheel pytest
+    MAKE=make python tools/stages.py environment lint wheel types+pytest
 
-A failed stage does not hide what the later ones would say, except that nothing runs without an environment. The last
-stage is the test run: whoever reads the output by machine wants its closing line last, so the times are printed once
-it has ended and its closing line again below them. Exits with 1 when any stage failed. Standard library only, because
-it runs before there is an environment.
+Stages with a plus between them run at the same time. A failed stage does not hide what the later ones would say,
+except that nothing runs without an environment. The last stage is the test run: whoever reads the output by machine
+wants its closing line last, so the times are printed once it has ended and its closing line again below them. Exits
+with 1 when any stage failed. Standard library only, because it runs before there is an environment.
 """
 
 import os
@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 CLOSING_LINE = re.compile(r"\b(passed|failed|errors?|skipped|no tests ran)\b.* in \d+(\.\d+)?s")
@@ -28,9 +29,9 @@ class Outcome:
     closing: str
 
 
-def run(stage: str) -> Outcome:
-    """Run one target, passing its output on line by line."""
-    print(f"--- {stage}", flush=True)
+def run(stage: str, *, shown: bool = True) -> tuple[Outcome, str]:
+    """Run one target, passing its output on line by line, or giving it back."""
+    kept: list[str] = []
     color = ["COLOR=yes"] if sys.stdout.isatty() else []
     command = [os.environ.get("MAKE", "make"), "--no-print-directory", *color, stage]
     start = time.monotonic()
@@ -38,20 +39,36 @@ def run(stage: str) -> Outcome:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            sys.stdout.write(line)
-            sys.stdout.flush()
+            if shown:
+                print(line, end="", flush=True)
+            else:
+                kept.append(line)
             if CLOSING_LINE.search(line):
                 closing = line.rstrip("\n")
-    return Outcome(stage, process.returncode, time.monotonic() - start, closing)
+    return Outcome(stage, process.returncode, time.monotonic() - start, closing), "".join(kept)
 
 
-def report(outcomes: list[Outcome]) -> None:
+def run_together(stages: list[str]) -> list[Outcome]:
+    """Run targets side by side. The last one's output comes as it runs; the others' behind it, as if they followed."""
+    *quiet, loud = stages
+    with ThreadPoolExecutor(len(stages)) as pool:
+        waiting = [pool.submit(run, stage, shown=False) for stage in quiet]
+        print(f"--- {loud}", flush=True)
+        outcomes = [run(loud)[0]]
+        for stage, each in zip(quiet, waiting, strict=True):
+            outcome, output = each.result()
+            print(f"--- {stage}\n{output}", end="", flush=True)
+            outcomes.insert(-1, outcome)
+    return outcomes
+
+
+def report(outcomes: list[Outcome], seconds: float) -> None:
     """Print the table of times, and the test run's closing line as the very last one."""
     print()
     for outcome in outcomes:
         verdict = "ok" if outcome.status == 0 else "FAILED"
         print(f"{outcome.stage:<12} {outcome.seconds:8.1f} s  {verdict}")
-    print(f"{'total':<12} {sum(outcome.seconds for outcome in outcomes):8.1f} s")
+    print(f"{'total':<12} {seconds:8.1f} s")
     if outcomes[-1].closing:
         print(outcomes[-1].closing)
     sys.stdout.flush()
@@ -59,14 +76,15 @@ def report(outcomes: list[Outcome]) -> None:
 
 def main(stages: list[str]) -> int:
     outcomes: list[Outcome] = []
+    start = time.monotonic()
     try:
         for stage in stages:
-            outcomes.append(run(stage))
+            outcomes += run_together(stage.split("+"))
             if stage == "environment" and outcomes[-1].status:
                 break
     except KeyboardInterrupt:
         return 130
-    report(outcomes)
+    report(outcomes, time.monotonic() - start)
     return int(any(outcome.status for outcome in outcomes))
 
 

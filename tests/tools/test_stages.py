@@ -23,6 +23,7 @@ def make(tmp_path: Path) -> Path:
         case $stage in
           pytest) echo "=== 3 passed in 0.10s ==="; echo "make[1]: leaving";;
           red-pytest) echo "=== 1 failed, 2 passed in 0.10s ==="; echo "make[1]: *** Error 1" >&2; exit 2;;
+          meeting-*) touch "$MEET/$stage"; until [ "$(ls "$MEET" | wc -l)" = 2 ]; do sleep 0.01; done;;
           red|environment) exit 2;;
         esac
         """
@@ -33,7 +34,9 @@ def make(tmp_path: Path) -> Path:
 
 def run(make: Path, *names: str) -> tuple[int, list[str]]:
     command = [sys.executable, str(ROOT / "tools" / "stages.py"), *names]
-    environment = {**os.environ, "MAKE": str(make)}
+    meet = make.with_name("meet")
+    meet.mkdir()
+    environment = {**os.environ, "MAKE": str(make), "MEET": str(meet)}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     return done.returncode, done.stdout.splitlines()
 
@@ -57,6 +60,21 @@ def test_failed_tests_are_the_last_line_too(make: Path) -> None:
     status, lines = run(make, "lint", "red-pytest")
     assert status == 1
     assert lines[-1] == "=== 1 failed, 2 passed in 0.10s ==="
+
+
+def test_stages_that_run_together_meet_and_are_told_one_after_the_other(make: Path) -> None:
+    status, lines = run(make, "meeting-a+meeting-b", "red+pytest")
+    assert status == 1
+    assert lines[:4] == ["--- meeting-b", "ran meeting-b", "--- meeting-a", "ran meeting-a"]
+    assert lines[4:8] == ["--- pytest", "ran pytest", "=== 3 passed in 0.10s ===", "make[1]: leaving"]
+    assert lines[8:10] == ["--- red", "ran red"]
+    assert [line.split()[::3][:2] for line in lines[-6:-2]] == [
+        ["meeting-a", "ok"],
+        ["meeting-b", "ok"],
+        ["red", "FAILED"],
+        ["pytest", "ok"],
+    ]
+    assert lines[-1] == "=== 3 passed in 0.10s ==="
 
 
 def test_nothing_runs_without_an_environment(make: Path) -> None:
