@@ -392,9 +392,9 @@ def _spare_the_collector() -> None:
 
     Looking through all of it again and again cost 4 % of a busy server's time, in pauses of some ms.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
 
 
 def serve(settings: Settings, *, make: MakeStorage = make_storage) -> int:

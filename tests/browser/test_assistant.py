@@ -112,6 +112,18 @@ def test_context_then_the_answer_then_suggestions(talk: Talk, model: ScriptedMod
     assert all("conversation-stream" in address for address in talk.posts if "/conversation" in address)
 
 
+def test_a_first_question_that_waits_can_be_left(talk: Talk, model: ScriptedModel) -> None:
+    gate = model.gate()
+    script(model, QUESTION, told(gate))
+    talk.open(streaming=False).say(QUESTION)
+    model.request(2)
+    talk.page.get_by_test_id("new-conversation").click()
+    expect(talk.page.get_by_test_id("turn-user")).to_have_count(0)
+    model.open(gate)
+    listed = talk.page.get_by_test_id("runs").get_by_role("listitem")
+    expect(listed).to_contain_text([f"{QUESTION}Complete"], timeout=PATIENCE_MS)
+
+
 def test_without_streaming_the_answer_comes_whole(talk: Talk, model: ScriptedModel) -> None:
     gate = model.gate()
     script(model, QUESTION, told(gate))

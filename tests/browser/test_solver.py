@@ -299,8 +299,23 @@ def test_an_address_that_leads_nowhere(solving: Solving, watch: Watch) -> None:
     watch.expect("404")
     solving.page.goto(f"/solver?run=run_{'0' * 32}")
     expect(solving.page.get_by_text("This search is not here")).to_be_visible(timeout=PATIENCE_MS)
+    asked = {"model": "simulated", "messages": [{"role": "user", "content": "A"}]}
+    chat = solving.page.request.post("/api/v1/runs", data=asked).json()["id"]
+    solving.page.goto(f"/solver?run={chat}")
+    expect(solving.page.get_by_text("This search is not here")).to_be_visible(timeout=PATIENCE_MS)
     solving.page.goto("/solver?task=00000000")
     expect(solving.page.get_by_role("alert")).to_have_text("There is no puzzle 00000000.", timeout=PATIENCE_MS)
+
+
+def test_the_keyboard_goes_along_to_the_search(solving: Solving, model: ScriptedModel) -> None:
+    script(model, answer(RIGHT))
+    solving.page.goto(f"/solver?task={TASK}")
+    solving.page.get_by_test_id("model").select_option("scripted")
+    solving.page.get_by_test_id("start").press("Enter")
+    expect(solving.page.get_by_test_id("search")).to_be_focused(timeout=PATIENCE_MS)
+    solving.page.reload()
+    solving.badge("complete")
+    expect(solving.page.get_by_test_id("search")).not_to_be_focused()
 
 
 @pytest.mark.parametrize("theme", THEMES)

@@ -16,7 +16,8 @@ from tests.cuts.plan import Kind, Reading, readings
 from tests.kit.client import STUCK_S
 from tests.kit.proxy import Fault, FaultProxy
 
-AT_ONCE = 8
+#: Readings at once: where there are many cuts, enough of them for the waits of some to be the work of others.
+AT_ONCE, AT_ONCE_MAX, CUTS_FOR_EACH = 8, 24, 400
 #: A silence of two seconds is a dead connection here, not one of 37.5 s.
 HEARTBEAT_MS = 800
 #: The waits between tries are milliseconds.
@@ -80,7 +81,7 @@ class Campaign:
             self._ended_runs.append(run)
         plan = readings(self._dice, await self._size(), self._kinds)
         async with asyncio.TaskGroup() as workers:
-            for _ in range(AT_ONCE):
+            for _ in range(max(AT_ONCE, min(AT_ONCE_MAX, cuts // CUTS_FOR_EACH))):
                 workers.create_task(self._work(plan, cuts))
         return self.tally
 

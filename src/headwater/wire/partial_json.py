@@ -25,8 +25,8 @@ from headwater.wire.json_surroundings import Surrounding, surroundings
 TEXT_CHARS_MAX: Final = 1 << 20
 #: Deeper than that nothing is read.
 DEPTH_MAX: Final = 64
-#: A place that needs a longer JSON pointer is not told of.
-PATH_CHARS_MAX: Final = 4096
+#: A place that needs a longer JSON pointer is not told of: it would be written down with every piece of a text.
+PATH_CHARS_MAX: Final = 512
 #: A number or a word is at most this long; it is held until it is whole.
 SCALAR_CHARS_MAX: Final = 1000
 #: The row of a grid that is longer is told item by item.

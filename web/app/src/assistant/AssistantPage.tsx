@@ -76,7 +76,7 @@ export function AssistantPage() {
         )}
         <AssistantComposer busy={busy} ask={ask} stop={stop} stopping={cancel.under} />
         <div className="under">
-          {empty ? <p /> : <NewConversation />}
+          {empty ? <p /> : <NewConversation leave={dialogue.leave} />}
           <ViewSwitch />
         </div>
       </div>
@@ -84,9 +84,10 @@ export function AssistantPage() {
   );
 }
 
-function NewConversation() {
+function NewConversation({ leave }: { readonly leave: () => void }) {
   return (
-    <Link to="/assistant" search={{}} className="link" data-testid="new-conversation">
+    // A first question that waits is at this address too.
+    <Link to="/assistant" search={{}} className="link" data-testid="new-conversation" onClick={leave}>
       New conversation
     </Link>
   );

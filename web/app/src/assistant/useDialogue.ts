@@ -20,6 +20,8 @@ export interface Dialogue {
   readonly again: () => void;
   /** Gives the question up, and stops the run that may have come of it. */
   readonly abandon: () => void;
+  /** Waits for it no longer; what comes of it goes on, and is in the list of conversations. */
+  readonly leave: () => void;
 }
 
 /** Why a question was refused: a conversation's own words, which are no problem+json, or what went wrong before it. */
@@ -35,15 +37,13 @@ export function useDialogue(session: string | null): Dialogue {
   const [asked, setAsked] = useState<Asked | null>(null);
   const [error, setError] = useState<string | null>(null);
   const under = useRef<AbortController | null>(null);
+  const leave = useCallback((): void => {
+    under.current?.abort();
+    setAsked(null);
+    setError(null);
+  }, []);
   // Who leaves the session leaves the waiting too; the run goes on, and the session tells of it.
-  useEffect(
-    () => () => {
-      under.current?.abort();
-      setAsked(null);
-      setError(null);
-    },
-    [session],
-  );
+  useEffect(() => leave, [leave, session]);
 
   const send = useCallback(
     (next: Asked): void => {
@@ -85,5 +85,6 @@ export function useDialogue(session: string | null): Dialogue {
       if (asked !== null) send(asked);
     },
     abandon,
+    leave,
   };
 }

@@ -1,5 +1,5 @@
 import { getRouteApi } from "@tanstack/react-router";
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 import { usePuzzle } from "../arc/usePuzzles.ts";
 import { useKeys } from "../browser/keys.ts";
 import { isEnd } from "../chat/status.ts";
@@ -8,11 +8,26 @@ import { PuzzleChoice } from "./PuzzleChoice.tsx";
 import { SearchView } from "./SearchView.tsx";
 import { statusOfSolve } from "./SolveHead.tsx";
 import "../styles/solver.css";
-import { taskOf, useSolve } from "./useSolve.ts";
+import { taskOf, useSolve, VISUAL } from "./useSolve.ts";
 
 const route = getRouteApi("/solver");
 
 const place = (): HTMLElement | null => document.querySelector("main input");
+
+const WORKFLOWS: readonly string[] = ["solver", VISUAL];
+
+/** Takes the keyboard along to the search that was begun here; the form with its button is gone. */
+function useFocusOnBeginning(run: string | null, shown: boolean): void {
+  const here = useRef(run === null);
+  useEffect(() => {
+    if (run === null) {
+      here.current = true;
+    } else if (shown && here.current) {
+      here.current = false;
+      document.getElementById("composer")?.focus();
+    }
+  }, [run, shown]);
+}
 
 function Missing() {
   return (
@@ -30,7 +45,9 @@ export function SolverPage() {
   const { view } = solving;
   const task = run === null ? chosen : taskOf(view?.run ?? null);
   const puzzle = usePuzzle(task);
-  const ended = view === null || view.missing || isEnd(statusOfSolve(view).kind);
+  const missing = view !== null && (view.missing || !WORKFLOWS.includes(view.run?.workflow ?? VISUAL));
+  const ended = view === null || missing || isEnd(statusOfSolve(view).kind);
+  useFocusOnBeginning(run, view !== null && !missing);
   useKeys(ended ? null : solving.stop, place);
   useListRefresh(ended, run);
   useEffect(() => {
@@ -39,7 +56,7 @@ export function SolverPage() {
   return (
     <main className="chat solver">
       <h1 className="for-readers">Solver</h1>
-      {view?.missing ? (
+      {missing ? (
         <Missing />
       ) : view !== null && run !== null ? (
         <SearchView id={run} task={task} puzzle={puzzle.data ?? null} view={view} solving={solving} />
