@@ -67,6 +67,7 @@ PROTOCOL = {
     "POST /api/conversation/{user_id}",
     "POST /api/conversation-stream/{user_id}",
     "GET /api/conversation/{user_id}/sessions",
+    "DELETE /api/conversation/{user_id}/sessions/{session}",
     "GET /api/conversation/{user_id}/sessions/{session}",
     "GET /api/conversation/{user_id}/feedback",
     "POST /api/conversation/{user_id}/feedback",
