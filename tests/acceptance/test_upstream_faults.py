@@ -38,7 +38,7 @@ from tests.kit.script import (
 )
 from tests.kit.upstream import ScriptedUpstream
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.slow]
 
 HEL = Send(chat_chunk("Hel"))
 LO = Send(chat_chunk("lo"))

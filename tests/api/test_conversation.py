@@ -22,6 +22,9 @@ KNOWN = {"intent": "find_restaurant", "entities": {"place": "Tokyo"}}
 WHOLE = "/api/conversation/ann"
 STREAM = "/api/conversation-stream/ann"
 
+# The script of the simulated model speaks at the pace of a real one.
+pytestmark = pytest.mark.slow
+
 
 async def asked(api: RunningApi, path: str = WHOLE, message: str = TOKYO, **more: Any) -> httpx.Response:
     return await api.client.post(path, json={"message": message, **more})

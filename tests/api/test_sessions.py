@@ -12,6 +12,9 @@ from tests.api.test_conversation import KNOWN, STREAM, TOKYO, WHOLE, asked, refu
 ANN = "/api/conversation/ann"
 BOB = "/api/conversation/bob"
 
+# The script of the simulated model speaks at the pace of a real one.
+pytestmark = pytest.mark.slow
+
 
 async def shown(api: RunningApi, session: str, **query: Any) -> dict[str, Any]:
     """The session as it is kept. Whoever has read an answer to its end finds that end here."""

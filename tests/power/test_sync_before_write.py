@@ -27,7 +27,7 @@ RUNS = 8
 RECORD = re.compile(rb'"seq":\d+,"t":\d+,"type":"\w+"|run_[0-9a-f]{32}')
 TEXT = re.compile(rb"<\w+:\d+>|run_[0-9a-f]{32}")
 
-pytestmark = [pytest.mark.linux, pytest.mark.heavy]
+pytestmark = [pytest.mark.linux, pytest.mark.heavy, pytest.mark.slow]
 
 
 def script(received: Received) -> Iterator[Step]:

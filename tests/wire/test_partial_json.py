@@ -312,6 +312,7 @@ def test_numbers_beyond_64_bits_are_floats() -> None:
     assert [type(each) for each in value] == [float, int, int, float]
 
 
+@pytest.mark.slow
 def test_text_without_end_is_not_kept() -> None:
     for begin in ("", '{"a": "', "[["):
         parser = PartialJSON()

@@ -42,6 +42,7 @@ def parts() -> list[dict[str, Any]]:
     return read
 
 
+@pytest.mark.slow
 async def test_every_puzzle_of_the_package_is_there_once(parts: list[dict[str, Any]]) -> None:
     found = await all_of()
     assert sorted(task.id for task in found) == sorted({task_id for part in parts for task_id in part})
