@@ -11,7 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("decode", "append", "chat_frames", "fan_out", "resume", "reader_memory", "stream_memory", "page", "sandbox")
+NAMES = (
+    *("decode", "append", "chat_frames", "fan_out", "resume", "reader_memory", "stream_memory", "page", "sandbox"),
+    *("partial_json", "structured"),
+)
 
 
 def main() -> int:
