@@ -26,7 +26,7 @@ _PORTS = range(20_000, 32_000)
 _ports = itertools.count(os.getpid() * 97)
 
 #: Variables that an interpreter or the loader reads as it begins, and those by which coverage is measured in it.
-_TO_THE_INTERPRETER = ("PYTHON", "LD_", "DYLD_", "MALLOC_", "GLIBC_")
+_TO_THE_INTERPRETER = ("PYTHON", "LD_", "DYLD_", "MALLOC_", "GLIBC_", "LANG", "LC_", "TZ")
 _MEASURED = {"COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "COVERAGE_RUN"}
 _nursery = Nursery()
 
@@ -106,9 +106,14 @@ class Product:
 
     @property
     def _is_plain(self) -> bool:
-        """Whether nothing is said to the interpreter or the loader, so that a copy of another server is the same."""
+        """Whether nothing is said to the interpreter or the loader, so that a copy of another server is the same.
+
+        On Linux only: macOS' own libraries, which tell of proxies and certificates, do not bear being copied.
+        """
+        if sys.platform != "linux" or self._module != "headwater" or self._wrapper:
+            return False
         named = any(name.startswith(_TO_THE_INTERPRETER) for name in self.environ)
-        return self._module == "headwater" and not self._wrapper and not named and _MEASURED.isdisjoint(os.environ)
+        return not named and _MEASURED.isdisjoint(os.environ)
 
     @property
     def log_path(self) -> Path:
