@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import sys
 from collections.abc import Iterator
@@ -113,3 +114,4 @@ def test_serving_without_it_is_a_sentence(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "headwater local install" in result.stderr
     assert not (tmp_path / "data").exists()
+    assert gc.isenabled()

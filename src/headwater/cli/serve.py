@@ -21,8 +21,11 @@ def serve(host: Host = None, port: Port = None, data: Data = None, config: Confi
     """Start the server. Without any configuration it offers the model `simulated`."""
     # What is imported stays to the end: to look for garbage among it takes a tenth of the time to the first line.
     gc.disable()
-    from headwater.app import serve as run_server
-    from headwater.settings import load_settings
+    try:
+        from headwater.app import serve as run_server
+        from headwater.settings import load_settings
 
-    settings = load_settings(config, {"server": {"host": host, "port": port}, "data": data, "local": local or None})
-    raise typer.Exit(run_server(settings))
+        settings = load_settings(config, {"server": {"host": host, "port": port}, "data": data, "local": local or None})
+        raise typer.Exit(run_server(settings))
+    finally:
+        gc.enable()
