@@ -151,3 +151,15 @@ async def test_a_session_is_forgotten_with_all_that_was_said_in_it(api: RunningA
         assert refused(await api.client.request(method, f"{ANN}/sessions/{session}")) == (404, "NOT_FOUND")
     assert (await api.client.get(f"{ANN}/feedback")).json()["feedback"] == []
     assert [each["session_id"] for each in (await api.client.get(f"{ANN}/sessions")).json()["sessions"]] == [kept]
+
+
+async def test_a_turn_that_begins_when_its_session_is_forgotten_is_refused(api: RunningApi) -> None:
+    session, submit = (await asked(api)).json()["session_id"], api.services.supervisor.submit
+
+    async def late(*args: Any, **more: Any) -> Any:
+        assert (await api.client.delete(f"{ANN}/sessions/{session}")).status_code == 204
+        return await submit(*args, **more)
+
+    api.services.supervisor.submit = late  # type: ignore[method-assign]  # the session was there a moment ago
+    assert refused(await asked(api, session_id=session)) == (404, "NOT_FOUND")
+    assert (await api.client.get("/api/v1/runs")).json()["runs"] == []

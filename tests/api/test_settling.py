@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from headwater.api import settling
+from headwater.domain.run import Owner
+from headwater.storage.contract import RunFilter
+from headwater.workflows.stored_chat import CHATS, MESSAGES
 from tests.api.analyzing import say_all
 from tests.api.composed import RunningApi
-from tests.api.talking import said, says
+from tests.api.talking import ANN, refused, said, says
 from tests.api.test_analyses import INPUT, listed
 from tests.api.test_chats import shown
 
@@ -85,3 +88,41 @@ async def test_who_has_read_the_end_finds_it_in_the_list_however_late_it_is_stor
     run = await api.start(**INPUT)
     await api.ended(run)
     assert [each["run"] for each in await listed(api)] == [run]
+
+
+async def left_of(api: RunningApi) -> list[str]:
+    """The runs and the messages that Ann still has."""
+    ann = Owner("acme", "ann")
+    runs = (await api.storage.runs.select(RunFilter(ann))).runs
+    return [run.id for run in runs] + [each.key for each in (await api.storage.documents.list(ann, MESSAGES)).documents]
+
+
+async def test_what_begins_while_all_is_forgotten_is_forgotten_too(api: RunningApi) -> None:
+    delete, began = api.storage.documents.delete, asyncio.Event()
+    api.prompter.script = says("One.")
+    chat = (await said(api, "First")).json()["chat_id"]
+
+    async def late(owner: Owner, collection: str, key: str) -> bool:
+        if collection == CHATS:
+            assert (await said(api, "Second", chat_id=chat)).status_code == 200
+            began.set()
+        return await delete(owner, collection, key)
+
+    api.storage.documents.delete = late  # type: ignore[method-assign]  # somebody speaks in between
+    assert (await api.client.delete(f"/chat/chats/{chat}", headers=ANN)).status_code == 204
+    assert began.is_set()
+    assert await left_of(api) == []
+
+
+async def test_what_begins_when_all_is_forgotten_is_refused(api: RunningApi) -> None:
+    submit = api.services.supervisor.submit
+    api.prompter.script = says("One.")
+    chat = (await said(api, "First")).json()["chat_id"]
+
+    async def late(*args: Any, **more: Any) -> Any:
+        assert (await api.client.delete(f"/chat/chats/{chat}", headers=ANN)).status_code == 204
+        return await submit(*args, **more)
+
+    api.services.supervisor.submit = late  # type: ignore[method-assign]  # the chat was there a moment ago
+    assert refused(await said(api, "Second", chat_id=chat))[0] == 404
+    assert await left_of(api) == []

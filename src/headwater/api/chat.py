@@ -15,13 +15,14 @@ import structlog
 from headwater.api import parameters
 from headwater.api.answer import Asgi, Headers, Receive, Scope, Send, no_content
 from headwater.api.bounds import check_bounds
-from headwater.api.chats import history, owner_of_chats
+from headwater.api.chats import find_chat, history, owner_of_chats
 from headwater.api.openai_chat import LEAVING_HEADER, ON_DISCONNECT, on_disconnect, retractable
 from headwater.api.owner import ORG_HEADER, USER_HEADER, named_owner
 from headwater.api.parameters import format_time
 from headwater.api.problem import NO_SUCH_RUN
 from headwater.api.route import Call, Operation, Parameter, Reply, Resource
 from headwater.api.runs import check_model, make_key, own_run
+from headwater.api.settling import unless_forgotten
 from headwater.api.stream import face_stream
 from headwater.api.talk_terms import usual_models
 from headwater.delivery.formats.tokens import Identity, TokenAnswer, TokenStream
@@ -133,6 +134,8 @@ async def _begin(call: Call, asked: ChatAsked, owner: Owner, *, whole: bool = Fa
     run, created = await _submit(call, request, owner, key, tokens)
     if created:
         _log.info("chat started", requestId=run.id, textLength=len(asked.message), inputTokens=tokens)
+        if asked.chat_id is not None:
+            await unless_forgotten(call, run, find_chat(call, owner, asked.chat_id))
     replayed: Headers = [] if created else [(b"idempotency-replayed", b"true")]
     return _Begun(run, [*_headers(run), *replayed])
 

@@ -157,8 +157,7 @@ def _message(document: Document) -> ChatMessage:
 async def forget_chat(call: Call) -> Asgi:
     owner = owner_of_chats(call)
     chat = await find_chat(call, owner, call.path["chat_id"])
-    await forget(call, owner, MESSAGES, {CHAT: chat.key})
-    await call.services.storage.documents.delete(owner, CHATS, chat.key)
+    await forget(call, owner, chat, MESSAGES, {CHAT: chat.key})
     return no_content()
 
 

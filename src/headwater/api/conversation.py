@@ -16,6 +16,7 @@ from headwater.api.openai_chat import ON_DISCONNECT, on_disconnect
 from headwater.api.route import Call, Operation, Reply, Resource
 from headwater.api.runs import check_model, idempotency_key
 from headwater.api.sessions import find_session, settle_session, user_of
+from headwater.api.settling import unless_forgotten
 from headwater.api.stream import face_stream
 from headwater.api.talk_terms import usual_models
 from headwater.delivery.formats.conversation import ConversationAnswer, ConversationStream
@@ -82,6 +83,8 @@ async def _begin(call: Call) -> tuple[Run, Headers]:
     # A repeat over the other address is the same run too.
     key = idempotency_key(call, f"POST /api/conversation/{user}", request)
     run, created = await services.supervisor.submit(request, call.owner, idempotency=key)
+    if created and asked.session_id is not None:
+        await unless_forgotten(call, run, find_session(call, asked.session_id))
     replayed: Headers = [] if created else [(b"idempotency-replayed", b"true")]
     return run, [(b"x-session-id", session_of(run.id, run.request).encode()), *replayed]
 

@@ -140,8 +140,7 @@ async def show_session(call: Call) -> Asgi:
 
 async def forget_session(call: Call) -> Asgi:
     session = await find_session(call, call.path["session"])
-    await forget(call, call.owner, TURNS, {SESSION: session.key, USER: user_of(call)})
-    await call.services.storage.documents.delete(call.owner, SESSIONS, session.key)
+    await forget(call, call.owner, session, TURNS, {SESSION: session.key, USER: user_of(call)})
     return no_content()
 
 

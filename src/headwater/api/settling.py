@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Final
 
 from headwater.api.route import Call
-from headwater.domain.run import Owner
+from headwater.domain.document import Document
+from headwater.domain.run import Owner, Run
 from headwater.errors import LogMissing, NotFoundError
 from headwater.storage.contract import DocumentPage
 
@@ -47,11 +48,27 @@ async def settled_page(
     return await documents.list(owner, collection, where=where, limit=limit, cursor=cursor)
 
 
-async def forget(call: Call, owner: Owner, collection: str, where: Mapping[str, str]) -> None:
-    """Deletes these documents and their runs, whatever else is kept of those too.
+async def forget(call: Call, owner: Owner, head: Document, collection: str, where: Mapping[str, str]) -> None:
+    """Deletes what begins with `head`: these documents and their runs, whatever else is kept of those, and itself.
 
-    A run goes before the document that names it: where that breaks off, it is found again.
+    The head goes after them: where that breaks off, they are found again. What was begun meanwhile goes after it.
     """
+    await _forget_all(call, owner, collection, where)
+    await call.services.storage.documents.delete(owner, head.collection, head.key)
+    await _forget_all(call, owner, collection, where)
+
+
+async def unless_forgotten(call: Call, run: Run, finding: Awaitable[Document]) -> None:
+    """Deletes a run that came too late: what it goes on with was forgotten meanwhile. Raises `NotFoundError` then."""
+    try:
+        await finding
+    except NotFoundError:
+        with contextlib.suppress(NotFoundError):
+            await call.services.supervisor.delete(run.id, run.owner)
+        raise
+
+
+async def _forget_all(call: Call, owner: Owner, collection: str, where: Mapping[str, str]) -> None:
     documents = call.services.storage.documents
     while (page := await documents.list(owner, collection, where=where, limit=_FORGOTTEN_AT_ONCE)).documents:
         for run in dict.fromkeys(each.run for each in page.documents if each.run is not None):
