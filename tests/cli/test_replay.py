@@ -111,6 +111,7 @@ def test_ctrl_c_is_heard_while_nothing_comes() -> None:
             pressing.start()
             with pytest.raises(KeyboardInterrupt):
                 interrupts.let_in(lambda: next(records))
+            pressing.join()
 
 
 @pytest.mark.slow

@@ -165,9 +165,11 @@ def test_an_interrupt_that_wakes_nobody_is_heard() -> None:
     with client_of([*open_with(*LOG[:2]), Stall()]) as client:
         records = client.follow(RUN)
         assert [next(records), next(records)] == LOG[:2]
-        threading.Timer(0.01, _thread.interrupt_main).start()
+        pressing = threading.Timer(0.01, _thread.interrupt_main)
         with pytest.raises(KeyboardInterrupt):
+            pressing.start()
             next(records)
+        pressing.join()
 
 
 def test_a_closed_client_says_so() -> None:
