@@ -27,6 +27,10 @@ TOO_WIDE = """
 """
 
 
+#: What is there at some widths only comes and goes with the next frame, behind the change of the width.
+DRAWN = "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
+
+
 @pytest.fixture
 def server_config() -> dict[str, Any]:
     """As without a configuration: one model, which needs no key."""
@@ -53,6 +57,7 @@ def test_nothing_is_cut_off(new_context: NewContext, server: Server, path: str, 
     expect(page.get_by_test_id(shown).first).to_be_visible(timeout=PATIENCE_MS)
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate(DRAWN)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
         assert page.evaluate(TOO_WIDE) == [], width
 
