@@ -316,6 +316,11 @@ def test_the_keyboard_goes_along_to_the_search(solving: Solving, model: Scripted
     solving.page.reload()
     solving.badge("complete")
     expect(solving.page.get_by_test_id("search")).not_to_be_focused()
+    solving.page.get_by_test_id("all-puzzles").click()
+    listed = solving.page.get_by_test_id("runs").get_by_role("link").first
+    listed.press("Enter")
+    solving.badge("complete")
+    expect(solving.page.get_by_test_id("search")).not_to_be_focused()
 
 
 @pytest.mark.parametrize("theme", THEMES)

@@ -1,5 +1,5 @@
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useEffect } from "react";
+import { type MouseEvent, useEffect } from "react";
 import { useKeys } from "../browser/keys.ts";
 import { usePreference } from "../browser/preference.ts";
 import { useStickToEnd } from "../browser/stickToEnd.ts";
@@ -85,9 +85,12 @@ export function AssistantPage() {
 }
 
 function NewConversation({ leave }: { readonly leave: () => void }) {
+  // A first question that waits is at this address too. Another tab takes nothing away here.
+  const click = ({ ctrlKey, metaKey, shiftKey }: MouseEvent): void => {
+    if (!ctrlKey && !metaKey && !shiftKey) leave();
+  };
   return (
-    // A first question that waits is at this address too.
-    <Link to="/assistant" search={{}} className="link" data-testid="new-conversation" onClick={leave}>
+    <Link to="/assistant" search={{}} className="link" data-testid="new-conversation" onClick={click}>
       New conversation
     </Link>
   );

@@ -8,7 +8,7 @@ import { PuzzleChoice } from "./PuzzleChoice.tsx";
 import { SearchView } from "./SearchView.tsx";
 import { statusOfSolve } from "./SolveHead.tsx";
 import "../styles/solver.css";
-import { taskOf, useSolve, VISUAL } from "./useSolve.ts";
+import { type Solving, taskOf, useSolve, VISUAL } from "./useSolve.ts";
 
 const route = getRouteApi("/solver");
 
@@ -16,17 +16,17 @@ const place = (): HTMLElement | null => document.querySelector("main input");
 
 const WORKFLOWS: readonly string[] = ["solver", VISUAL];
 
-/** Takes the keyboard along to the search that was begun here; the form with its button is gone. */
-function useFocusOnBeginning(run: string | null, shown: boolean): void {
-  const here = useRef(run === null);
+/** Takes the keyboard along to a search that was begun here; the form with its button is gone. */
+function useFocusOnBeginning({ starting, error }: Solving, shown: string | null): void {
+  const begun = useRef(false);
   useEffect(() => {
-    if (run === null) {
-      here.current = true;
-    } else if (shown && here.current) {
-      here.current = false;
-      document.getElementById("composer")?.focus();
-    }
-  }, [run, shown]);
+    if (starting || error !== null) begun.current = starting;
+  }, [starting, error]);
+  useEffect(() => {
+    if (shown === null || !begun.current) return;
+    begun.current = false;
+    document.getElementById("composer")?.focus();
+  }, [shown]);
 }
 
 function Missing() {
@@ -47,7 +47,7 @@ export function SolverPage() {
   const puzzle = usePuzzle(task);
   const missing = view !== null && (view.missing || !WORKFLOWS.includes(view.run?.workflow ?? VISUAL));
   const ended = view === null || missing || isEnd(statusOfSolve(view).kind);
-  useFocusOnBeginning(run, view !== null && !missing);
+  useFocusOnBeginning(solving, view === null || missing ? null : run);
   useKeys(ended ? null : solving.stop, place);
   useListRefresh(ended, run);
   useEffect(() => {
