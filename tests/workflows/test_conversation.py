@@ -146,9 +146,14 @@ async def test_what_an_attempt_took_back_is_not_in_the_result() -> None:
 
 
 async def test_an_answer_in_too_many_pieces_is_stopped() -> None:
+    said: list[ev.Event] = []
+    context = Context(asked(chunks_max=1), INTENT, "In Tokyo.", NEXT)
     with pytest.raises(ProviderError) as stopped:
-        await turn(Context(asked(chunks_max=1), INTENT, "In Tokyo.", NEXT))
+        async for events in Conversation().run(context):  # type: ignore[arg-type]  # as much of one as it takes
+            said += events
     assert stopped.value.code is ErrorCode.TOO_LARGE
+    # those of the call before are not of the answer
+    assert [event.content for event in said if isinstance(event, ev.Chunk)] == [INTENT[:3], INTENT[3:], "In "]
 
 
 @pytest.mark.parametrize("character", ["a", "\x01", "語"])

@@ -150,9 +150,9 @@ class _Turn:
         pieces: list[str] = []
         answering = prompts.answer_messages(history, asked.message, known)
         async for events in self._context.generate(self._request(answering, script.answer_text(known))):
-            yield events
-            _take(events, pieces)
-            if len(pieces) > asked.chunks_max:
+            taken = _take(events, pieces, asked.chunks_max)
+            yield events[:taken]
+            if taken < len(events):
                 raise ProviderError(ErrorCode.TOO_LARGE, f"The answer has more than {asked.chunks_max} pieces.")
         answer = "".join(pieces)
         next_ones = prompts.suggestion_messages(asked.message, answer)
@@ -229,11 +229,17 @@ def _beginning(answer: str) -> str:
     return answer
 
 
-def _take(events: Sequence[ev.Event], pieces: list[str]) -> None:
-    """Adds the text to the pieces; an attempt that supersedes takes back what its call had said."""
-    for event in events:
+def _take(events: Sequence[ev.Event], pieces: list[str], most: int) -> int:
+    """Adds the text to the pieces, of which there is room for so many, and says how many of the events were taken.
+
+    An attempt that supersedes takes back what its call had said.
+    """
+    for taken, event in enumerate(events):
         match event:
             case ev.Chunk() | ev.Refusal():
+                if len(pieces) == most:
+                    return taken
                 pieces.append(event.content)
             case ev.Attempt(supersedes_from=int()):
                 pieces.clear()
+    return len(events)
