@@ -58,6 +58,8 @@ def test_one_grid_under_many_names(value: Any, found_in: str) -> None:
         {"output_1": ONE, "output_2": TWO},
         {"predictedOutputs": [ONE, TWO]},
         {"predictedOutput": [ONE, TWO]},
+        # the first one without its number
+        {"predictedOutput": ONE, "predictedOutput2": TWO},
         {"solutions": ["12\n34", "567"]},
         [ONE, TWO],
     ],

@@ -137,7 +137,7 @@ def _predicted(value: object, members: _Members, tests: int) -> list[Predicted]:
     """A grid for each test: under the test's own name, from a list of them, or the only one that there is."""
     listed = _listed(value, members, tests)
     predicted = [_numbered(members, number, tests) or _of_list(listed, number) for number in range(1, tests + 1)]
-    if tests > 1 and not any(predicted) and (alone := _alone(members)) is not None:
+    if tests > 1 and predicted[0] is None and listed is None and (alone := _alone(members)) is not None:
         predicted[0] = alone
     if tests == 1 and predicted[0] is None and (grid := grid_of(value) if isinstance(value, list) else None):
         predicted[0] = Predicted(grid, "the answer itself")
