@@ -18,6 +18,7 @@ from headwater.workflows.arc.confidence import UNKNOWN, confidence_of
         *[(True, 100), (False, 0)],
         *[("85", 85), ("85%", 85), ("0.85", 85), ("0,85", 85), ("1%", 1), ("1", 100), ("about 70 percent", 70)],
         *[("17/20", 85), ("8 out of 10", 80), ("85/100", 85), ("120%", 100), ("-3", 0), ("Confidence: 0.9", 90)],
+        *[("9e-1", 90), ("3 of 4 pairs agree: 90%", 90), ("80-90%", 90)],
         *[({"value": 0.7}, 70), ({"score": "70%"}, 70), ({"confidence": {"percent": 70}}, 70)],
     ],
 )

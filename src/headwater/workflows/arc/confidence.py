@@ -14,7 +14,8 @@ _TEXT_CHARS_MAX: Final = 200
 _DEPTH_MAX: Final = 3
 
 _SHARE: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(?:/|out of|of)\s*(\d{1,9}(?:\.\d{1,9})?)")
-_NUMBER: Final = re.compile(r"(-?\d{0,9}\.?\d{1,9})\s*(%|percent\b)?")
+_PERCENT: Final = re.compile(r"((?:(?<!\d)-)?\d{0,9}\.?\d{1,9})\s*(?:%|percent\b)")
+_NUMBER: Final = re.compile(r"-?\d{0,9}\.?\d{1,9}(?:[eE]-?\d{1,2}\b)?")
 
 
 class Confidence(NamedTuple):
@@ -30,7 +31,8 @@ UNKNOWN: Final = Confidence(DEFAULT, False)
 def confidence_of(value: object) -> Confidence:
     """A number up to 1 is a share, one above it is in percent; what is beyond 0 to 100 is the nearest of both.
 
-    Texts: `85%`, `0.85`, `17/20`, `8 out of 10`. True is 100 and False is 0. An object says it in one of its members.
+    Texts: `85%`, `0.85`, `17/20`, `8 out of 10`; what is in percent comes before what is not. True is 100 and False is
+    0. An object says it in one of its members.
     """
     percent = _percent(value, 0)
     if percent is None or math.isnan(percent):
@@ -65,10 +67,10 @@ def _scaled(number: float) -> float | None:
 
 
 def _said(text: str) -> float | None:
+    if (found := _PERCENT.search(text)) is not None:
+        return float(found[1])
     if (share := _SHARE.search(text)) is not None:
         part, whole = float(share[1]), float(share[2])
         return None if whole == 0 else 100 * part / whole
-    if (found := _NUMBER.search(text)) is None:
-        return None
-    number = float(found[1])
-    return number if found[2] else _scaled(number)
+    found = _NUMBER.search(text)
+    return None if found is None else _scaled(float(found[0]))
