@@ -235,5 +235,9 @@ def test_a_flag_has_the_variable_that_deployments_know(
 
 def test_a_flag_that_is_neither_on_nor_off_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENABLE_SSE_STREAMING", "maybe")
-    with pytest.raises(ConfigError, match=r"flags\.sse_streaming"):
+    with pytest.raises(ConfigError, match=r"flags\.sse_streaming.*\(ENABLE_SSE_STREAMING\)"):
+        load_settings()
+    # ours counts more, and is named
+    monkeypatch.setenv("HEADWATER_FLAGS__SSE_STREAMING", "maybe")
+    with pytest.raises(ConfigError, match=r"\(HEADWATER_FLAGS__SSE_STREAMING\)"):
         load_settings()
