@@ -320,8 +320,8 @@ def _faults(error: ValidationError, config: Path | None) -> list[str]:
 def _variable(place: tuple[int | str, ...]) -> str:
     """The variable that says it: of those that are set the one that counts."""
     variable = _PREFIX + "__".join(str(part).upper() for part in place)
-    also = {("flags", flag): name for name, flag in _FLAG_VARIABLES.items() if name in os.environ}
-    return variable if variable in os.environ else also.get(place, variable)
+    also = (name for name, flag in _FLAG_VARIABLES.items() if place == ("flags", flag) and name in os.environ)
+    return variable if variable in os.environ else next(also, variable)
 
 
 def is_loopback(host: str) -> bool:
