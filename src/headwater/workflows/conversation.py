@@ -53,6 +53,10 @@ _INPUT: Final[dict[str, Any]] = {
 }
 
 
+#: What was cut or stopped was read, and who says “go on” means it.
+_TOLD_AGAIN: Final = ("complete", "partial")
+
+
 class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     """The input of one turn."""
 
@@ -182,7 +186,7 @@ class _Turn:
         cursor: str | None = None
         for _ in range(HISTORY_MAX // HISTORY_PAGE):
             page = await documents.list(TURNS, where=where, limit=HISTORY_PAGE, cursor=cursor)
-            for turn in (each.body for each in page.documents if each.body["state"] == "complete"):
+            for turn in (each.body for each in page.documents if each.body["state"] in _TOLD_AGAIN):
                 known = known or turn.get("context") or {}
                 # Many models refuse a message without a word in it.
                 if turn["answer"]:
