@@ -60,7 +60,7 @@ class Context:
         self.asked.append(request)
         self.roles.append(role)
         number = self._calls + len(self.asked)
-        yield [ev.Call(number, role, "p", "m")]
+        yield [ev.Call(number, role, "simulated" if request.model == "simulated" else "p", "m")]
         yield [ev.Reasoning("Hm.", 0, number)]
         yield [ev.Chunk(text[: len(text) // 2], 0, number)]
         yield [ev.Chunk(text[len(text) // 2 :], 0, number)]
@@ -124,6 +124,26 @@ async def test_its_phases_scores_and_state_are_told_in_order(solver: Solver) -> 
     snapshot = fold(records)
     assert snapshot.state["context"]["search"]["fits"] is True
     assert snapshot.text == ""
+
+
+async def test_what_the_simulated_model_said_in_anothers_place_is_told_as_simulated(solver: Solver) -> None:
+    class FallingBack(Context):
+        async def generate(
+            self, request: GenerationRequest, *, role: ev.Role = "answer"
+        ) -> AsyncIterator[list[ev.Event]]:
+            async for events in super().generate(request, role=role):
+                for event in events:
+                    if isinstance(event, ev.Call):
+                        yield [event, ev.Attempt(event.call, 2, "SERVER", "simulated", "simulated")]
+                    else:
+                        yield [event]
+
+    context = FallingBack(SOLVED)
+    await solved(solver, context)
+    assert context.result.simulated
+    plain = Context(SOLVED)
+    await solved(solver, plain)
+    assert not plain.result.simulated
 
 
 @pytest.mark.parametrize(

@@ -77,14 +77,15 @@ class Solver(Workflow):
         yield [search.context()]
         # where no program can be run no model is to be paid for one
         await self._sandbox.open()
+        is_simulated = _is_simulated(context.before)
         while not search.is_over:
             async for events in self._iteration(context, search, asked):
+                is_simulated = is_simulated or _is_simulated(events)
                 yield events
         outcomes: Sequence[Outcome] = ()
         if (best := search.best) is not None:
             yield [ev.Status("testing", "The best program answers the tests.", progress=1.0)]
             outcomes = await self._sandbox.run(best.program.code, [pair.input for pair in task.test], context.owner)
-        is_simulated = context.request.model == simulated.NAME
         result = search.result(outcomes, model=context.request.model, is_simulated=is_simulated)
         yield [ev.Log("info", f"{_ENDS[result.verdict]} Right tests: {result.correct_tests} of {len(task.test)}.")]
         context.set_result(result)
@@ -157,6 +158,11 @@ def _call(request: RunRequest, search: Search, asked: SolverInput) -> Generation
         settings = scripted(settings, *programs_answer(search.task, number, asked.programs, settings.seed))
     messages = messages_of(search.task, asked.programs, search.shown, last_had_none=search.last_had_none)
     return GenerationRequest(request.model, messages, settings)
+
+
+def _is_simulated(events: Sequence[ev.Event]) -> bool:
+    """Whether a call went to the simulated model, be it in another's place."""
+    return any(isinstance(event, ev.Call | ev.Attempt) and event.provider == simulated.NAME for event in events)
 
 
 def _score(program: Program) -> str:
