@@ -35,9 +35,9 @@ test("several tests have numbered grids, under a result too", () => {
 });
 
 test("confidence is a share or a number up to 100", () => {
-  const said = [0.85, 85, 1, 0, "85%", 250, -3, "sure", Number.NaN];
+  const said = [0.85, 85, 1, 0, "85%", "1 %", "0.5", true, 250, -3, "sure", Number.NaN];
   const read = said.map((confidence) => answerOf({ confidence }, 1).confidence);
-  assert.deepEqual(read, [85, 85, 100, 0, 85, 100, null, null, null]);
+  assert.deepEqual(read, [85, 85, 100, 0, 85, 1, 50, 100, 100, null, null, null]);
 });
 
 const verdict = (correct: boolean) => ({ predicted: [[1]], truth: [[1]], correct, cell_share: 1, found_in: null });

@@ -20,11 +20,13 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
-/** As the server counts it where a model says how sure it is: a share up to 1, or a number up to 100. */
+/** As the server counts it where a model says how sure it is: a share up to 1, a number up to 100, yes or no. */
 function confidenceOf(value: unknown): number | null {
+  if (typeof value === "boolean") return value ? 100 : 0;
   const number = typeof value === "string" ? Number.parseFloat(value) : value;
   if (typeof number !== "number" || !Number.isFinite(number) || number < 0) return null;
-  return Math.min(100, Math.round(number <= 1 ? number * 100 : number));
+  const isPercent = typeof value === "string" && /^[\d\s.]*(?:%|percent\b)/.test(value);
+  return Math.min(100, Math.round(number <= 1 && !isPercent ? number * 100 : number));
 }
 
 function gridsOf(answer: Readonly<Record<string, unknown>>, tests: number): (Grid | null)[] {
