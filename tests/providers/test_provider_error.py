@@ -21,6 +21,7 @@ from headwater.providers.provider_error import (
 
 DIALECT = OpenAIChat(Quirks(provider_name="acme"))
 SPENT = "enforced_spend_limit_reached"
+SPENT_AT_XAI = "Your team t-1 has either used all available credits or reached its monthly spending limit."
 
 
 def refused(status: int, body: Any = None, headers: dict[str, str] | None = None) -> ProviderError:
@@ -81,6 +82,8 @@ def refused(status: int, body: Any = None, headers: dict[str, str] | None = None
         (503, None, ErrorCode.OVERLOADED),
         (529, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, ErrorCode.OVERLOADED),
         (402, {"type": "error", "error": {"type": "billing_error", "message": "m"}}, ErrorCode.BUDGET),
+        (429, {"code": "Some resource has been exhausted", "error": SPENT_AT_XAI}, ErrorCode.BUDGET),
+        (403, {"code": "permission-denied", "error": SPENT_AT_XAI}, ErrorCode.BUDGET),
         (
             429,
             {"type": "error", "error": {"type": "rate_limit_error", "details": {"error_code": SPENT}, "message": "m"}},

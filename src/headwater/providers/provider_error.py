@@ -102,7 +102,7 @@ CODE_BY_PHRASE: Final[tuple[tuple[re.Pattern[str], ErrorCode], ...]] = (
     (
         re.compile(
             r"current quota|insufficient (?:quota|balance|credits|funds)|out of credits|requires more credits|"
-            r"credit balance|specified (?:workspace )?API usage limits|spend limit",
+            r"credit balance|specified (?:workspace )?API usage limits|spend(?:ing)? limit|used all available credits",
             re.IGNORECASE,
         ),
         ErrorCode.BUDGET,
