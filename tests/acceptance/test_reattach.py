@@ -175,3 +175,23 @@ async def test_what_can_not_be_found_again_ends_as_it_was_cut_and_is_stopped(dat
         await until(stopped, "the answer was stopped")
         usage = (await scene.show(next(iter(scene.runs))))["snapshot"]["usage"]
         assert (usage["output_tokens"], usage["source"]) == (3, "estimated")
+
+
+async def test_what_a_providers_own_field_put_into_the_background_is_stopped_by_a_cancel(data_dir: Path) -> None:
+    """No policy asks for it, and nobody comes back for it: else it would go on, and be paid for."""
+    provider = Provider(BackgroundAnswers(ITEMS, holds_at=2))
+    extra = {"openai_responses": {"background": True}}
+    async with provider.upstream, product_of(data_dir, provider) as product:
+        scene = Scene(product)
+        run = await scene.start("none", model=SCRIPTED, settings={"extra": extra})
+
+        async def said() -> bool:
+            return (await scene.show(run))["snapshot"]["text"] == "The snow "
+
+        async def stopped() -> bool:
+            return provider.answers.stopped == ["resp_1"]
+
+        await until(said, "the model has begun to answer")
+        assert await scene.cancel(run) == 202
+        await until(stopped, "the answer was stopped")
+        assert (await scene.end(run)).type == "cancelled"

@@ -10,11 +10,11 @@ import pytest
 import structlog
 
 from headwater.domain import event as ev
-from headwater.domain.message import Usage
+from headwater.domain.message import Settings, Usage
 from headwater.domain.run import RunRequest
 from headwater.errors import ErrorCode, LogCorrupt, LogMissing, ProviderError
 from headwater.providers.contract import Checkpoint
-from headwater.runs.background import STOP_S, models_of, stop_answers, trace_of
+from headwater.runs.background import STOP_S, models_of, outlives, stop_answers, trace_of
 from headwater.runs.takeover import Place
 from headwater.storage.memory import MemoryStorage
 from tests.runs.lasting import LastingProvider
@@ -111,3 +111,9 @@ async def test_a_log_that_can_not_be_read_says_nothing() -> None:
         await stop_answers("r", request(), cast(Any, storage.log), OneProvider(LastingProvider([])))
     assert [line["event"] for line in lines] == ["answers not stopped"]
     await storage.close()
+
+
+@pytest.mark.parametrize(("field", "lasts"), [({"background": True}, True), ({"background": False}, False), ({}, False)])
+def test_an_answer_outlives_us_by_its_policy_or_by_its_providers_own_field(field: dict[str, Any], lasts: bool) -> None:
+    assert outlives(msgspec.structs.replace(request(), settings=Settings(extra={"acme": field}))) is lasts
+    assert outlives(request(on_crash="reattach"))

@@ -60,6 +60,12 @@ def pricing_of(request: RunRequest, models: Models) -> Callable[[str, str], Pric
     return pricing
 
 
+def outlives(request: RunRequest) -> bool:
+    """Whether an answer to the request may go on when nobody listens: by its policy, or by a provider's own field."""
+    fields = request.settings.extra.values()
+    return request.on_crash == "reattach" or any(own.get("background") is True for own in fields)
+
+
 async def stop_answers(run: str, request: RunRequest, log: EventLog, models: Models) -> None:
     """Stops what the run's calls have left going at their providers, each within `STOP_S`. Never raises."""
     try:

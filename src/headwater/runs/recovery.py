@@ -24,7 +24,7 @@ from headwater.domain.run import STATE_BY_FINAL_TYPE, Run, RunState
 from headwater.domain.snapshot import Fold
 from headwater.errors import ErrorCode, LogCorrupt, StorageError, WorkflowFault
 from headwater.runs.attempt import Models
-from headwater.runs.background import models_of, pricing_of, trace_of
+from headwater.runs.background import models_of, outlives, pricing_of, trace_of
 from headwater.runs.ending import Stop, cut_events, ended_run, lost_usage, stop_cancelled, stop_error, stop_timeout
 from headwater.runs.hosted import Hosted
 from headwater.runs.meter import LogMeter
@@ -114,7 +114,7 @@ class _Recovery:
                 recorder.add(cut_events(recorder.fold, stop, lost), final=True)
                 await recorder.settled()
             await self._finish_row(run, recorder.fold, meter)
-            if run.request.on_crash == "reattach":
+            if outlives(run.request):
                 self.left_going.append(run)
             return outcome
         except StorageError as error:

@@ -36,7 +36,7 @@ from headwater.errors import (
 )
 from headwater.providers.resilience import Resilience
 from headwater.runs.attempt import Models, Surroundings
-from headwater.runs.background import pricing_of, stop_answers
+from headwater.runs.background import outlives, pricing_of, stop_answers
 from headwater.runs.closing import close_stream
 from headwater.runs.context import Context
 from headwater.runs.ending import (
@@ -176,7 +176,7 @@ class Runner:
             if await self._write_final():
                 self._on_final()
                 await self._finish_row()
-                if self.run.request.on_crash == "reattach":
+                if outlives(self.run.request):
                     await stop_answers(self.run.id, self.run.request, self._storage.log, self._models)
             self._tell_observer()
         finally:
