@@ -113,7 +113,9 @@ async def test_a_log_that_can_not_be_read_says_nothing() -> None:
     await storage.close()
 
 
-@pytest.mark.parametrize(("field", "lasts"), [({"background": True}, True), ({"background": False}, False), ({}, False)])
+@pytest.mark.parametrize(
+    ("field", "lasts"), [({"background": True}, True), ({"background": False}, False), ({}, False)]
+)
 def test_an_answer_outlives_us_by_its_policy_or_by_its_providers_own_field(field: dict[str, Any], lasts: bool) -> None:
     assert outlives(msgspec.structs.replace(request(), settings=Settings(extra={"acme": field}))) is lasts
     assert outlives(request(on_crash="reattach"))
