@@ -186,7 +186,8 @@ async def test_what_a_providers_own_field_put_into_the_background_is_stopped_by_
         run = await scene.start("none", model=SCRIPTED, settings={"extra": extra})
 
         async def said() -> bool:
-            return (await scene.show(run))["snapshot"]["text"] == "The snow "
+            text: str = (await scene.show(run))["snapshot"]["text"]
+            return text == "The snow "
 
         async def stopped() -> bool:
             return provider.answers.stopped == ["resp_1"]
