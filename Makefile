@@ -122,6 +122,10 @@ wheel: $(TEST_VENV)/.wheel ## build the wheel and make .venv-test, which has it 
 client-wheel: $(VENV)/.build ## build the Python client alone, headwater-client, into build/client
 	@cd distributions/client && $(abspath $(BIN))/python -m hatchling build --target wheel --directory $(abspath build/client)
 
+.PHONY: client-npm
+client-npm: $(VENV)/.build ## build the TypeScript client as a package for npm, @headwater/client, into build/client-npm
+	@$(BIN)/python -m tools.client_package
+
 .PHONY: lock
 lock: $(VENV)/.dev ## pin every package again (ARGS=--upgrade for newer versions)
 	@$(BIN)/python tools/lock.py $(BIN)/uv $(ARGS)

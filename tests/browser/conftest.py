@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from headwater.client.blocking import Portal
 from tests.browser import chromium
+from tests.browser.chat import PATIENCE_MS
 from tests.browser.model import ScriptedModel
 from tests.browser.server import Server
 from tests.browser.states import States
@@ -48,6 +49,8 @@ def playwright() -> Iterator[Playwright]:
         pytest.fail(f"needed in continuous integration: {reason}")
     if reason is not None:
         pytest.skip(reason)
+    # What a machine with other work takes long for is no fault of a page.
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as driver:
         yield driver
 

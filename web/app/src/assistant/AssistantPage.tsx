@@ -43,7 +43,8 @@ export function AssistantPage() {
   const cancel = useCancel(live, busy);
   const stop = asking ? dialogue.abandon : cancel.stop;
   useKeys(busy ? stop : null, composer);
-  useListRefresh(ended, current);
+  // A question that is left while it waits is in the list too.
+  useListRefresh(ended && !asking, current);
   const refresh = useSessionRefresh(id);
   useEffect(refresh, [refresh, ended, current]);
   useEffect(jump, [jump, id, dialogue.asked]);
