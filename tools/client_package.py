@@ -24,10 +24,10 @@ _SOURCE_NAME = re.compile(r"""(["']\./[\w-]+)\.ts(["'])""")
 
 
 def build(project: Project, out: Path) -> Path:
-    """Makes the package anew and returns the packed file. Raises `BuildError`."""
+    """Makes the package anew and returns the packed file; what else is in `out` stays. Raises `BuildError`."""
     project.install()
     client, package = project.web / "client", out / "package"
-    shutil.rmtree(out, ignore_errors=True)
+    shutil.rmtree(package, ignore_errors=True)
     package.mkdir(parents=True)
     _compile(project, client, package / "dist")
     described = json.loads((client / "package.json").read_bytes())
@@ -35,8 +35,7 @@ def build(project: Project, out: Path) -> Path:
     shutil.copyfile(client / "README.md", package / "README.md")
     shutil.copyfile(project.root / "LICENSE", package / "LICENSE")
     npm(package, "pack", "--pack-destination", str(out))
-    (packed,) = out.glob("*.tgz")
-    return packed
+    return out / f"headwater-client-{described['version']}.tgz"
 
 
 def built(described: dict[str, Any]) -> dict[str, Any]:
@@ -65,11 +64,11 @@ def _compile(project: Project, client: Path, dist: Path) -> None:
     command: list[str | Path] = [NODE, project.web / "node_modules" / "typescript" / "bin" / "tsc", "-p", made]
     done = subprocess.run(command, capture_output=True, text=True, timeout=NODE_LIMIT_S, check=False)
     made.unlink()
+    if done.returncode != 0:
+        raise BuildError(f"the TypeScript client does not compile:\n{done.stdout}{done.stderr}")
     # TypeScript names other files of the client rightly in what runs, and as they were in what is declared.
     for path in dist.glob("*.d.ts"):
         path.write_text(_SOURCE_NAME.sub(r"\1.js\2", path.read_text(encoding="utf-8")), encoding="utf-8")
-    if done.returncode != 0:
-        raise BuildError(f"the TypeScript client does not compile:\n{done.stdout}{done.stderr}")
 
 
 def main(arguments: list[str] | None = None) -> int:

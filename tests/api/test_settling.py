@@ -18,13 +18,21 @@ from tests.api.test_analyses import INPUT, listed
 from tests.api.test_chats import shown
 
 
-async def test_who_has_read_the_end_finds_it_stored_however_late_that_is(api: RunningApi) -> None:
-    finish, over, gate = api.storage.runs.finish, api.services.supervisor.over, asyncio.Event()
-    waiting: list[str] = []
+def stores_late(api: RunningApi) -> asyncio.Event:
+    """From now on no run's end is stored before the event is set, as on a disk that is slow or full."""
+    finish, gate = api.storage.runs.finish, asyncio.Event()
 
     async def late(*args: Any, **more: Any) -> None:
         await gate.wait()
         await finish(*args, **more)
+
+    api.storage.runs.finish = late  # type: ignore[method-assign]  # the disk is played
+    return gate
+
+
+async def test_who_has_read_the_end_finds_it_stored_however_late_that_is(api: RunningApi) -> None:
+    over, gate = api.services.supervisor.over, stores_late(api)
+    waiting: list[str] = []
 
     async def waited_for(run: str) -> None:
         waiting.append(run)
@@ -32,8 +40,7 @@ async def test_who_has_read_the_end_finds_it_stored_however_late_that_is(api: Ru
             gate.set()
         await over(run)
 
-    api.storage.runs.finish = late  # type: ignore[method-assign]  # a disk that is slow until two look for the end
-    api.services.supervisor.over = waited_for  # type: ignore[method-assign]  # tells of them
+    api.services.supervisor.over = waited_for  # type: ignore[method-assign]  # tells of those who look for the end
     api.prompter.script = says("One.")
     chat = (await said(api, "First")).json()["chat_id"]
     going_on = asyncio.create_task(said(api, "Second", chat_id=chat))
@@ -46,20 +53,15 @@ async def test_who_has_read_the_end_finds_it_stored_however_late_that_is(api: Ru
 async def test_all_that_is_late_on_a_page_is_waited_for_together(
     api: RunningApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finish, gate = api.storage.runs.finish, asyncio.Event()
+    gate = stores_late(api)
     waiting: list[str] = []
-
-    async def late(*args: Any, **more: Any) -> None:
-        await gate.wait()
-        await finish(*args, **more)
 
     async def never_over(run: str) -> None:
         waiting.append(run)
         await gate.wait()
 
     monkeypatch.setattr(settling, "STORED_WITHIN_S", 0.01)
-    api.storage.runs.finish = late  # type: ignore[method-assign]  # a disk that is full
-    api.services.supervisor.over = never_over  # type: ignore[method-assign]  # for as long
+    api.services.supervisor.over = never_over  # type: ignore[method-assign]  # the disk stays full
     api.prompter.script = says("One.")
     chat = (await said(api, "First")).json()["chat_id"]
     for _ in range(2):
@@ -72,18 +74,13 @@ async def test_all_that_is_late_on_a_page_is_waited_for_together(
 
 
 async def test_who_has_read_the_end_finds_it_in_the_list_however_late_it_is_stored(api: RunningApi) -> None:
-    finish, over, gate = api.storage.runs.finish, api.services.supervisor.over, asyncio.Event()
-
-    async def late(*args: Any, **more: Any) -> None:
-        await gate.wait()
-        await finish(*args, **more)
+    over, gate = api.services.supervisor.over, stores_late(api)
 
     async def waited_for(run: str) -> None:
         gate.set()
         await over(run)
 
-    api.storage.runs.finish = late  # type: ignore[method-assign]  # a disk that is slow until somebody looks
-    api.services.supervisor.over = waited_for  # type: ignore[method-assign]  # tells of them
+    api.services.supervisor.over = waited_for  # type: ignore[method-assign]  # tells of who looks
     await say_all(api)
     run = await api.start(**INPUT)
     await api.ended(run)

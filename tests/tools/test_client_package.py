@@ -34,7 +34,13 @@ console.log(JSON.stringify(snapshot));
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return client_package.build(Project(PROJECT_ROOT), tmp_path_factory.mktemp("packed"))
+    """Built twice, the second time over the first and beside what is another's."""
+    out = tmp_path_factory.mktemp("packed")
+    (out / "mine.tgz").touch()
+    client_package.build(Project(PROJECT_ROOT), out)
+    packed = client_package.build(Project(PROJECT_ROOT), out)
+    assert (out / "mine.tgz").exists()
+    return packed
 
 
 @pytest.fixture(scope="module")
