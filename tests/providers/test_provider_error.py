@@ -160,11 +160,16 @@ def test_the_provider_may_say_whether_to_try_again(said: str, retryable: bool) -
         ({"Retry-After": "1e300"}, 24 * 60 * 60 * 1000),
         ({"Retry-After": "nan"}, None),
         ({"Retry-After": "later"}, None),
+        ({"Retry-After": "Sat, 21 Nov 2026 10:00:30 +99999999999999"}, None),
         ({}, None),
     ],
 )
 def test_retry_after(headers: dict[str, str], wait_ms: int | None) -> None:
     assert refused(429, None, headers).retry_after_ms == wait_ms
+
+
+def test_figures_that_are_no_number_are_a_word_like_others() -> None:
+    assert refused(500, {"error": {"code": "\u00b2\u00b2\u00b2", "message": "no"}}).detail == "\u00b2\u00b2\u00b2 no"
 
 
 def test_detail_is_the_providers_words_for_the_operator_only() -> None:

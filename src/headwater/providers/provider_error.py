@@ -213,7 +213,7 @@ def _words(inner: Mapping[str, Any], outer: Mapping[str, Any]) -> ErrorWords:
     for place in (*inside, inner, outer):
         for key in ("error_code", "code", "type", "status", "status_code"):
             found = place.get(key)
-            if isinstance(found, str) and found.isdigit() and len(found) == 3:
+            if isinstance(found, str) and found.isdecimal() and len(found) == 3:
                 found = int(found)
             # Anthropic's whole body is of the type `error`.
             if isinstance(found, str) and found != "error":
@@ -289,6 +289,7 @@ def _retry_after_ms(headers: Mapping[str, str]) -> int | None:
     try:
         until = parsedate_to_datetime(headers["retry-after"])
         wait_s = (until - parsedate_to_datetime(headers["date"])).total_seconds()
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
+        # the last of a time zone that no number of seconds holds
         return None
     return min(max(0, math.ceil(wait_s * 1000)), _RETRY_AFTER_MS_MAX)
