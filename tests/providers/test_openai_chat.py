@@ -22,6 +22,7 @@ from headwater.domain.event import (
 from headwater.domain.message import GenerationRequest, Settings, Usage
 from headwater.errors import ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Finish, Frame, Framing, Item
+from headwater.providers.opaque import fits
 from headwater.providers.openai_chat import FAILURES, FINISH_REASONS, OpenAIChat, OpenAIChatDecoder, Quirks
 from headwater.testing.dialect import Ends, check_dialect
 from tests.providers.chat_ends import chat_ends
@@ -339,6 +340,35 @@ def test_sources_are_told_when_they_change() -> None:
     ]
 
 
+LARGE = "x" * 300_000
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        chunk(
+            {"annotations": [{"type": "file", "file": {"name": "a.pdf", "content": [{"type": "text", "text": LARGE}]}}]}
+        ),
+        chunk({"executed_tools": [{"type": "browser", "output": LARGE}]}),
+        chunk({"content": [{"type": "document", "data": LARGE}]}),
+        chunk(search_results=[{"title": "Sea", "snippet": LARGE}]),
+    ],
+)
+def test_what_fits_no_record_is_told_without_its_longest_texts(sent: bytes) -> None:
+    told, finish = fed(sent, DONE)
+    assert isinstance(told, Annotation)
+    assert LARGE not in repr(told)
+    assert fits(told.value)
+    assert told.value["omitted_bytes"] > 299_000
+    assert isinstance(finish, Finish)
+
+
+def test_what_has_to_go_back_whole_and_fits_no_record_is_left_out() -> None:
+    details = [{"type": "reasoning.encrypted", "data": LARGE}, {"type": "reasoning.encrypted", "data": "gAAA"}]
+    told, _ = fed(chunk({"reasoning_details": details}), DONE)
+    assert told == ProviderData("acme", {"type": "reasoning.encrypted", "data": "gAAA"})
+
+
 @pytest.mark.parametrize(
     ("frame", "event", "code"),
     [
@@ -349,6 +379,12 @@ def test_sources_are_told_when_they_change() -> None:
         (b'{"error": "it broke"}', "", ErrorCode.SERVER),
         (b'{"error": true}', "", ErrorCode.SERVER),
         (b'{"error": {"message": "x", "code": 503}, "choices": [{"index": 0, "delta": {}}]}', "", ErrorCode.OVERLOADED),
+        (
+            b'{"choices": [{"delta": {}, "finish_reason": "error", "error": {"message": "x", "code": 429}}]}',
+            "",
+            ErrorCode.RATE_LIMIT,
+        ),
+        (b'{"choices": [{"delta": {}, "error": {"message": "x", "code": 502}}]}', "", ErrorCode.SERVER),
         (b'{"object": "error", "message": "x", "code": 400}', "", ErrorCode.BAD_REQUEST),
         (b'{"detail": "x"}', "", ErrorCode.SERVER),
         (b'[{"error": {"message": "x", "status": "UNAVAILABLE"}}]', "", ErrorCode.OVERLOADED),

@@ -24,6 +24,7 @@ from headwater.errors import ErrorCode, ProviderError, Truncated
 from headwater.providers.call_ids import CallIds
 from headwater.providers.contract import Decoder, Finish, Frame, Framing, HttpRequest, Item
 from headwater.providers.lenient_json import read_json
+from headwater.providers.opaque import fits, fitted
 from headwater.providers.openai_chat_request import Quirks, request_body
 from headwater.providers.openai_chat_tools import ToolCalls, ToolDelta, ToolFunction
 from headwater.providers.openai_usage import CHAT, read_usage
@@ -83,6 +84,8 @@ class _Choice(msgspec.Struct, gc=False):
     finish_reason: str | None = None
     index: int | None = None
     logprobs: Any = None
+    #: how OpenRouter says that whoever answers for it has failed: https://openrouter.ai/docs/api-reference/overview
+    error: Any = None
 
 
 class _Chunk(msgspec.Struct, gc=False):
@@ -223,6 +226,8 @@ class OpenAIChatDecoder:
                 self._tools.take(ToolCalls.LEGACY, ToolDelta(function=delta.function_call), items)
             if delta.annotations or delta.executed_tools:
                 self._take_annotations(delta, items)
+        if choice.error:
+            raise provider_error(error_words({"error": choice.error}), provider=self._provider)
         if choice.finish_reason:
             self._finish = replace_surrogates(choice.finish_reason)
             if (word := self._finish.lower()) in FAILURES:
@@ -260,8 +265,9 @@ class OpenAIChatDecoder:
                 words = [each.get("text") or each.get("summary") for each in details]
                 text = "".join(each for each in words if isinstance(each, str))
             for each in details:
-                if each.get("data") or each.get("signature"):
-                    items.append(ProviderData(self._provider, self._value(each)))
+                # Less than the whole of it would be refused.
+                if (each.get("data") or each.get("signature")) and fits(value := self._value(each)):
+                    items.append(ProviderData(self._provider, value))
         self._take_text(Reasoning, text, items)
 
     def _take_parts(self, parts: list[Any], items: list[Item]) -> None:
@@ -276,20 +282,25 @@ class OpenAIChatDecoder:
                     texts = [each.get("text") for each in thoughts if isinstance(each, dict)]
                     self._take_text(Reasoning, "".join(each for each in texts if isinstance(each, str)), items)
                 case _:
-                    items.append(Annotation(self._provider, self._value(part)))
+                    self._annotate(part, items)
 
     def _take_annotations(self, delta: _Delta, items: list[Item]) -> None:
         if isinstance(delta.annotations, list):
-            items += [Annotation(self._provider, self._value(each)) for each in delta.annotations]
+            for each in delta.annotations:
+                self._annotate(each, items)
         if delta.executed_tools:
-            items.append(Annotation(self._provider, {"executed_tools": self._value(delta.executed_tools)}))
+            self._annotate({"executed_tools": delta.executed_tools}, items)
 
     def _take_sources(self, chunk: _Chunk, items: list[Item]) -> None:
         """Perplexity repeats its sources on every chunk; they are told when they change."""
         for name, value in (("citations", chunk.citations), ("search_results", chunk.search_results)):
             if value and self._sources.get(name) != value:
                 self._sources[name] = value
-                items.append(Annotation(self._provider, {name: self._value(value)}))
+                self._annotate({name: value}, items)
+
+    def _annotate(self, value: Any, items: list[Item]) -> None:
+        """OpenRouter's annotation of a file holds all that it read in it, its pictures too."""
+        items.append(Annotation(self._provider, fitted(self._value(value))))
 
     def _take_usage(self, chunk: _Chunk, items: list[Item]) -> None:
         """Some report on every chunk: until the answer is finished only the newest is kept, then each is told.
