@@ -1,10 +1,15 @@
 """Tool calls are put together right from every way that servers have of numbering their deltas."""
 
+import json
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from headwater.domain.event import ToolCall
+from headwater.errors import ErrorCode, ProviderError
 from headwater.providers.contract import Item
-from headwater.providers.openai_chat_tools import ToolCalls, ToolDelta, ToolFunction
+from headwater.providers.openai_chat_tools import ToolCalls, ToolDelta, ToolFunction, _Arguments
 
 Step = tuple[int, str | None, str | None, str | None]
 
@@ -120,3 +125,45 @@ def test_a_pair_split_over_two_deltas() -> None:
     calls.finish(items)
     pieces = [item for item in items if isinstance(item, ToolCall)]
     assert folded(pieces) == [("a", "wa\ufffdve", '{"x":"👋"}\ufffd')]
+
+
+def is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+@given(st.lists(st.text(alphabet='{}[]":,\\a1 \n', max_size=8), max_size=8))
+@example(['{"a', '":"\\', '"}"', "}", " "])
+@example(['{"a":"\\\\', '"}', "\v"])
+@example(['{"a":["}"', "]", "}{}"])
+@example(["1", "{}"])
+@example(["{]", "}"])
+def test_whether_arguments_are_whole_is_known_at_each_piece(pieces: list[str]) -> None:
+    arguments = _Arguments()
+    for count, piece in enumerate(pieces, 1):
+        arguments.pieces.append(piece)
+        assert arguments.are_whole == is_object("".join(pieces[:count]))
+
+
+def test_arguments_are_read_once_however_often_the_name_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    look_at = _Arguments._look_at
+
+    def noted(self: _Arguments, piece: str) -> None:
+        looked.append(piece)
+        look_at(self, piece)
+
+    monkeypatch.setattr(_Arguments, "_look_at", noted)
+    pieces = ['{"x":"', *"abcdefgh", '"}']
+    assert folded(run(*((0, None, "add", piece) for piece in pieces))) == [("call_0", "add", '{"x":"abcdefgh"}')]
+    assert looked == pieces[:-1]
+
+
+def test_any_number_of_calls_that_are_whole_but_few_that_are_not() -> None:
+    whole: list[Step] = [(place, f"call {place}", "add", "{}") for place in range(1_000)]
+    assert len(folded(run(*whole))) == 1_000
+    with pytest.raises(ProviderError) as caught:
+        run(*((place, call_id, name, "{") for place, call_id, name, _ in whole))
+    assert caught.value.code is ErrorCode.PARSE

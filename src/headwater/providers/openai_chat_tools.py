@@ -6,16 +6,23 @@ call the index 0 (Cerebras, Gemini), leave the id out, or make a new id for ever
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import msgspec
 
 from headwater.domain.event import ToolCall
 from headwater.domain.surrogates import join_surrogates, replace_surrogates, scrub_surrogates
+from headwater.errors import ErrorCode, ProviderError
 from headwater.providers.call_ids import CallIds
 from headwater.providers.contract import Item
 
 _objects: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+#: What JSON's nesting can be told by; an escape with what it escapes, unless that is in the next piece.
+_MARKS: Final = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
+_WHITE: Final = " \t\n\r"
+#: A model asks for a few side by side; so many that have begun and are not whole are no answer.
+_OPEN_MAX: Final = 256
 
 
 class ToolFunction(msgspec.Struct, gc=False):
@@ -30,6 +37,56 @@ class ToolDelta(msgspec.Struct, gc=False):
     function: ToolFunction | None = None
 
 
+class _Arguments:
+    """A call's arguments in pieces. Each piece is looked at once, however often it is asked whether they are whole."""
+
+    __slots__ = ("_depth", "_in_string", "_is_escaped", "_is_whole", "_looked_at", "pieces")
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self._looked_at = 0
+        self._depth = 0
+        self._in_string = False
+        #: a piece ended in a backslash
+        self._is_escaped = False
+        #: None before the outermost bracket is closed
+        self._is_whole: bool | None = None
+
+    @property
+    def are_whole(self) -> bool:
+        """Whether they are a JSON object, to which nothing but white space can be added."""
+        while self._looked_at < len(self.pieces):
+            self._looked_at += 1
+            self._look_at(self.pieces[self._looked_at - 1])
+        return self._is_whole is True
+
+    def _look_at(self, piece: str) -> None:
+        start = 0
+        if self._is_escaped and piece:
+            start, self._is_escaped = 1, False
+        if self._is_whole is None:
+            for mark in _MARKS.finditer(piece, start):
+                start = mark.end()
+                if self._closes(mark[0]):
+                    self._is_whole = _is_object("".join(self.pieces[: self._looked_at - 1]) + piece[:start])
+                    break
+            else:
+                return
+        if piece[start:].strip(_WHITE):
+            self._is_whole = False
+
+    def _closes(self, mark: str) -> bool:
+        """Whether the outermost bracket is closed by this."""
+        if mark == '"':
+            self._in_string = not self._in_string
+        elif mark[0] == "\\":
+            self._is_escaped = mark == "\\"
+        elif not self._in_string:
+            self._depth += 1 if mark in "{[" else -1
+            return self._depth <= 0
+        return False
+
+
 class _Call:
     __slots__ = ("announced", "arguments", "done", "given_id", "half", "id", "index", "name")
 
@@ -38,18 +95,10 @@ class _Call:
         self.given_id = given_id
         self.id = id
         self.name = name
-        self.arguments: list[str] = []
+        self.arguments = _Arguments()
         self.half = ""
         self.announced = False
         self.done = False
-
-    def is_complete(self) -> bool:
-        """Whether the arguments are a JSON object, to which nothing but white space can be added."""
-        try:
-            _objects.decode("".join(self.arguments))
-        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-            return False
-        return True
 
 
 class ToolCalls:
@@ -65,16 +114,21 @@ class ToolCalls:
 
     def __init__(self, ids: CallIds | None = None) -> None:
         self._current: dict[int, _Call] = {}
-        self._calls: list[_Call] = []
+        #: those that are not done, in order
+        self._open: list[_Call] = []
+        self._count = 0
         self._ids = CallIds() if ids is None else ids
         #: set from the first string with half a surrogate pair on
         self.mending = False
 
     def __len__(self) -> int:
-        return len(self._calls)
+        return self._count
 
     def take(self, place: int, delta: ToolDelta, items: list[Item]) -> None:
-        """One delta for the call at `place`: its index, or where it stands in the chunk's list."""
+        """One delta for the call at `place`: its index, or where it stands in the chunk's list.
+
+        Raises `ProviderError` PARSE for calls without end.
+        """
         given_id = delta.id or ""
         function = delta.function
         name = (function.name if function is not None else "") or ""
@@ -82,9 +136,10 @@ class ToolCalls:
             given_id, name = replace_surrogates(given_id), replace_surrogates(name)
         call = self._current.get(place)
         if call is None or _begins_another(call, given_id, name):
-            for earlier in self._calls:
-                if not earlier.done and earlier.is_complete():
+            for earlier in self._open:
+                if earlier.arguments.are_whole:
                     self._close(earlier, items)
+            self._open = [earlier for earlier in self._open if not earlier.done]
             call = self._begin(place, given_id, name)
         elif not call.announced and not call.name:
             call.name = name
@@ -92,16 +147,19 @@ class ToolCalls:
 
     def finish(self, items: list[Item]) -> None:
         """The answer is finished, and with it every call that is still open."""
-        for call in self._calls:
-            if not call.done:
-                self._close(call, items)
+        for call in self._open:
+            self._close(call, items)
+        self._open = []
 
     def _begin(self, place: int, given_id: str, name: str) -> _Call:
-        index = len(self._calls)
+        if len(self._open) >= _OPEN_MAX:
+            raise ProviderError(ErrorCode.PARSE, detail=f"{_OPEN_MAX} calls of tools at once")
+        index = self._count
+        self._count += 1
         unique = self._ids.unique(given_id or f"call_{index}", index)
         call = _Call(index, given_id, unique, name)
         self._current[place] = call
-        self._calls.append(call)
+        self._open.append(call)
         return call
 
     def _add(self, call: _Call, arguments: str | dict[str, Any] | None, items: list[Item]) -> None:
@@ -111,19 +169,19 @@ class ToolCalls:
         if self.mending:
             text, call.half = join_surrogates(call.half + text)
         if text:
-            call.arguments.append(text)
+            call.arguments.pieces.append(text)
         if not call.announced:
             if not call.name:
                 return
             call.announced = True
-            text = "".join(call.arguments)
+            text = "".join(call.arguments.pieces)
         elif not text:
             return
         # Only white space can follow a call that is done, and its last piece still has to say so.
         items.append(ToolCall(call.id, call.name, text, call.done, call.index))
 
     def _close(self, call: _Call, items: list[Item]) -> None:
-        rest = "".join(call.arguments) if not call.announced else ""
+        rest = "".join(call.arguments.pieces) if not call.announced else ""
         if call.half:
             rest += replace_surrogates(call.half)
             call.half = ""
@@ -131,10 +189,18 @@ class ToolCalls:
         items.append(ToolCall(call.id, call.name, rest, True, call.index))
 
 
+def _is_object(text: str) -> bool:
+    try:
+        _objects.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return False
+    return True
+
+
 def _begins_another(call: _Call, given_id: str, name: str) -> bool:
     """Whether a delta at a place that has a call begins the next one: it names a function, and is not the same call."""
     if not name:
         return False
     if given_id:
-        return given_id != call.given_id and bool(call.given_id or call.is_complete())
-    return call.is_complete()
+        return given_id != call.given_id and bool(call.given_id or call.arguments.are_whole)
+    return call.arguments.are_whole
