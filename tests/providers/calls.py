@@ -24,7 +24,7 @@ from tests.kit.upstream import (
     chat_chunk,
 )
 
-CANARY = "canary-7f3a/b1e2+c3d4"
+CANARY = "Canary-7F3a/b1E2+c3D4"
 ASKED = GenerationRequest("m", [Message("user", "Hello")])
 HELLO = chat_chunk("Hello")
 STOP = chat_chunk(finish="stop")

@@ -214,11 +214,11 @@ class HttpProvider:
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> ProviderError:
         if 300 <= response.status < 400:
-            location = response.headers.get("Location", "")
+            location = self._shown(response.headers.get("Location", ""), 200)
             return ProviderError(
                 ErrorCode.SERVER,
                 "The model's server redirects, which is never followed.",
-                detail=f"{response.status} to {location[:200]}: set base_url to where the server is",
+                detail=f"{response.status} to {location}: set base_url to where the server is",
                 status_code=response.status,
                 retryable=False,
             )
@@ -244,18 +244,20 @@ class HttpProvider:
     def _check_encoding(self, response: aiohttp.ClientResponse) -> None:
         """Refuses a body that is compressed although that was not asked for: a small one may become any size."""
         if encodings := _encodings(response):
-            raise unreadable(f"the body came as {', '.join(encodings)}, which was not asked for")
+            words = self._shown(", ".join(encodings), 100)
+            raise unreadable(f"the body came as {words}, which was not asked for")
 
     def _is_stream(self, response: aiohttp.ClientResponse) -> bool:
         """Whether a stream follows; False for one JSON value: an error, or the whole answer of a server that does
         not stream. Raises `PARSE` for anything else.
         """
-        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        named = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        media_type = named.lower()
         if media_type in FRAMINGS[self._dialect.framing].media_types:
             return True
         if media_type == "application/json":
             return False
-        raise unreadable(f"the body is {media_type[:100]}, not a stream")
+        raise unreadable(f"the body is {self._shown(named, 100)}, not a stream")
 
     async def _whole_body(self, response: aiohttp.ClientResponse) -> bytes:
         """A body that is no stream; how long it takes is for the run to limit. Raises `Truncated` for one cut off."""
@@ -292,6 +294,10 @@ class HttpProvider:
         response.close()
         if transport is not None:
             transport.abort()
+
+    def _shown(self, text: str, chars: int) -> str:
+        """The beginning of what a server said: without its key first, of which a cut would leave the beginning."""
+        return redact(text, self._secrets)[:chars]
 
     def _cleaned(self, error: ProviderError) -> ProviderError:
         """The error with this provider's name and without its key."""
@@ -379,8 +385,8 @@ def _is_framed(response: aiohttp.ClientResponse) -> bool:
 def _encodings(response: aiohttp.ClientResponse) -> list[str]:
     """The encodings that a body came in and that were not asked for."""
     named = [*response.headers.getall("Content-Encoding", ()), *response.headers.getall("Transfer-Encoding", ())]
-    words = [word.strip().lower()[:40] for each in named for word in each.split(",")]
-    return [word for word in words if word not in {"", "identity", "chunked"}]
+    words = [word.strip() for each in named for word in each.split(",")]
+    return [word for word in words if word.lower() not in {"", "identity", "chunked"}]
 
 
 def _unreachable(exc: Exception) -> ProviderError:
