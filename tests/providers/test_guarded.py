@@ -25,6 +25,10 @@ def fails(*_: object, **__: object) -> Any:
     raise KeyError(SECRET)
 
 
+def leaves(*_: object, **__: object) -> Any:
+    raise SystemExit(SECRET)
+
+
 class Acme(OpenAIChat):
     """Somebody's dialect, with one thing that is done in another way."""
 
@@ -87,6 +91,7 @@ def test_what_it_refuses_stays_its_own() -> None:
     "request_of",
     [
         fails,
+        leaves,
         lambda _: None,
         lambda _: ("/", b""),
         lambda _: HttpRequest("@elsewhere.example/", b""),
@@ -108,8 +113,10 @@ def test_a_request_that_can_not_be_made_is_refused(request_of: Callable[..., Any
     ("others", "where"),
     [
         ({"decoder": fails}, "decoder"),
+        ({"decoder": leaves}, "decoder"),
         ({"decoder": Endless}, "ended"),
         ({"feed": fails}, "feed"),
+        ({"feed": leaves}, "feed"),
         ({"feed": lambda _: None}, "feed"),
         ({"feed": lambda _: [object()]}, "feed"),
         ({"feed": lambda _: [Chunk(7, "x")]}, "feed"),  # type: ignore[arg-type]
@@ -117,6 +124,7 @@ def test_a_request_that_can_not_be_made_is_refused(request_of: Callable[..., Any
         # an end of the run, and not of the stream
         ({"feed": lambda _: [Complete("stop", Usage())]}, "feed"),
         ({"end": fails}, "end"),
+        ({"end": leaves}, "end"),
         ({"end": lambda _: None}, "end"),
         ({"end": lambda _: []}, "end"),
         ({"end": lambda _: [Chunk("x", 0)]}, "end"),
@@ -142,6 +150,7 @@ def test_a_decoder_s_fault_is_the_call_s_error(others: dict[str, Callable[..., A
         (lambda _: {"input_tokens": "many"}, None),
         (lambda _: object(), None),
         (fails, None),
+        (leaves, None),
     ],
 )
 def test_what_it_says_of_usage_is_usage_or_nothing(interim: Callable[..., Any], known: Usage | None) -> None:
@@ -162,7 +171,7 @@ def test_a_provider_s_error_stays_what_it_is() -> None:
         decoder.end(False)
 
 
-@pytest.mark.parametrize("error_of", [fails, lambda *_: None])
+@pytest.mark.parametrize("error_of", [fails, leaves, lambda *_: None])
 def test_a_refusal_that_it_can_not_read_is_one_all_the_same(error_of: Callable[..., Any]) -> None:
     error = guarded(error=error_of).error(503, {}, b"")
     assert (error.code, error.status_code) == (ErrorCode.SERVER, 503)

@@ -52,6 +52,14 @@ class Silent:
     framing = "sse"
 
 
+class Fickle(OpenAIChat):
+    """Can not say whether it can be asked for an answer in one piece."""
+
+    @property
+    def answers_whole(self) -> bool:  # type: ignore[override]
+        raise SystemExit
+
+
 BROKEN = {
     "an import that fails": (raises(ImportError("no module named acme")), "can not be imported.*no module named acme"),
     "an import that ends the process": (raises(SystemExit(3)), "can not be imported.*SystemExit"),
@@ -63,6 +71,7 @@ BROKEN = {
     "half a dialect": (gives(ServerRow(dialect=Silent)), "has no `request`"),  # type: ignore[arg-type]
     "a dialect without a name": (gives(ServerRow(dialect=Nameless)), "no `name`"),
     "a framing that is not spoken": (gives(ServerRow(dialect=Foreign)), "framing `carrier pigeon`"),  # type: ignore[arg-type]
+    "a property that raises": (gives(ServerRow(dialect=Fickle)), "row can not be used"),
     "a promise of nobody's": (gives(ServerRow(dialect=OpenAIChat, capabilities=("flight",))), "promises `flight`"),
     "a promise of ours only": (gives(ServerRow(dialect=OpenAIChat, capabilities=("background",))), "`background`"),
     "an address of the inside": (gives(ServerRow(dialect=OpenAIChat, base_url="https://10.0.0.1/")), "allow_private"),
@@ -101,6 +110,12 @@ def test_what_it_promises_of_a_model_is_what_a_plug_in_can() -> None:
     of_model = load_plugins([Entry("acme", gives(row))]).servers["acme"].capabilities_of
     assert of_model is not None
     assert [of_model(model) for model in ("good", "odd", "unknown")] == [("text", "tools"), ("text",), ("text",)]
+
+
+def test_it_makes_one_dialect_for_all_calls() -> None:
+    dialects = iter([OpenAIChat()])
+    row = load_plugins([Entry("acme", gives(ServerRow(dialect=lambda: next(dialects))))]).servers["acme"]
+    assert row.dialect() is row.dialect()
 
 
 def test_a_server_on_this_machine_is_where_its_plug_in_says() -> None:

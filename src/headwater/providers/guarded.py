@@ -15,6 +15,8 @@ from headwater.providers.headers import can_be_sent
 
 #: What a stream consists of; the other events are the run's.
 _ITEMS: Final = frozenset({Annotation, Chunk, Finish, ProviderData, Reasoning, Refusal, ToolCall, UsageReport})
+#: What a plug-in may raise. One that leaves its process has a fault too: in a loop that would end the server.
+RAISED: Final = (Exception, SystemExit)
 _SENTENCE: Final = "The plug-in for this model's provider has a fault."
 
 
@@ -37,7 +39,7 @@ class Guarded:
             made = self._dialect.request(request)
         except RefusedError:
             raise
-        except Exception as error:
+        except RAISED as error:
             raise self._refusal(f"`request` raised {type(error).__name__}") from None
         if not isinstance(made, HttpRequest):
             raise self._refusal(f"`request` gave a {type(made).__name__}")
@@ -48,7 +50,7 @@ class Guarded:
     def decoder(self, request: GenerationRequest) -> Decoder:
         try:
             return _GuardedDecoder(self._dialect.decoder(request), self._plugin)
-        except Exception as error:
+        except RAISED as error:
             raise _fault(self._plugin, "decoder", error) from None
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
@@ -56,7 +58,7 @@ class Guarded:
             error = self._dialect.error(status, headers, body)
             if not isinstance(error, ProviderError):
                 raise TypeError
-        except Exception as raised:
+        except RAISED as raised:
             error = _fault(self._plugin, "error", raised)
             error.status_code = status
         return error
@@ -76,7 +78,7 @@ class _GuardedDecoder:
     def ended(self) -> bool:
         try:
             return bool(self._decoder.ended)
-        except Exception as error:
+        except RAISED as error:
             raise _fault(self._plugin, "ended", error) from None
 
     @property
@@ -85,7 +87,7 @@ class _GuardedDecoder:
         try:
             usage = getattr(self._decoder, "interim", None)
             return None if usage is None else msgspec.convert(msgspec.to_builtins(usage), Usage)
-        except Exception:
+        except RAISED:
             return None
 
     def feed(self, frame: Frame) -> list[Item]:
@@ -93,7 +95,7 @@ class _GuardedDecoder:
             return _checked(self._decoder.feed(frame))
         except ProviderError:
             raise
-        except Exception as error:
+        except RAISED as error:
             raise _fault(self._plugin, "feed", error) from None
 
     def end(self, clean: bool) -> list[Item]:
@@ -101,7 +103,7 @@ class _GuardedDecoder:
             items = _checked(self._decoder.end(clean))
         except ProviderError:
             raise
-        except Exception as error:
+        except RAISED as error:
             raise _fault(self._plugin, "end", error) from None
         if not items or not isinstance(items[-1], Finish):
             detail = f"the plug-in `{self._plugin}`: `end` gave no `Finish`"
@@ -132,6 +134,6 @@ def _checked(items: Iterable[Item]) -> list[Item]:
     return copy
 
 
-def _fault(plugin: str, where: str, error: Exception) -> ProviderError:
+def _fault(plugin: str, where: str, error: BaseException) -> ProviderError:
     detail = f"the plug-in `{plugin}`: `{where}` raised {type(error).__name__}"
     return ProviderError(ErrorCode.SERVER, _SENTENCE, detail=detail, retryable=False)

@@ -24,7 +24,7 @@ from headwater.providers.capabilities import CAPABILITIES
 from headwater.providers.catalog import ModelRow
 from headwater.providers.contract import Dialect
 from headwater.providers.egress import Egress
-from headwater.providers.guarded import Guarded
+from headwater.providers.guarded import RAISED, Guarded
 from headwater.providers.http import Auth, HttpProvider
 from headwater.providers.redact import Secret
 from headwater.providers.servers import SERVERS, ServerRow
@@ -109,7 +109,7 @@ def _row(same: list[Entry], taken: Collection[str]) -> ServerRow:
         raise _Unusable("a provider of Headwater's own has this name")
     try:
         row = entry.load()
-    except (Exception, SystemExit) as error:
+    except RAISED as error:
         raise _Unusable(f"it can not be imported ({_words(error)})") from None
     if not isinstance(row, ServerRow):
         raise _Unusable(f"it names a `{type(row).__name__}` in place of a `ServerRow`")
@@ -118,21 +118,23 @@ def _row(same: list[Entry], taken: Collection[str]) -> ServerRow:
         raise _Unusable(f"it promises `{foreign[0]}`; a plug-in can promise {', '.join(sorted(_PROMISES))}")
     try:
         # Nothing is called: what a provider can not be made of is heard of now, not at a model's row.
-        HttpProvider(entry.name, dialect, base_url=row.base_url or _NOWHERE, egress=Egress(row.is_local))
+        guarded = Guarded(dialect, entry.name)
+        HttpProvider(entry.name, guarded, base_url=row.base_url or _NOWHERE, egress=Egress(row.is_local))
         Auth(Secret(_KEY), row.api_key_env, row.auth_header, row.auth_prefix).headers()
     except HeadwaterError as error:
         raise _Unusable(error.message.rstrip(".")) from None
-    except Exception as error:
+    except RAISED as error:
         raise _Unusable(f"its row can not be used ({_words(error)})") from None
     of_model = None if row.capabilities_of is None else partial(_capabilities_of, row, row.capabilities_of)
-    return msgspec.structs.replace(row, dialect=lambda: Guarded(row.dialect(), entry.name), capabilities_of=of_model)
+    # What was looked at is what is used: another one might not be made.
+    return msgspec.structs.replace(row, dialect=lambda: guarded, capabilities_of=of_model)
 
 
 def _capabilities_of(row: ServerRow, of_model: Callable[[str], tuple[str, ...]], model: str) -> tuple[str, ...]:
     """What the plug-in promises of a model; where it can not say, what it promises of all."""
     try:
         return tuple(word for word in of_model(model) if word in _PROMISES)
-    except Exception:
+    except RAISED:
         return row.capabilities
 
 
@@ -144,7 +146,7 @@ def _dialect(row: ServerRow) -> Dialect:
         made = row.dialect()
         missing = [each for each in ("request", "decoder", "error") if not callable(getattr(made, each, None))]
         named = isinstance(made.name, str) and made.name and made.framing
-    except (Exception, SystemExit) as error:
+    except RAISED as error:
         raise _Unusable(f"its dialect can not be made ({_words(error)})") from None
     if missing:
         raise _Unusable(f"its dialect has no `{missing[0]}`")
