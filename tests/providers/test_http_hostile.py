@@ -88,3 +88,15 @@ class TestHostileBodies:
             assert got == []
             assert error.code in {ErrorCode.PARSE, ErrorCode.NETWORK}
             await upstream.requests[0].closed.wait()
+
+    @pytest.mark.parametrize(
+        "body",
+        [HELLO + b"\r\n", b"5\r\n" + HELLO, b"0\r\nHello\x00\r\n\r\n"],
+        ids=["no size of a chunk", "a chunk that is longer than it says", "no trailer"],
+    )
+    async def test_what_is_said_of_it_quotes_no_answer(self, body: bytes) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        async with calling([Raw(head + body), Stall()]) as (_, provider):
+            _, error = await failing(provider)
+            assert error.detail.startswith("not HTTP: ")
+            assert "Hello" not in error.detail

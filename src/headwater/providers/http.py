@@ -195,7 +195,7 @@ class HttpProvider:
                 ErrorCode.TIMEOUT, "The model's server could not be connected to in time.", phase="connect"
             ) from None
         except aiohttp.ClientResponseError as exc:
-            raise unreadable(f"not HTTP: {exc.message}") from None
+            raise unreadable(f"not HTTP: {_gist(exc.message)}") from None
         except (aiohttp.ClientError, OSError) as exc:
             raise _unreachable(exc) from None
 
@@ -406,4 +406,10 @@ def _unreachable(exc: Exception) -> ProviderError:
 
 
 def _words(exc: Exception) -> str:
-    return f"{type(exc).__name__}: {exc}"[:DETAIL_CHARS_MAX]
+    said = _gist(exc.message) if isinstance(exc, aiohttp.http.HttpProcessingError) else str(exc)
+    return f"{type(exc).__name__}: {said}"[:DETAIL_CHARS_MAX]
+
+
+def _gist(message: str) -> str:
+    """What aiohttp's parser says without the bytes that it quotes, which are the answer's."""
+    return message.partition(":")[0]
