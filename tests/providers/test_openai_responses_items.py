@@ -6,7 +6,7 @@ import pytest
 
 from headwater.domain.event import Annotation, Chunk, ProviderData, Reasoning, Refusal, ToolCall
 from headwater.providers.contract import Item
-from headwater.providers.openai_responses_items import CONTENT, OutputItems, kinds_in
+from headwater.providers.openai_responses_items import CONTENT, OutputItems, kinds_in, whole_items
 
 MESSAGE = {
     "type": "message",
@@ -209,3 +209,38 @@ def test_kinds() -> None:
     assert kinds_in([MESSAGE, CALL, None]) == {"message", "output_text", "refusal", "function_call"}
     assert kinds_in([{"type": "message", "content": [{"type": "output_text", "text": ""}]}]) == {"message"}
     assert kinds_in(None) == set()
+
+
+REASONED: dict[str, Any] = {"type": "reasoning", "id": "rs_1"}
+SAID: dict[str, Any] = {"type": "message", "id": "msg_1", "content": [{"type": "output_text", "text": "Yes"}]}
+ASKED: dict[str, Any] = {"type": "function_call", "call_id": "c", "name": "add", "arguments": "{}"}
+
+
+def rest_of(output: list[dict[str, Any]], *streamed: dict[str, Any], before: int = 0) -> list[Item]:
+    """What a whole output adds to the items that were streamed, after so many before the stream."""
+    calls, items = OutputItems("acme", items=before, parts=before, tool_calls=0), list[Item]()
+    for place, item in enumerate(streamed, before):
+        calls.done(place, item, items)
+    items.clear()
+    calls.fill_rest(whole_items(output), items)
+    return items
+
+
+def test_what_was_not_streamed_comes_with_the_whole_output() -> None:
+    called = [ToolCall("c", "add", "{}"), ToolCall("c", "add", "", done=True)]
+    for before, streamed in ((0, []), (0, [REASONED]), (1, [])):
+        assert rest_of([REASONED, SAID, ASKED], *streamed, before=before) == [Chunk("Yes", before), *called]
+    assert rest_of([REASONED, SAID, ASKED], REASONED, SAID) == called
+
+
+def test_what_was_streamed_does_not_come_again_at_another_place() -> None:
+    assert rest_of([SAID, ASKED], REASONED, SAID, ASKED) == []
+    assert rest_of([REASONED, SAID, ASKED], SAID, ASKED) == []
+    assert rest_of([SAID, ASKED], before=2) == []
+
+
+def test_where_items_have_no_places_nothing_is_added() -> None:
+    calls, items = OutputItems("acme"), list[Item]()
+    calls.done("rs_1", REASONED, items)
+    calls.fill_rest(whole_items([REASONED, SAID]), items)
+    assert items == []

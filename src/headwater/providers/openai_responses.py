@@ -308,9 +308,7 @@ class ResponsesDecoder:
         if status not in ("completed", "incomplete", "failed", "cancelled"):
             return
         output = response.get("output")
-        if not self._items:
-            for key, item in whole_items(output):
-                self._items.done(key, item, items)
+        self._items.fill_rest(whole_items(output), items)
         self._items.finish(items)
         reported = response.get("usage")
         usage = read_usage(reported, RESPONSES) if isinstance(reported, dict) else None

@@ -83,14 +83,11 @@ class OutputItems:
         #: set from the first string with half a surrogate pair on
         self.mending = False
         self._provider = provider
+        self._before = (items, tool_calls)
         self._open: dict[Key, _OutputItem] = {}
         self._closed: set[Key] = set()
         self._call_ids = CallIds() if ids is None else ids
         self._pairs: SurrogatePairs[tuple[Text | type[ToolCall], int]] = SurrogatePairs()
-
-    def __bool__(self) -> bool:
-        """Whether anything was said of any item."""
-        return bool(self._open or self._closed or self.items)
 
     @property
     def is_open(self) -> bool:
@@ -168,6 +165,25 @@ class OutputItems:
         self.items += 1
         if (begun := self._open.pop(key, None)) is not None:
             self._close(begun, items)
+
+    def fill_rest(self, whole: Iterator[tuple[Key, dict[str, Any]]], items: list[Item]) -> None:
+        """The whole output, of which nothing or not all may have been streamed.
+
+        Some servers leave items out of it, and their places are others then: what is of a kind that was streamed is
+        not put out again.
+        """
+        known = {*self._open, *self._closed}
+        items_before, calls_before = self._before
+        if not (known or items_before):
+            for key, item in whole:
+                self.done(key, item, items)
+            return
+        if any(isinstance(key, str) for key in known):
+            return
+        streamed = {"message": self.has_text or self.has_refusal, "function_call": self.tool_calls > calls_before}
+        for key, item in whole:
+            if not streamed.get(_text(item.get("type")), True) and isinstance(key, int) and key >= items_before:
+                self.done(key, item, items)
 
     def finish(self, items: list[Item]) -> None:
         """The answer is finished, and with it every item that is still open."""
