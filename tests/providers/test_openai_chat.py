@@ -305,7 +305,10 @@ def test_usage_that_waits_for_the_end_can_be_asked_for() -> None:
             Chunk("x", 0)
         ]
         assert reader.interim == Usage(9, 0, at)
-    reader.feed(Frame(chunk({}, "stop", usage={"prompt_tokens": 9, "completion_tokens": 3})))
+    # in a chunk of its own, with more to come
+    assert reader.feed(Frame(b'{"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 3}}')) == []
+    assert reader.interim == Usage(9, 0, 3)
+    reader.feed(Frame(chunk({}, "stop", usage={"prompt_tokens": 9, "completion_tokens": 4})))
     assert reader.interim is None, "it was told"
 
 

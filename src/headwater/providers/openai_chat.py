@@ -303,7 +303,7 @@ class OpenAIChatDecoder:
         items.append(Annotation(self._provider, fitted(self._value(value))))
 
     def _take_usage(self, chunk: _Chunk, items: list[Item]) -> None:
-        """Some report on every chunk: until the answer is finished only the newest is kept, then each is told.
+        """Some report with every chunk: until the answer is finished only the newest is kept, then each is told.
 
         What came in one piece is told of at once: it costs the same without a finish reason.
         """
@@ -315,7 +315,7 @@ class OpenAIChatDecoder:
         if (usage := read_usage(reported, CHAT)) is None:
             return
         self._usage = usage
-        if self._finish is not None or not chunk.choices or chunk.choices[0].message is not None:
+        if self._finish is not None or (chunk.choices and chunk.choices[0].message is not None):
             self._tell_usage(items)
 
     def _tell_usage(self, items: list[Item]) -> None:
