@@ -12,18 +12,28 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 
 from headwater.api import anthropic_parameters, responses_parameters
 from headwater.api.openai_parameters import PARAMETERS, Parameter
+from headwater.domain.message import ReasoningEffort
 from headwater.domain.run import state_diagram
 from headwater.errors import CODES
-from headwater.providers import anthropic, gemini
+from headwater.providers import (
+    anthropic,
+    deepseek_models,
+    gemini,
+    groq_models,
+    mistral_models,
+    openai_models,
+    xai_models,
+)
 from headwater.providers.anthropic_models import Traits, traits_of
 from headwater.providers.breaker import breaker_diagram
 from headwater.providers.contract import Dialect
+from headwater.providers.model_limits import Limits, Models
 from headwater.providers.openai_chat import FAILURES, FINISH_REASONS, OpenAIChat, Quirks
 from headwater.providers.openai_responses import OpenAIResponses, ResponsesQuirks
 from headwater.providers.provider_error import CODE_BY_STATUS, CODE_BY_WORD
@@ -52,6 +62,92 @@ CLAUDES: Final = (
     "claude-fable-5",
     "claude-fable-5-1",
 )
+
+#: Models that stand for all that take the same, by the providers whose tables have them.
+MODELS: Final[Mapping[str, tuple[Models, Sequence[str]]]] = {
+    "`openai`, `openai_responses`": (
+        openai_models.MODELS,
+        (
+            "gpt-3.5-turbo",
+            "gpt-4",
+            "gpt-4-turbo",
+            "gpt-4o",
+            "gpt-4.1",
+            "gpt-5-chat-latest",
+            "o1-mini",
+            "o3-mini",
+            "o1",
+            "o3",
+            "o4-mini",
+            "gpt-5",
+            "gpt-5-mini",
+            "gpt-5-nano",
+            "gpt-5-pro",
+            "gpt-5.1",
+            "gpt-5.2",
+            "gpt-5.4",
+            "gpt-5.5",
+        ),
+    ),
+    "`xai`, `xai_responses`": (
+        xai_models.MODELS,
+        (
+            "grok-2-vision",
+            "grok-2",
+            "grok-3",
+            "grok-3-mini",
+            "grok-4",
+            "grok-4-fast-reasoning",
+            "grok-4-1-fast-reasoning",
+            "grok-4.20-reasoning",
+            "grok-code-fast-1",
+            "grok-4-fast-non-reasoning",
+            "grok-4.20-non-reasoning",
+            "grok-4.20-multi-agent",
+            "grok-4.3",
+            "grok-4.5",
+            "grok-4.6",
+        ),
+    ),
+    "`deepseek`, `deepseek_responses`": (
+        deepseek_models.MODELS,
+        ("deepseek-reasoner", "deepseek-chat", "deepseek-v4-flash", "deepseek-v4-pro", "deepseek-flash"),
+    ),
+    "`groq`": (
+        groq_models.MODELS,
+        (
+            "openai/gpt-oss-20b",
+            "openai/gpt-oss-120b",
+            "qwen/qwen3-32b",
+            "qwen/qwen3.6-27b",
+            "qwen/qwen3.8-27b",
+            "llama-3.1-8b-instant",
+            "llama-3.3-70b-versatile",
+            "meta-llama/llama-4-scout-17b-16e-instruct",
+            "groq/compound",
+            "any other",
+        ),
+    ),
+    "`mistral`": (
+        mistral_models.MODELS,
+        (
+            "open-mistral-nemo",
+            "codestral-latest",
+            "mistral-large-2411",
+            "ministral-8b-2410",
+            "magistral-medium-2507",
+            "magistral-medium-2509",
+            "mistral-small-2603",
+            "mistral-small-latest",
+            "mistral-medium-3-5",
+            "mistral-large-2512",
+            "mistral-medium-2508",
+            "pixtral-large-2411",
+        ),
+    ),
+}
+#: As a caller says them, from least to most.
+EFFORTS: Final[tuple[str, ...]] = get_args(ReasoningEffort)
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 _BLOCK: Final = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -105,6 +201,10 @@ def _quirks(quirks: Quirks) -> list[str]:
         "`developer` is sent as `system`": not quirks.developer_role,
         "no JSON schema": not quirks.json_schema,
         "text only": not quirks.content_parts,
+        "no names of authors": not quirks.names,
+        "no `detail` of an image": quirks.content_parts and not quirks.image_detail,
+        "`logprobs` is how many": quirks.logprobs == "count",
+        f"reasoning is turned off by `{next(iter(quirks.reasoning_off), '')}`": bool(quirks.reasoning_off),
     }
     return [other for other, holds in others.items() if holds]
 
@@ -114,6 +214,7 @@ def _responses_quirks(quirks: ResponsesQuirks) -> list[str]:
         "`developer` is sent as `system`": not quirks.developer_role,
         "no JSON schema": not quirks.json_schema,
         "no images": not quirks.images,
+        "no `detail` of an image": quirks.images and not quirks.image_detail,
         "no log probabilities": not quirks.logprobs,
         "no verbosity": not quirks.verbosity,
         "no encrypted reasoning": not quirks.encrypted_reasoning,
@@ -169,6 +270,27 @@ def _traits(traits: Traits) -> Iterator[str]:
         yield "yes" if holds else "no"
 
 
+def models() -> str:
+    head = ["`provider`", "models", "can not", "takes no", "knows the efforts"]
+    rows: dict[tuple[str, Limits], list[str]] = {}
+    for provider, (table_of_models, names) in MODELS.items():
+        for name in names:
+            rows.setdefault((provider, table_of_models.limits_of(name)), []).append(f"`{name}`")
+    return table(head, [[provider, ", ".join(names), *_limits(limits)] for (provider, limits), names in rows.items()])
+
+
+def _limits(limits: Limits) -> Iterator[str]:
+    words = {"reasoning": "reason", "images": "see images", "json_schema": "keep to a schema", "tools": "call tools"}
+    yield ", ".join(word for lack, word in words.items() if lack in limits.lacks) or "—"
+    when = {"always": "", "unless_off": ", unless the effort is `none`", "if_asked": ", where it is asked to reason"}
+    fixed = ", ".join(f"`{name}`" + ("" if only is None else f" but {only:g}") for name, only in limits.fixed)
+    yield fixed + when[limits.fixed_when] if fixed else "—"
+    if "reasoning" in limits.lacks or limits.efforts is None:
+        yield "—"
+    else:
+        yield ", ".join(f"`{each}`" for each in EFFORTS if each in limits.efforts) or "none at all"
+
+
 def refusals() -> str:
     by_status = {str(status): code for status, code in CODE_BY_STATUS.items()}
     words = table(["code", "the provider's `code`, `type` or `status`"], _by_value(CODE_BY_WORD))
@@ -213,6 +335,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "messages-finish-reasons": messages_finish_reasons,
     "gemini-finish-reasons": gemini_finish_reasons,
     "claude": claude,
+    "models": models,
     "refusals": refusals,
     "parameters": parameters,
     "response-parameters": response_parameters,

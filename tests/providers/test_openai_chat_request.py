@@ -2,7 +2,7 @@
 
 import json
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -21,6 +21,7 @@ from headwater.domain.message import (
     ToolUse,
 )
 from headwater.errors import BadRequestError, UnsupportedError
+from headwater.providers.model_limits import Limits, Models
 from headwater.providers.openai_chat import OpenAIChat, Quirks
 from tests.providers.requests import HELLO, OPEN_SCHEMA, OPENAI_CONVERSATIONS, OPENAI_SETTINGS
 from tests.providers.sdk_types import understood
@@ -149,6 +150,57 @@ def test_quirks() -> None:
         "random_seed": 1,
         "top_k": 3,
     }
+
+
+def test_a_name_is_refused_where_it_would_be_lost() -> None:
+    for message, names in (
+        (Message("tool", [ToolResultPart("a", "1")], name="add"), True),
+        (Message("user", "Hello", name="ann"), False),
+    ):
+        with pytest.raises(UnsupportedError) as caught:
+            body_of([message], names=names)
+        assert caught.value.extra == {"pointer": "/messages/0/name"}
+
+
+@pytest.mark.parametrize("detail", [None, "auto", "high"])
+def test_the_detail_of_an_image_is_sent_where_it_is_known(detail: Literal["auto", "high"] | None) -> None:
+    message = Message("user", [ImagePart("https://example.com/a.png", detail=detail)])
+    known, unknown = (body_of([message], image_detail=knows)["messages"][0]["content"][0] for knows in (True, False))
+    assert known["image_url"].get("detail") == detail
+    assert unknown["image_url"] == {"url": "https://example.com/a.png"}
+
+
+def test_an_image_that_is_to_be_small_is_refused_where_that_is_not_known() -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        body_of([Message("user", [ImagePart("https://example.com/a.png", detail="low")])], image_detail=False)
+    assert caught.value.extra == {"pointer": "/messages/0/content/0/detail"}
+
+
+def test_reasoning_is_turned_on_and_off_in_the_servers_own_way() -> None:
+    ways = {"reasoning_on": {"think": True}, "reasoning_off": {"think": False}}
+    for effort, plain, switched in (
+        (None, {}, {}),
+        ("none", {"reasoning_effort": "none"}, {"think": False}),
+        ("low", {"reasoning_effort": "low"}, {"reasoning_effort": "low", "think": True}),
+    ):
+        settings = msgspec.convert({"reasoning_effort": effort}, Settings)
+        without = body_of(HELLO)
+        assert body_of(HELLO, settings) == {**without, **plain}
+        assert body_of(HELLO, settings, **ways) == {**without, **switched}
+
+
+def test_log_probabilities_are_asked_for_in_the_servers_own_way() -> None:
+    asked = Settings(logprobs=3)
+    assert {**body_of(HELLO), "logprobs": True, "top_logprobs": 3} == body_of(HELLO, asked)
+    assert {**body_of(HELLO), "logprobs": 3} == body_of(HELLO, asked, logprobs="count")
+
+
+def test_what_a_model_does_not_take_is_refused_or_left_out_where_models_are_known() -> None:
+    models = Models(("model", Limits(fixed=(("temperature", 1.0),))))
+    assert body_of(HELLO, Settings(temperature=1.0), models=models) == body_of(HELLO)
+    assert body_of(HELLO, Settings(temperature=1.0))["temperature"] == 1.0
+    with pytest.raises(UnsupportedError, match="takes no `temperature` but 1"):
+        body_of(HELLO, Settings(temperature=0.5), models=models)
 
 
 def test_an_answer_that_was_begun_is_gone_on_with_in_the_servers_own_way() -> None:

@@ -8,7 +8,7 @@ import pytest
 from headwater.domain.message import GenerationRequest, Message, Settings
 from headwater.errors import UnsupportedError
 from headwater.providers.catalog import Catalog, ModelRow
-from headwater.providers.openai_models import able, check
+from headwater.providers.openai_models import MODELS
 
 ALL = ("text", "reasoning", "tools", "json_schema", "images")
 
@@ -38,7 +38,7 @@ ALL = ("text", "reasoning", "tools", "json_schema", "images")
     ],
 )
 def test_a_name_says_what_a_model_lacks(model: str, lacks: set[str]) -> None:
-    assert able(model, ALL) == tuple(each for each in ALL if each not in lacks)
+    assert MODELS.able(model, ALL) == tuple(each for each in ALL if each not in lacks)
 
 
 @pytest.mark.parametrize("model", ["gpt-5-mini", "gpt-5-nano-2025-08-07", "gpt-5", "o1", "o3-mini", "o4-mini"])
@@ -54,20 +54,36 @@ def test_a_name_says_what_a_model_lacks(model: str, lacks: set[str]) -> None:
     ],
 )
 def test_what_a_model_that_always_reasons_does_not_take(model: str, refused: Settings, taken: Settings) -> None:
-    check(model, taken)
+    MODELS.fit(model, taken)
     with pytest.raises(UnsupportedError) as caught:
-        check(model, refused)
+        MODELS.fit(model, refused)
     (name,) = msgspec.to_builtins(refused)
     assert caught.value.extra == {"pointer": f"/settings/{name}"}
     # Others take it, and of a name that says nothing nothing is known.
     for other in ("gpt-4o", "gpt-5.1", "gpt-5-chat-latest", "my-gpt-5-mini", "o3x"):
-        check(other, refused)
+        MODELS.fit(other, refused)
 
 
 @pytest.mark.parametrize(("model", "knows"), [("gpt-5-nano", True), ("gpt-5.1", False), ("o4-mini", False)])
 def test_the_least_effort(model: str, knows: bool) -> None:
     with contextlib.nullcontext() if knows else pytest.raises(UnsupportedError, match="the effort `minimal`"):
-        check(model, Settings(reasoning_effort="minimal"))
+        MODELS.fit(model, Settings(reasoning_effort="minimal"))
+
+
+@pytest.mark.parametrize("model", ["gpt-5.1", "gpt-5.2-2025-12-11", "gpt-5.4-mini"])
+def test_a_later_model_takes_a_temperature_unless_it_is_asked_to_reason(model: str) -> None:
+    for setting in (Settings(temperature=0.2), Settings(top_p=0.5), Settings(logprobs=1)):
+        assert MODELS.fit(model, setting) == setting
+        MODELS.fit(model, msgspec.structs.replace(setting, reasoning_effort="none"))
+        with pytest.raises(UnsupportedError, match="while it reasons"):
+            MODELS.fit(model, msgspec.structs.replace(setting, reasoning_effort="low"))
+    MODELS.fit("gpt-5.5", Settings(temperature=0.2, reasoning_effort="low"))
+
+
+def test_one_knows_a_single_effort() -> None:
+    MODELS.fit("gpt-5-pro", Settings(reasoning_effort="high"))
+    with pytest.raises(UnsupportedError, match="does not know the effort `low`, but `high`"):
+        MODELS.fit("gpt-5-pro-2025-10-06", Settings(reasoning_effort="low"))
 
 
 @pytest.mark.parametrize("provider", ["openai", "openai_responses"])
@@ -81,6 +97,17 @@ def test_what_a_model_does_not_take_is_refused_before_the_call(provider: str) ->
     with pytest.raises(UnsupportedError) as caught:
         Catalog.from_rows(rows, {}).check(cool)
     assert caught.value.message.startswith("The model `gpt-5-mini` takes no `temperature` but 1. `older`")
+
+
+def test_a_model_of_the_same_provider_and_with_the_same_capabilities_can_be_the_one_that_can() -> None:
+    rows = [
+        ModelRow(name=name, provider="openai") for name in ("gpt-5-mini", "gpt-5-nano", "gpt-5.1", "gpt-5.2", "gpt-4o")
+    ]
+    catalog = Catalog.from_rows(rows, {})
+    assert len({info.capabilities for info in catalog.models()[1:5]}) == 1
+    with pytest.raises(UnsupportedError) as caught:
+        catalog.check(GenerationRequest("gpt-5-mini", [Message("user", "Why?")], Settings(temperature=0.2)))
+    assert caught.value.message.endswith("but 1. `gpt-5.1` or `gpt-4o` can.")
 
 
 def test_a_model_that_can_not_reason_is_not_asked_to() -> None:

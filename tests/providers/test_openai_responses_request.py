@@ -22,6 +22,7 @@ from headwater.domain.message import (
 )
 from headwater.errors import BadRequestError, UnsupportedError
 from headwater.providers.contract import Checkpoint, HttpRequest
+from headwater.providers.model_limits import Limits, Models
 from headwater.providers.openai_responses import OpenAIResponses, ResponsesQuirks
 from headwater.providers.openai_responses_request import is_response_id
 from tests.providers.requests import HELLO, OPEN_SCHEMA, OPENAI_CONVERSATIONS, OPENAI_SETTINGS
@@ -222,6 +223,21 @@ class TestLaterTurns:
 def test_log_probabilities_are_asked_for() -> None:
     body = body_of(HELLO, Settings(logprobs=2))
     assert (body["top_logprobs"], body["include"]) == (2, ["message.output_text.logprobs"])
+
+
+def test_an_image_that_is_to_be_small_is_refused_where_that_is_not_known() -> None:
+    small = [Message("user", [ImagePart("https://example.com/a.png", detail="low")])]
+    assert body_of(small)["input"][0]["content"][0]["detail"] == "low"
+    with pytest.raises(UnsupportedError) as caught:
+        body_of(small, image_detail=False)
+    assert caught.value.extra == {"pointer": "/messages/0/content/0/detail"}
+
+
+def test_what_a_model_does_not_take_is_refused_or_left_out_where_models_are_known() -> None:
+    models = Models(("model", Limits(fixed=(("presence_penalty", 0.0), ("temperature", 1.0)))))
+    assert body_of(HELLO, Settings(presence_penalty=0.0, temperature=1.0), models=models) == body_of(HELLO)
+    with pytest.raises(UnsupportedError, match="takes no `temperature` but 1"):
+        body_of(HELLO, Settings(temperature=0.5), models=models)
 
 
 def test_quirks() -> None:

@@ -1,5 +1,6 @@
 """A role holds what a provider takes of it, an image has one place, and reserved fields stay ours."""
 
+import msgspec
 import pytest
 
 from headwater.domain.message import (
@@ -13,7 +14,14 @@ from headwater.domain.message import (
     Verbosity,
 )
 from headwater.errors import BadRequestError, UnsupportedError
-from headwater.providers.request_rules import arguments_of, check_verbosity, extra_of, image_url, tool_results
+from headwater.providers.request_rules import (
+    arguments_of,
+    check_detail,
+    check_verbosity,
+    extra_of,
+    image_url,
+    tool_results,
+)
 
 RESULT = ToolResultPart("call_1", "42")
 
@@ -78,6 +86,16 @@ def test_verbosity_that_is_not_known_is_refused(verbosity: Verbosity) -> None:
     with pytest.raises(UnsupportedError) as caught:
         check_verbosity(Settings(verbosity=verbosity), "xai")
     assert caught.value.extra["pointer"] == "/settings/verbosity"
+
+
+def test_an_image_is_seen_as_well_as_can_be_and_never_small() -> None:
+    for detail in (None, "auto", "high"):
+        check_detail(
+            msgspec.convert({"type": "image", "url": "https://example.com/", "detail": detail}, ImagePart), "x", ""
+        )
+    with pytest.raises(UnsupportedError) as caught:
+        check_detail(ImagePart("https://example.com/", detail="low"), "vllm", "/messages/0/content/1")
+    assert caught.value.extra == {"pointer": "/messages/0/content/1/detail"}
 
 
 def test_an_image_is_where_it_is_or_in_its_own_address() -> None:

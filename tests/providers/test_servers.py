@@ -51,7 +51,7 @@ def test_what_a_claude_can_be_asked_for_is_by_its_version() -> None:
     assert new == {"text", "reasoning", "tools", "json_schema", "images"}
 
 
-@pytest.mark.parametrize("model", ["gpt-5-mini", "gpt-5-nano", "grok-4", "grok-4-fast"])
+@pytest.mark.parametrize("model", ["gpt-5-mini", "gpt-5-nano", "grok-4.3", "grok-4.5"])
 def test_models_that_reason_are_called_by_responses(model: str) -> None:
     provider = "xai_responses" if model.startswith("grok") else "openai_responses"
     catalog = Catalog.from_rows([ModelRow(name=model, provider=provider)], {})

@@ -31,11 +31,21 @@ KEY: Final = "canary-7f3a-b1e2"
 MODELS: Final[Mapping[str, tuple[str, ...]]] = {
     "anthropic": ("claude-opus-4-5", "claude-opus-4-6", "claude-opus-5-5"),
     "gemini": ("gemini-2.5-flash", "gemini-3-pro-preview"),
+    "openai": ("gpt-5-mini", "gpt-4o"),
+    "openai_responses": ("gpt-5-mini", "gpt-5.2"),
+    "xai": ("grok-4", "grok-4.3"),
+    "xai_responses": ("grok-4", "grok-4.3"),
+    "deepseek": ("deepseek-chat", "deepseek-v4-flash"),
+    "groq": ("openai/gpt-oss-120b", "qwen/qwen3-32b"),
+    "mistral": ("mistral-small-latest", "mistral-large-2512"),
 }
 
 #: Members of a body that a provider documents, and its SDK's types have not, or no longer: by row, or by dialect.
 OWN_MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "deepseek": ("thinking",),
     "mistral": ("random_seed", "prefix"),
+    # There `logprobs` is a number.
+    "together": ("reasoning", "logprobs"),
     "vllm": ("continue_final_message", "add_generation_prompt"),
     # Claude 4.6 and older take them; what the newest models do not take has left the SDK.
     "anthropic": ("temperature", "top_p"),

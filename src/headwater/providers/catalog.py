@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -83,6 +83,8 @@ class Entry(NamedTuple):
     provider: CheckedProvider
     silence: Silence = Silence()
     pricing: Pricing = UNPRICED
+    #: equal for models of one provider that take the same, beside their capabilities
+    kind: Hashable = None
 
 
 def _check(entry: Entry, request: GenerationRequest) -> None:
@@ -90,6 +92,11 @@ def _check(entry: Entry, request: GenerationRequest) -> None:
     entry.provider.check(msgspec.structs.replace(request, model=entry.info.model))
     if entry.info.provider != replay.NAME:
         capabilities.check(request, entry.info.name, entry.info.capabilities)
+
+
+def _kind(entry: Entry) -> Hashable:
+    """Equal for models that take the same requests."""
+    return id(entry.provider), entry.info.capabilities, entry.kind
 
 
 class Catalog:
@@ -199,10 +206,10 @@ class Catalog:
 
     def _able(self, request: GenerationRequest, refused: Entry) -> Iterator[str]:
         """A few configured models that can do what this entry can not, each of another kind than the one before."""
-        asked: set[tuple[int, Sequence[str]]] = {(id(refused.provider), refused.info.capabilities)}
+        asked = {_kind(refused)}
         found = 0
         for entry in self._entries.values():
-            kind = (id(entry.provider), entry.info.capabilities)
+            kind = _kind(entry)
             if entry.info in (simulated.MODEL, replay.MODEL) or kind in asked:
                 continue
             asked.add(kind)
@@ -269,7 +276,9 @@ class _Builder:
         if missing_key is not None:
             self.warnings.append(f"The model `{row.name}` can not be called: `{missing_key}` is not set.")
         info = ModelInfo(row.name, row.provider, row.model or row.name, _capabilities(row, server), missing_key)
-        return Entry(info, self._providers[known], Silence(row.first_token_s, row.idle_s), _pricing(row, place))
+        silence = Silence(row.first_token_s, row.idle_s)
+        kind = server.kind_of(info.model) if server.kind_of else None
+        return Entry(info, self._providers[known], silence, _pricing(row, place), kind)
 
 
 class Destination(NamedTuple):

@@ -6,6 +6,7 @@ The fields are those of https://platform.openai.com/docs/api-reference/chat/crea
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -15,14 +16,15 @@ from headwater.domain.message import (
     ImagePart,
     Message,
     NamedTool,
+    ReasoningEffort,
     Settings,
     TextPart,
     Tool,
 )
 from headwater.errors import UnsupportedError
-from headwater.providers import openai_models
+from headwater.providers.model_limits import Models
 from headwater.providers.openai_parts import chat_format
-from headwater.providers.request_rules import check_verbosity, extra_of, image_url, tool_results
+from headwater.providers.request_rules import check_detail, check_verbosity, extra_of, image_url, tool_results
 
 #: What `settings.extra` can not set: our decoder and our accounting rest on these.
 RESERVED: Final = frozenset({"model", "messages", "stream"})
@@ -41,8 +43,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
     provider_name: str = "openai"
-    #: whether what a model is called says what it takes: a deployment, or another's model, may have any name
-    known_models: bool = False
+    #: what its models do not take, where what one is called says it: a deployment may have any name
+    models: Models | None = None
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     seed_field: Literal["seed", "random_seed"] = "seed"
     #: asks for usage; a server that sends it unasked may refuse the field
@@ -55,6 +57,15 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     content_parts: bool = True
     #: whether `verbosity` is known
     verbosity: bool = True
+    #: whether a message may say who its author is
+    names: bool = True
+    #: whether `image_url.detail` is known; a server without it shows its model all that the model can see
+    image_detail: bool = True
+    #: what turns reasoning on and off, where the effort itself does not
+    reasoning_on: Mapping[str, Any] = {}
+    reasoning_off: Mapping[str, Any] = {}
+    #: how log probabilities are asked for: by whether and how many, or by how many alone
+    logprobs: Literal["flag", "count"] = "flag"
     prefill: Prefill = "no"
 
 
@@ -64,14 +75,13 @@ def request_body(request: GenerationRequest, quirks: Quirks) -> _Json:
     Raises `UnsupportedError` for what the server can not do, `BadRequestError` (with a JSON pointer into the request)
     for messages that can not be meant.
     """
-    if quirks.known_models:
-        openai_models.check(request.model, request.settings)
+    settings = quirks.models.fit(request.model, request.settings) if quirks.models else request.settings
     body: _Json = {"model": request.model, "messages": _messages(request.messages, quirks), "stream": request.stream}
     if quirks.stream_options and request.stream:
         body["stream_options"] = {"include_usage": True}
     if request.messages and request.messages[-1].role == "assistant":
         _prefill(body, quirks)
-    body.update(_settings(request.settings, quirks))
+    body.update(_settings(settings, quirks))
     extra = extra_of(request.settings, quirks.provider_name, RESERVED)
     if extra.get("n") not in (None, 1):
         raise UnsupportedError(
@@ -98,12 +108,12 @@ def _settings(settings: Settings, quirks: Quirks) -> _Json:
         "top_p": settings.top_p,
         quirks.max_tokens_field: settings.max_tokens,
         quirks.seed_field: settings.seed,
-        "reasoning_effort": settings.reasoning_effort,
         "frequency_penalty": settings.frequency_penalty,
         "presence_penalty": settings.presence_penalty,
         "parallel_tool_calls": settings.parallel_tool_calls,
     }
     body = {name: value for name, value in body.items() if value is not None}
+    body |= _reasoning(settings.reasoning_effort, quirks)
     if not quirks.verbosity:
         check_verbosity(settings, quirks.provider_name)
     elif settings.verbosity is not None:
@@ -123,9 +133,20 @@ def _settings(settings: Settings, quirks: Quirks) -> _Json:
     elif settings.tool_choice is not None:
         body["tool_choice"] = settings.tool_choice
     if settings.logprobs is not None:
-        body["logprobs"] = True
-        body["top_logprobs"] = settings.logprobs
+        body |= (
+            {"logprobs": True, "top_logprobs": settings.logprobs}
+            if quirks.logprobs == "flag"
+            else {"logprobs": settings.logprobs}
+        )
     return body
+
+
+def _reasoning(effort: ReasoningEffort | None, quirks: Quirks) -> _Json:
+    if effort is None:
+        return {}
+    if effort == "none" and quirks.reasoning_off:
+        return {**quirks.reasoning_off}
+    return {"reasoning_effort": effort, **(quirks.reasoning_on if effort != "none" else {})}
 
 
 def _tool(tool: Tool) -> _Json:
@@ -152,10 +173,14 @@ def _message(message: Message, pointer: str, quirks: Quirks) -> list[_Json]:
         {"role": "tool", "tool_call_id": result.tool_call_id, "content": result.content} for result in results
     ]
     if results and len(results) == len(message.content):
+        if message.name is not None:
+            raise UnsupportedError("the result of a tool has no name of an author", pointer=f"{pointer}/name")
         return sent
     role = "system" if message.role == "developer" and not quirks.developer_role else message.role
     main: _Json = {"role": role, "content": _content(message, pointer, quirks)}
     if message.name is not None:
+        if not quirks.names:
+            raise UnsupportedError(f"{quirks.provider_name} has no names for authors", pointer=f"{pointer}/name")
         main["name"] = message.name
     if message.tool_calls:
         main["content"] = main["content"] or None
@@ -178,7 +203,9 @@ def _content(message: Message, pointer: str, quirks: Quirks) -> str | list[_Json
             where = f"{pointer}/content/{at}"
             if not quirks.content_parts:
                 raise UnsupportedError(f"{quirks.provider_name} does not take images", pointer=where)
-            image = {"url": image_url(part, where), "detail": part.detail}
+            if not quirks.image_detail:
+                check_detail(part, quirks.provider_name, where)
+            image = {"url": image_url(part, where), "detail": part.detail if quirks.image_detail else None}
             sent.append({"type": "image_url", "image_url": {key: each for key, each in image.items() if each}})
     if not quirks.content_parts:
         return "".join(part["text"] for part in sent)

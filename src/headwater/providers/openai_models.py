@@ -1,60 +1,47 @@
-"""What each of OpenAI's models can be asked for, by its name (https://platform.openai.com/docs/models).
+"""What OpenAI's models do not take, by their names (https://platform.openai.com/docs/models).
 
-Of a name that says nothing (a fine-tuned model, a deployment, one that is newer than this table) nothing is refused:
-the server will say it.
+A fine-tuned model, a deployment, or one that is newer than this table is asked for anything.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
 from typing import Final
 
-from headwater.domain.message import Settings
-from headwater.errors import UnsupportedError
+from headwater.providers.model_limits import Limits, Models
 
-#: What a model lacks; the first that matches the beginning of its name counts.
-_LACKS: Final = (
-    (re.compile(r"gpt-3\.5|gpt-4(?:-\d{4}|-32k|$)"), {"reasoning", "json_schema", "images"}),
-    (re.compile(r"gpt-4-turbo|gpt-4-(?:1106|0125|vision)|gpt-4o-2024-05-13|chatgpt-4o"), {"reasoning", "json_schema"}),
-    (re.compile(r"gpt-4|gpt-5-chat"), {"reasoning"}),
-    (re.compile(r"o1-(?:mini|preview)"), {"tools", "json_schema", "images"}),
-    (re.compile(r"o3-mini"), {"images"}),
+#: What models that reason take of each setting, which is its default
+#: (https://platform.openai.com/docs/guides/reasoning).
+_FIXED: Final = (
+    ("temperature", 1.0),
+    ("top_p", 1.0),
+    ("frequency_penalty", 0.0),
+    ("presence_penalty", 0.0),
+    ("logprobs", None),
 )
-
 #: Those that reason whatever is asked for. Later ones can be kept from it, and then take what these do not.
-_ALWAYS_REASONS: Final = re.compile(r"(?:o[134](?:-mini|-pro|-preview)?|gpt-5(?:-mini|-nano)?)(?:-\d{4}.*)?")
-#: What those take of each setting, which is its default (https://platform.openai.com/docs/guides/reasoning).
-_FIXED: Final[Mapping[str, float | None]] = {
-    "temperature": 1,
-    "top_p": 1,
-    "frequency_penalty": 0,
-    "presence_penalty": 0,
-    "logprobs": None,
-}
-#: Which efforts a model does not know.
-_EFFORTS: Final = (
-    (re.compile(r"o[134]\b"), {"none", "minimal"}),
-    (re.compile(r"gpt-5(?:-mini|-nano)?(?:-\d{4}|$)"), {"none"}),
-    (re.compile(r"gpt-5\.\d"), {"minimal"}),
+_O: Final = Limits(fixed=_FIXED, efforts=frozenset({"low", "medium", "high"}))
+_GPT_5: Final = Limits(fixed=_FIXED, efforts=frozenset({"minimal", "low", "medium", "high"}))
+#: Reason only where they are asked to, and then take as little
+#: (https://platform.openai.com/docs/guides/latest-model, "parameter compatibility").
+_LATER: Final = Limits(efforts=frozenset({"none", "low", "medium", "high"}))
+_FIXED_WHILE_REASONING: Final = (("temperature", 1.0), ("top_p", 1.0), ("logprobs", None))
+
+_TEXT_ONLY: Final = Limits(lacks=frozenset({"reasoning", "json_schema", "images"}))
+_NO_SCHEMA: Final = Limits(lacks=frozenset({"reasoning", "json_schema"}))
+_NO_REASONING: Final = Limits(lacks=frozenset({"reasoning"}))
+
+#: A date, or nothing, is what a name may end with and still be that model.
+_END: Final = r"(?:-\d{4}.*)?$"
+
+MODELS: Final = Models(
+    (r"gpt-3\.5|gpt-4(?:-\d{4}|-32k|$)", _TEXT_ONLY),
+    (r"gpt-4-turbo|gpt-4-(?:1106|0125|vision)|gpt-4o-2024-05-13|chatgpt-4o", _NO_SCHEMA),
+    (r"gpt-4|gpt-5-chat", _NO_REASONING),
+    (r"o1-(?:mini|preview)", _O._replace(lacks=frozenset({"tools", "json_schema", "images"}))),
+    (r"o3-mini", _O._replace(lacks=frozenset({"images"}))),
+    (rf"o[134](?:-mini|-pro)?{_END}", _O),
+    (rf"gpt-5(?:-mini|-nano)?{_END}", _GPT_5),
+    (rf"gpt-5-pro{_END}", Limits(efforts=frozenset({"high"}))),
+    (r"gpt-5\.[1-4](?!\d)", _LATER._replace(fixed=_FIXED_WHILE_REASONING, fixed_when="if_asked")),
+    (r"gpt-5\.\d", _LATER),
 )
-
-
-def check(model: str, settings: Settings) -> None:
-    """Raises `UnsupportedError` for a setting that a model, by OpenAI's name for it, is known to refuse."""
-    if _ALWAYS_REASONS.fullmatch(model):
-        for name, only in _FIXED.items():
-            if getattr(settings, name) not in (None, only):
-                but = "" if only is None else f" but {only}"
-                raise UnsupportedError(f"The model `{model}` takes no `{name}`{but}.", pointer=f"/settings/{name}")
-    effort = settings.reasoning_effort
-    if any(pattern.match(model) and effort in unknown for pattern, unknown in _EFFORTS):
-        raise UnsupportedError(
-            f"The model `{model}` does not know the effort `{effort}`.", pointer="/settings/reasoning_effort"
-        )
-
-
-def able(model: str, capabilities: Sequence[str]) -> tuple[str, ...]:
-    """Which of these a model has, by OpenAI's name for it."""
-    lacks: set[str] = next((lacks for pattern, lacks in _LACKS if pattern.match(model)), set())
-    return tuple(each for each in capabilities if each not in lacks)

@@ -25,10 +25,10 @@ from headwater.domain.message import (
     Tool,
 )
 from headwater.errors import UnsupportedError
-from headwater.providers import openai_models
 from headwater.providers.contract import Checkpoint, HttpRequest
+from headwater.providers.model_limits import Models
 from headwater.providers.openai_parts import chat_format, named_schema
-from headwater.providers.request_rules import check_verbosity, extra_of, image_url, tool_results
+from headwater.providers.request_rules import check_detail, check_verbosity, extra_of, image_url, tool_results
 
 #: What `settings.extra` can not set: our decoder and our accounting rest on these.
 RESERVED: Final = frozenset({"model", "input", "stream"})
@@ -55,14 +55,16 @@ class ResponsesQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """
 
     provider_name: str = "openai"
-    #: whether what a model is called says what it takes: a deployment, or another's model, may have any name
-    known_models: bool = False
+    #: what its models do not take, where what one is called says it: a deployment may have any name
+    models: Models | None = None
     #: whether the role `developer` is known; else it is sent as `system`
     developer_role: bool = True
     #: whether `text.format` takes a JSON schema
     json_schema: bool = True
     #: whether images are taken
     images: bool = True
+    #: whether `detail` of an image is known; a server without it shows its model all that the model can see
+    image_detail: bool = True
     #: whether `text.verbosity` is known
     verbosity: bool = True
     #: whether `top_logprobs` is known
@@ -123,9 +125,7 @@ def request_body(request: GenerationRequest, quirks: ResponsesQuirks) -> _Json:
     Raises `UnsupportedError` for what the API or the server can not do, `BadRequestError` (with a JSON pointer into
     the request) for messages that can not be meant.
     """
-    settings = request.settings
-    if quirks.known_models:
-        openai_models.check(request.model, settings)
+    settings = quirks.models.fit(request.model, request.settings) if quirks.models else request.settings
     extra = dict(extra_of(settings, quirks.provider_name, RESERVED))
     background = is_background(request, quirks)
     if background:
@@ -290,6 +290,8 @@ def _content(message: Message, pointer: str, quirks: ResponsesQuirks) -> str | l
         elif isinstance(part, ImagePart):
             if not quirks.images:
                 raise UnsupportedError(f"{quirks.provider_name} does not take images", pointer=where)
+            if not quirks.image_detail:
+                check_detail(part, quirks.provider_name, where)
             url = image_url(part, where)
             sent.append({"type": "input_image", "image_url": url, "detail": part.detail or "auto"})
     return sent

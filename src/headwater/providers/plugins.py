@@ -127,7 +127,7 @@ def _row(same: list[Entry], taken: Collection[str]) -> ServerRow:
         raise _Unusable(f"its row can not be used ({_words(error)})") from None
     of_model = None if row.capabilities_of is None else partial(_capabilities_of, row, row.capabilities_of)
     # What was looked at is what is used: another one might not be made.
-    return msgspec.structs.replace(row, dialect=lambda: guarded, capabilities_of=of_model)
+    return msgspec.structs.replace(row, dialect=lambda: guarded, capabilities_of=of_model, kind_of=None)
 
 
 def _capabilities_of(row: ServerRow, of_model: Callable[[str], tuple[str, ...]], model: str) -> tuple[str, ...]:

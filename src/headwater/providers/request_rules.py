@@ -59,6 +59,13 @@ def image_url(part: ImagePart, pointer: str) -> str:
     return f"data:{part.media_type};base64,{part.data}" if part.url is None else part.url
 
 
+def check_detail(part: ImagePart, provider: str, pointer: str) -> None:
+    """For a provider whose models see an image as well as they can. Raises `UnsupportedError` for one that is to be
+    seen, and paid for, as a small one: "high" and "auto" are what happens."""
+    if part.detail == "low":
+        raise UnsupportedError(f"{provider} does not know `detail` of an image", pointer=f"{pointer}/detail")
+
+
 def check_verbosity(settings: Settings, provider: str) -> None:
     """For a provider that knows no verbosity. Raises `UnsupportedError` but for "medium", which is what happens."""
     if settings.verbosity not in (None, "medium"):

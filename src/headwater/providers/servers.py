@@ -6,14 +6,25 @@ A server that speaks a known dialect is a row here and not a file. A model of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 
-from headwater.providers import anthropic, anthropic_models, gemini_models, openai_models
+from headwater.providers import (
+    anthropic,
+    anthropic_models,
+    deepseek_models,
+    gemini_models,
+    groq_models,
+    mistral_models,
+    openai_models,
+    xai_models,
+)
 from headwater.providers.contract import Dialect
 from headwater.providers.gemini import Gemini, GeminiQuirks
+from headwater.providers.model_limits import Limits, Models
 from headwater.providers.openai_chat import OpenAIChat, Quirks
 from headwater.providers.openai_chat_request import Prefill
 from headwater.providers.openai_responses import OpenAIResponses, ResponsesQuirks
@@ -31,6 +42,8 @@ class ServerRow(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: tuple[str, ...] = _ALL
     #: the same of one of its models, by the server's name for it, where that is the dialect's affair
     capabilities_of: Callable[[str], tuple[str, ...]] | None = None
+    #: what is equal for two of its models, by their names, that take the same; None where their capabilities say it
+    kind_of: Callable[[str], Hashable] | None = None
     base_url: str | None = None
     api_key_env: str | None = None
     auth_header: str = "Authorization"
@@ -41,6 +54,14 @@ class ServerRow(msgspec.Struct, frozen=True, kw_only=True):
     models_path: str | None = "/models"
 
 
+def _with_models(row: ServerRow, models: Models | None) -> ServerRow:
+    """A row whose models are known by their names, if they are."""
+    if models is None:
+        return row
+    of_model = partial(models.able, capabilities=row.capabilities)
+    return msgspec.structs.replace(row, capabilities_of=of_model, kind_of=models.limits_of)
+
+
 def _chat(
     name: str,
     base_url: str | None = None,
@@ -48,11 +69,11 @@ def _chat(
     *,
     auth_header: str = "Authorization",
     auth_prefix: str = "Bearer ",
-    **quirks: object,
+    **quirks: Any,
 ) -> ServerRow:
     """A server that speaks Chat Completions."""
-    its_quirks = msgspec.convert({"provider_name": name, **quirks}, Quirks)
-    return ServerRow(
+    its_quirks = Quirks(provider_name=name, **quirks)
+    row = ServerRow(
         dialect=lambda: OpenAIChat(its_quirks),
         capabilities=_of_chat(its_quirks),
         base_url=base_url,
@@ -60,6 +81,7 @@ def _chat(
         auth_header=auth_header,
         auth_prefix=auth_prefix,
     )
+    return _with_models(row, its_quirks.models)
 
 
 def _of_chat(quirks: Quirks) -> tuple[str, ...]:
@@ -68,16 +90,24 @@ def _of_chat(quirks: Quirks) -> tuple[str, ...]:
     return (*(each for each in _ALL if able.get(each, True)), *prefill)
 
 
-def chat_quirks_here(name: str, prefill: Prefill = "no") -> Quirks:
-    """Of a server on this machine: it takes the older names, and its chat templates know no developer."""
+def chat_quirks_here(name: str, prefill: Prefill = "no", *, image_detail: bool = False) -> Quirks:
+    """Of a server on this machine: it takes the older names, and its chat templates know no developer.
+
+    vLLM documents that it knows no `detail` of an image; llama.cpp and Ollama read the address and nothing else.
+    """
     return Quirks(
-        provider_name=name, max_tokens_field="max_tokens", developer_role=False, verbosity=False, prefill=prefill
+        provider_name=name,
+        max_tokens_field="max_tokens",
+        developer_role=False,
+        verbosity=False,
+        image_detail=image_detail,
+        prefill=prefill,
     )
 
 
-def _chat_here(name: str, port: int, prefill: Prefill = "no") -> ServerRow:
+def _chat_here(name: str, port: int, prefill: Prefill = "no", *, image_detail: bool = False) -> ServerRow:
     """A server on this machine that speaks Chat Completions."""
-    quirks = chat_quirks_here(name, prefill)
+    quirks = chat_quirks_here(name, prefill, image_detail=image_detail)
     return ServerRow(
         dialect=lambda: OpenAIChat(quirks),
         capabilities=_of_chat(quirks),
@@ -86,16 +116,14 @@ def _chat_here(name: str, port: int, prefill: Prefill = "no") -> ServerRow:
     )
 
 
-def _of_openai(row: ServerRow) -> ServerRow:
-    """A row whose models are known by OpenAI's names for them."""
-    return msgspec.structs.replace(row, capabilities_of=lambda model: openai_models.able(model, row.capabilities))
-
+#: None of the models is told to reason a minimum, at a server that has a list of efforts.
+_NO_MINIMAL_EFFORT: Final = Models((r"", Limits(efforts=frozenset({"none", "low", "medium", "high"}))))
 
 #: Those of Chat Completions. Quirks are from each provider's own reference; what is not there is OpenAI's way.
 _CHAT: Mapping[str, ServerRow] = {
     # Any compatible server, wherever it is.
     "openai_chat": _chat("openai_chat", max_tokens_field="max_tokens"),
-    "openai": _of_openai(_chat("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", known_models=True)),
+    "openai": _chat("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", models=openai_models.MODELS),
     # Its address is the resource's: https://NAME.openai.azure.com/openai/v1
     "azure": _chat("azure", api_key_env="AZURE_OPENAI_API_KEY", auth_header="api-key", auth_prefix=""),
     "alibaba": _chat(
@@ -107,7 +135,12 @@ _CHAT: Mapping[str, ServerRow] = {
         verbosity=False,
     ),
     "cerebras": _chat(
-        "cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", developer_role=False, verbosity=False
+        "cerebras",
+        "https://api.cerebras.ai/v1",
+        "CEREBRAS_API_KEY",
+        developer_role=False,
+        verbosity=False,
+        models=_NO_MINIMAL_EFFORT,
     ),
     # Its `response_format` is `text` or `json_object` only.
     "deepseek": _chat(
@@ -119,8 +152,19 @@ _CHAT: Mapping[str, ServerRow] = {
         json_schema=False,
         content_parts=False,
         verbosity=False,
+        models=deepseek_models.MODELS,
+        reasoning_on={"thinking": {"type": "enabled"}},
+        reasoning_off={"thinking": {"type": "disabled"}},
     ),
-    "groq": _chat("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", developer_role=False, verbosity=False),
+    "groq": _chat(
+        "groq",
+        "https://api.groq.com/openai/v1",
+        "GROQ_API_KEY",
+        developer_role=False,
+        verbosity=False,
+        names=False,
+        models=groq_models.MODELS,
+    ),
     "huggingface": _chat(
         "huggingface",
         "https://router.huggingface.co/v1",
@@ -140,6 +184,8 @@ _CHAT: Mapping[str, ServerRow] = {
         stream_options=False,
         developer_role=False,
         verbosity=False,
+        names=False,
+        models=mistral_models.MODELS,
     ),
     "openrouter": _chat(
         "openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", max_tokens_field="max_tokens"
@@ -160,10 +206,16 @@ _CHAT: Mapping[str, ServerRow] = {
         max_tokens_field="max_tokens",
         developer_role=False,
         verbosity=False,
+        image_detail=False,
+        reasoning_off={"reasoning": {"enabled": False}},
+        logprobs="count",
+        models=_NO_MINIMAL_EFFORT,
     ),
-    "xai": _chat("xai", "https://api.x.ai/v1", "XAI_API_KEY", developer_role=False, verbosity=False),
+    "xai": _chat(
+        "xai", "https://api.x.ai/v1", "XAI_API_KEY", developer_role=False, verbosity=False, models=xai_models.MODELS
+    ),
     "llamacpp": _chat_here("llamacpp", 8080, "plain"),
-    "lmstudio": _chat_here("lmstudio", 1234),
+    "lmstudio": _chat_here("lmstudio", 1234, image_detail=True),
     "ollama": _chat_here("ollama", 11434),
     "vllm": _chat_here("vllm", 8000, "continue_final_message"),
 }
@@ -176,6 +228,7 @@ def _gemini(name: str, *, base_url: str, api_key_env: str, **quirks: object) -> 
         dialect=lambda: Gemini(its_quirks),
         capabilities=gemini_models.CAPABILITIES,
         capabilities_of=gemini_models.capabilities_of,
+        kind_of=gemini_models.thinking_of,
         base_url=base_url,
         api_key_env=api_key_env,
         auth_header="x-goog-api-key",
@@ -201,6 +254,7 @@ _GEMINI: Mapping[str, ServerRow] = {
         dialect=lambda: Gemini(_VERTEX_QUIRKS),
         capabilities=gemini_models.CAPABILITIES,
         capabilities_of=gemini_models.capabilities_of,
+        kind_of=gemini_models.thinking_of,
         models_path=None,
     ),
     "vertex_express": msgspec.structs.replace(
@@ -219,16 +273,17 @@ def _here(row: ServerRow, port: int) -> ServerRow:
     return msgspec.structs.replace(row, base_url=f"http://127.0.0.1:{port}/v1", is_local=True)
 
 
-def _responses(name: str, base_url: str | None = None, api_key_env: str | None = None, **quirks: object) -> ServerRow:
+def _responses(name: str, base_url: str | None = None, api_key_env: str | None = None, **quirks: Any) -> ServerRow:
     """A server that speaks Responses."""
-    its_quirks = msgspec.convert({"provider_name": name, **quirks}, ResponsesQuirks)
+    its_quirks = ResponsesQuirks(provider_name=name, **quirks)
     able = {"json_schema": its_quirks.json_schema, "images": its_quirks.images, "background": its_quirks.background}
-    return ServerRow(
+    row = ServerRow(
         dialect=lambda: OpenAIResponses(its_quirks),
         capabilities=tuple(each for each in (*_ALL, "background") if able.get(each, True)),
         base_url=base_url,
         api_key_env=api_key_env,
     )
+    return _with_models(row, its_quirks.models)
 
 
 #: What only OpenAI itself has, and who serves its models.
@@ -238,14 +293,16 @@ _NOT_OPENAI: Final[dict[str, Any]] = {"developer_role": False, "verbosity": Fals
 #: way.
 _RESPONSES: Mapping[str, ServerRow] = {
     # With a base URL, any compatible server.
-    "openai_responses": _of_openai(
-        _responses("openai_responses", "https://api.openai.com/v1", "OPENAI_API_KEY", known_models=True)
+    "openai_responses": _responses(
+        "openai_responses", "https://api.openai.com/v1", "OPENAI_API_KEY", models=openai_models.MODELS
     ),
     # Its address is the resource's: https://NAME.openai.azure.com/openai/v1
     "azure_responses": msgspec.structs.replace(
         _responses("azure_responses", api_key_env="AZURE_OPENAI_API_KEY"), auth_header="api-key", auth_prefix=""
     ),
-    "xai_responses": _responses("xai_responses", "https://api.x.ai/v1", "XAI_API_KEY", **_NOT_OPENAI),
+    "xai_responses": _responses(
+        "xai_responses", "https://api.x.ai/v1", "XAI_API_KEY", models=xai_models.MODELS, **_NOT_OPENAI
+    ),
     # Keeps nothing, so there is nothing to come back to.
     "openrouter_responses": _responses(
         "openrouter_responses", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", background=False
@@ -257,6 +314,7 @@ _RESPONSES: Mapping[str, ServerRow] = {
         json_schema=False,
         images=False,
         encrypted_reasoning=False,
+        models=deepseek_models.MODELS,
         **_NOT_OPENAI,
     ),
     # Its address has the region: https://bedrock-mantle.REGION.api.aws/v1
@@ -267,6 +325,7 @@ _RESPONSES: Mapping[str, ServerRow] = {
     "llamacpp_responses": _here(
         _responses(
             "llamacpp_responses",
+            image_detail=False,
             logprobs=False,
             encrypted_reasoning=False,
             output_messages=True,
@@ -303,6 +362,7 @@ _MESSAGES: Mapping[str, ServerRow] = {
         dialect=anthropic.Anthropic,
         capabilities=anthropic_models.CAPABILITIES,
         capabilities_of=anthropic_models.capabilities_of,
+        kind_of=anthropic_models.traits_of,
         base_url="https://api.anthropic.com/v1",
         api_key_env="ANTHROPIC_API_KEY",
         auth_header="x-api-key",
