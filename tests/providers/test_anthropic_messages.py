@@ -101,6 +101,12 @@ def test_an_answer_to_go_on_with() -> None:
     assert (blank.prefill, len(blank.messages)) == (None, 1)
 
 
+def test_an_image_can_not_be_seen_as_a_small_one() -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        turns(Message("user", [TextPart("What?"), ImagePart("https://example.com/a.png", detail="low")]))
+    assert caught.value.extra == {"pointer": "/messages/0/content/1/detail"}
+
+
 def test_images() -> None:
     parts = [ImagePart("https://example.com/a.png", detail="high"), ImagePart("data:image/PNG;base64,AAAA")]
     assert turns(Message("user", [*parts, ImagePart(data="BBBB", media_type="image/gif")])) == [

@@ -77,7 +77,7 @@ def refused(settings: Settings, model: str = NEW, **quirks: Any) -> tuple[str, s
     [
         HELLO,
         [Message("system", "Be brief."), Message("developer", [TextPart("Be kind.")]), *HELLO],
-        [Message("user", [TextPart("What is it?"), ImagePart("https://example.com/a.png", detail="low")])],
+        [Message("user", [TextPart("What is it?"), ImagePart("https://example.com/a.png", detail="high")])],
         [Message("user", [ImagePart(data="AAAA", media_type="image/png"), ImagePart("data:image/webp;base64,BBBB")])],
         [
             *HELLO,
@@ -298,6 +298,8 @@ class TestToolChoice:
         quirks: dict[str, Any] = {"tool_choice_by_name": False, "traits": Traits(forced_tools=True)}
         body = body_of(HELLO, settings, **quirks)
         assert ([tool["name"] for tool in body["tools"]], body["tool_choice"]) == (["sub"], {"type": "any"})
+        once = msgspec.structs.replace(settings, parallel_tool_calls=False)
+        assert body_of(HELLO, once, **quirks)["tool_choice"] == {"type": "any", "disable_parallel_tool_use": True}
         body = body_of(HELLO, msgspec.structs.replace(settings, tool_choice="none"), **quirks)
         assert body.keys().isdisjoint({"tools", "tool_choice"})
         body = body_of(HELLO, msgspec.structs.replace(settings, tool_choice="auto"), **quirks)

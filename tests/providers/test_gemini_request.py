@@ -1,7 +1,7 @@
 """What is sent is what Google's own types allow, and what can not be sent is refused."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from google.genai import types
@@ -60,6 +60,31 @@ def body_of(
     Body.model_validate_json(sent)
     body: dict[str, Any] = json.loads(sent)
     return body
+
+
+def seen(*details: Literal["auto", "low", "high"] | None, model: str) -> tuple[list[Any], Any]:
+    """How well each image is to be seen, and all of them."""
+    images = [ImagePart(data="QUJD", media_type="image/png", detail=detail) for detail in details]
+    body = body_of([Message("user", [TextPart("What?"), *images])], model=model)
+    _, *parts = body["contents"][0]["parts"]
+    levels = [part.get("mediaResolution") for part in parts]
+    return levels, body.get("generationConfig", {}).get("mediaResolution")
+
+
+@pytest.mark.parametrize("model", ["gemini-3-pro-preview", "gemini-flash-latest", "gemini-4-argon"])
+def test_how_well_an_image_is_to_be_seen_is_said_of_each(model: str) -> None:
+    low, high = ({"level": f"MEDIA_RESOLUTION_{level}"} for level in ("LOW", "HIGH"))
+    assert seen("low", None, "high", "auto", model=model) == ([low, None, high, None], None)
+
+
+@pytest.mark.parametrize("model", ["gemini-2.0-flash", "gemini-2.5-flash", "models/gemini-2.5-pro"])
+def test_how_well_images_are_to_be_seen_is_said_of_all_where_they_are_seen_alike(model: str) -> None:
+    assert seen("low", "low", model=model) == ([None, None], "MEDIA_RESOLUTION_LOW")
+    assert seen("high", model=model) == ([None], "MEDIA_RESOLUTION_HIGH")
+    assert seen("auto", None, model=model) == ([None, None], None)
+    with pytest.raises(UnsupportedError) as caught:
+        seen("low", None, model=model)
+    assert caught.value.extra == {"pointer": "/messages/0/content/2/detail"}
 
 
 def test_a_whole_conversation() -> None:

@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 import msgspec
 import pytest
 
-from headwater.domain.message import GenerationRequest, Settings
+from headwater.domain.message import GenerationRequest, ImagePart, Message, Settings
 from headwater.errors import BadRequestError, UnsupportedError
 from headwater.providers.contract import HttpRequest
 from headwater.providers.openai_chat import OpenAIChat
 from headwater.providers.servers import SERVERS
 from headwater.testing.requests import REQUESTS, check_http_request, check_requests
+
+#: A message that says nothing.
+PLAIN = Message("user")
 
 Change = Callable[[HttpRequest, GenerationRequest], HttpRequest]
 
@@ -110,6 +113,37 @@ def test_every_server_of_ours_keeps_the_laws(server: str) -> None:
     assert refused.keys() < REQUESTS.keys()
 
 
+#: Models whose names say that they do not take everything, and what of a request is what happens with them anyway.
+MODELS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("openai", "gpt-4o"): ("none effort",),
+    ("openai", "gpt-5-nano"): (),
+    ("openai_responses", "gpt-5.1"): (),
+    ("xai", "grok-3-mini"): (),
+    ("xai", "grok-4"): (),
+    ("xai_responses", "grok-4-fast-non-reasoning"): ("none effort",),
+    ("deepseek", "deepseek-v4-pro"): (),
+    ("deepseek_responses", "deepseek-v4-pro"): (),
+    ("groq", "llama-3.3-70b-versatile"): ("none effort",),
+    ("groq", "qwen/qwen3-32b"): (),
+    ("mistral", "mistral-large-2512"): ("none effort",),
+    ("mistral", "mistral-small-2603"): (),
+    ("gemini", "gemini-2.0-flash"): ("none effort",),
+    ("gemini", "gemini-2.5-flash"): (),
+    ("gemini", "gemini-3-pro-preview"): (),
+    ("anthropic", "claude-opus-4-5"): ("none effort",),
+    ("anthropic", "claude-opus-5-5"): (),
+}
+
+
+@pytest.mark.parametrize(("server", "model"), MODELS)
+def test_what_a_model_does_not_take_is_refused_and_never_left_out(server: str, model: str) -> None:
+    anyway = MODELS[server, model]
+    refused = check_requests(SERVERS[server].dialect(), model=model, but=anyway)
+    assert refused
+    for name in anyway:
+        SERVERS[server].dialect().request(msgspec.structs.replace(REQUESTS[name].request, model=model))
+
+
 #: What a row promises, and a request that asks for it.
 PROMISED: Mapping[str, str] = {
     "images": "an image as data",
@@ -144,6 +178,19 @@ def test_every_setting_is_asked_for_somewhere() -> None:
     }
     # `extra` has members of each provider's own.
     assert asked == {*Settings.__struct_fields__} - {"extra"}
+
+
+def test_every_part_of_a_message_is_asked_for_somewhere() -> None:
+    messages = [message for each in REQUESTS.values() for message in each.request.messages]
+    parts = [part for message in messages if isinstance(message.content, list) for part in message.content]
+    images = [part for part in parts if isinstance(part, ImagePart)]
+    told = {
+        name for each in messages for name in Message.__struct_fields__ if getattr(each, name) != getattr(PLAIN, name)
+    }
+    # What a provider sealed has a form of its own.
+    assert told == {*Message.__struct_fields__} - {"provider_data"}
+    shown = {name for each in images for name in ImagePart.__struct_fields__ if getattr(each, name) is not None}
+    assert shown == {*ImagePart.__struct_fields__}
 
 
 def test_what_is_not_bytes_is_no_body() -> None:

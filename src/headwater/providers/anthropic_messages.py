@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from headwater.domain.message import ImagePart, Message, TextPart, ToolResultPart
 from headwater.errors import BadRequestError, UnsupportedError
-from headwater.providers.request_rules import arguments_of, image_url, tool_results
+from headwater.providers.request_rules import arguments_of, check_detail, image_url, tool_results
 
 #: What an image may be, as https://platform.claude.com/docs/en/build-with-claude/vision has it.
 IMAGE_TYPES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")
@@ -49,7 +49,9 @@ def conversation(messages: Sequence[Message], provider: str) -> Conversation:
             system += _texts(message, pointer)
             continue
         is_answer = message.role == "assistant"
-        blocks = list(_assistant(message, pointer, provider) if is_answer else _user(message, pointer, results))
+        blocks = list(
+            _assistant(message, pointer, provider) if is_answer else _user(message, pointer, results, provider)
+        )
         role = "assistant" if is_answer else "user"
         if turns and turns[-1]["role"] == role:
             turns[-1]["content"] += blocks
@@ -109,7 +111,7 @@ def _assistant(message: Message, pointer: str, provider: str) -> Iterator[_Json]
         }
 
 
-def _user(message: Message, pointer: str, results: Sequence[ToolResultPart]) -> Iterator[_Json]:
+def _user(message: Message, pointer: str, results: Sequence[ToolResultPart], provider: str) -> Iterator[_Json]:
     parts = [TextPart(message.content)] if isinstance(message.content, str) else message.content
     for result in results:
         sent = {"type": "tool_result", "tool_use_id": _ID.sub("_", result.tool_call_id)}
@@ -118,11 +120,12 @@ def _user(message: Message, pointer: str, results: Sequence[ToolResultPart]) -> 
         if isinstance(part, TextPart) and part.text:
             yield {"type": "text", "text": part.text}
         elif isinstance(part, ImagePart):
-            yield {"type": "image", "source": _image(part, f"{pointer}/content/{at}")}
+            yield {"type": "image", "source": _image(part, f"{pointer}/content/{at}", provider)}
 
 
-def _image(part: ImagePart, pointer: str) -> _Json:
-    """By its address where it has one, else as data; `detail` has no counterpart."""
+def _image(part: ImagePart, pointer: str, provider: str) -> _Json:
+    """By its address where it has one, else as data. The API has no word for `detail`."""
+    check_detail(part, provider, pointer)
     url = image_url(part, pointer)
     if not url.startswith("data:"):
         return {"type": "url", "url": url}

@@ -91,8 +91,10 @@ def request_body(request: GenerationRequest, quirks: Quirks) -> _Json:
     if tools := _tools(settings, quirks):
         body["tools"] = [model.tool(tool, f"/settings/tools/{at}") for at, tool in tools]
     if (choice := model.tool_choice(settings)) is not None and tools:
-        by_name = choice["type"] == "tool" and not quirks.tool_choice_by_name
-        body["tool_choice"] = {"type": "any"} if by_name else choice
+        if choice["type"] == "tool" and not quirks.tool_choice_by_name:
+            choice = {**choice, "type": "any"}
+            del choice["name"]
+        body["tool_choice"] = choice
     return _with_extra(body, settings, quirks)
 
 

@@ -12,7 +12,7 @@ for function calls, of which it only has the id.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from headwater.domain.message import ImagePart, Message, TextPart, ToolResultPart, ToolUse
@@ -24,11 +24,33 @@ from headwater.providers.request_rules import arguments_of, check_image, tool_re
 #: Gemini 3 on a turn's first call is refused without one.
 UNSIGNED: Final = "skip_thought_signature_validator"
 _DATA_URL: Final = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+);base64,(?P<data>[A-Za-z0-9+/=_-]*)")
+#: How well an image is to be seen, in Google's words; without one of ours the model's own default holds.
+_RESOLUTIONS: Final[Mapping[str | None, str]] = {"low": "MEDIA_RESOLUTION_LOW", "high": "MEDIA_RESOLUTION_HIGH"}
 
 _Json = dict[str, Any]
 
 
-def contents_of(messages: Sequence[Message], provider: str, *, must_sign: bool) -> tuple[list[_Json], list[_Json]]:
+def media_resolution(messages: Sequence[Message]) -> str | None:
+    """How well all images are to be seen, of a model that sees them alike; None leaves it to the model.
+
+    Raises `UnsupportedError` where they are to be seen differently.
+    """
+    wanted: list[str | None] = []
+    for at, message in enumerate(messages):
+        for place, part in enumerate(() if isinstance(message.content, str) else message.content):
+            if isinstance(part, ImagePart):
+                wanted.append(_RESOLUTIONS.get(part.detail))
+                if wanted[-1] != wanted[0]:
+                    raise UnsupportedError(
+                        "a model before Gemini 3 sees all images of a request with the same `detail`",
+                        pointer=f"/messages/{at}/content/{place}/detail",
+                    )
+    return wanted[0] if wanted else None
+
+
+def contents_of(
+    messages: Sequence[Message], provider: str, *, must_sign: bool, sees_by_part: bool = False
+) -> tuple[list[_Json], list[_Json]]:
     """The parts of the instruction, and the turns.
 
     Raises `BadRequestError` or `UnsupportedError`, with a JSON pointer into the request.
@@ -54,14 +76,14 @@ def contents_of(messages: Sequence[Message], provider: str, *, must_sign: bool) 
             else:
                 contents.append({"role": "user", "parts": parts})
         else:
-            contents.append({"role": "user", "parts": _user_parts(message, pointer, names)})
+            contents.append({"role": "user", "parts": _user_parts(message, pointer, names, sees_by_part)})
         after_tool = message.role == "tool"
     if not contents:
         raise BadRequestError("Gemini answers to a message that is not the system's", pointer="/messages")
     return system, contents
 
 
-def _user_parts(message: Message, pointer: str, names: dict[str, str]) -> list[_Json]:
+def _user_parts(message: Message, pointer: str, names: dict[str, str], sees_by_part: bool = False) -> list[_Json]:
     if isinstance(message.content, str):
         return [{"text": message.content}]
     parts: list[_Json] = []
@@ -71,6 +93,8 @@ def _user_parts(message: Message, pointer: str, names: dict[str, str]) -> list[_
             parts.append({"text": part.text})
         elif isinstance(part, ImagePart):
             parts.append(_image(part, where))
+            if sees_by_part and (level := _RESOLUTIONS.get(part.detail)) is not None:
+                parts[-1]["mediaResolution"] = {"level": level}
         else:
             parts.append(_result(part, where, names))
     return parts or [{"text": ""}]

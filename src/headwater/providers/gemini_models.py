@@ -25,6 +25,12 @@ class Thinking(NamedTuple):
         """Whether a turn's first call is refused without the signature of the thought behind it: from Gemini 3 on."""
         return self.by == "level"
 
+    @property
+    def sees_by_part(self) -> bool:
+        """Whether each image can say how well it is to be seen: from Gemini 3 on; older ones see all of them alike
+        (https://ai.google.dev/gemini-api/docs/media-resolution)."""
+        return self.by == "level"
+
 
 #: The first that matches the last part of a name.
 _MODELS: Final = (

@@ -15,7 +15,7 @@ import msgspec
 
 from headwater.domain.message import GenerationRequest, NamedTool, ReasoningEffort, Settings, Tool
 from headwater.errors import BadRequestError, UnsupportedError
-from headwater.providers.gemini_contents import contents_of
+from headwater.providers.gemini_contents import contents_of, media_resolution
 from headwater.providers.gemini_models import thinking_of
 from headwater.providers.request_rules import check_verbosity, extra_of
 
@@ -70,8 +70,10 @@ def request_body(request: GenerationRequest, quirks: GeminiQuirks) -> _Json:
     Raises `UnsupportedError` for what Gemini can not do, `BadRequestError` (with a JSON pointer into the request) for
     messages that can not be meant.
     """
-    must_sign = thinking_of(request.model).signs
-    system, contents = contents_of(request.messages, quirks.provider_name, must_sign=must_sign)
+    model = thinking_of(request.model)
+    system, contents = contents_of(
+        request.messages, quirks.provider_name, must_sign=model.signs, sees_by_part=model.sees_by_part
+    )
     body: _Json = {"contents": contents}
     if system:
         body["systemInstruction"] = {"parts": system}
@@ -94,6 +96,8 @@ def _generation_config(request: GenerationRequest, quirks: GeminiQuirks) -> _Jso
         "presencePenalty": settings.presence_penalty,
         "frequencyPenalty": settings.frequency_penalty,
     }
+    if not thinking_of(request.model).sees_by_part:
+        config["mediaResolution"] = media_resolution(request.messages)
     if settings.json_schema is not None:
         config["responseMimeType"] = "application/json"
         config["responseJsonSchema"] = settings.json_schema

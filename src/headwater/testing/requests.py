@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -71,7 +71,13 @@ def _settings(words: tuple[str, ...] = (), *, beside: Settings | None = None, **
     return Asked(wanted, words, GenerationRequest("model", [_HELLO], base))
 
 
+def _images(*details: Literal["low"] | None) -> list[Message]:
+    images = [ImagePart(url=f"https://pictures.example/{at}.png", detail=each) for at, each in enumerate(details)]
+    return [Message("user", [TextPart("What?"), *images])]
+
+
 _TOOLS: Final = Settings(tools=[_WEATHER])
+_ONE_OF_TWO: Final = Settings(tools=[_WEATHER, Tool("now_is")], tool_choice=NamedTool("weather_at"))
 
 #: By a name that says what is asked for.
 REQUESTS: Final[Mapping[str, Asked]] = {
@@ -90,7 +96,17 @@ REQUESTS: Final[Mapping[str, Asked]] = {
     ),
     "an image as data": _parts(TextPart("What?"), ImagePart(data=_PNG, media_type="image/png"), words=(_PNG,)),
     "an image in a data URL": _parts(ImagePart(url=f"data:image/png;base64,{_PNG}"), words=(_PNG,)),
-    "an image with its detail": _parts(ImagePart(data=_PNG, media_type="image/png", detail="low"), words=(_PNG,)),
+    "an image to be seen as a small one": Asked(
+        GenerationRequest("model", _images("low")),
+        ("pictures.example/0.png",),
+        GenerationRequest("model", _images(None)),
+    ),
+    "two images, one to be seen as a small one": Asked(
+        GenerationRequest("model", _images("low", None)),
+        ("pictures.example/0.png", "pictures.example/1.png"),
+        GenerationRequest("model", _images("low", "low")),
+    ),
+    "a speaker's name": _messages(Message("user", "Hello heron", name="ann_of_elbe"), words=("ann_of_elbe",)),
     "a tool": _settings(("weather_at", "Says what the sky does.", "weir"), tools=[_WEATHER]),
     "a tool without parameters": _settings(("now_is",), tools=[Tool("now_is", "Says the time.")]),
     "a strict tool": _settings(("heron_is", "reeds"), tools=[Tool("heron_is", None, _SCHEMA, True)]),
@@ -99,11 +115,19 @@ REQUESTS: Final[Mapping[str, Asked]] = {
     "any tool": _settings(beside=_TOOLS, tool_choice="required"),
     "one tool": _settings(beside=_TOOLS, tool_choice=NamedTool("weather_at")),
     "one tool at a time": _settings(beside=_TOOLS, parallel_tool_calls=False),
+    "one tool, once": _settings(beside=_ONE_OF_TWO, parallel_tool_calls=False),
     "a tool's result": _messages(
         _HELLO,
         Message("assistant", "I look.", tool_calls=[_CALL]),
         Message("tool", [_RESULT]),
         words=("I look.", "weather_at", "Elbe", "It rains on the weir."),
+        settings=_TOOLS,
+    ),
+    "a tool's result with a name": _messages(
+        _HELLO,
+        Message("assistant", tool_calls=[_CALL]),
+        Message("tool", [_RESULT], name="tool_of_elbe"),
+        words=("tool_of_elbe",),
         settings=_TOOLS,
     ),
     "two tools' results": _messages(
@@ -140,7 +164,7 @@ REQUESTS: Final[Mapping[str, Asked]] = {
     "an answer in JSON": _settings(json_object=True),
     "no repetitions": _settings(("0.375",), frequency_penalty=0.375),
     "new subjects": _settings(("0.375",), presence_penalty=0.375),
-    "probabilities": _settings(logprobs=3),
+    "probabilities": _settings(("13",), logprobs=13),
     "much at once": Asked(
         GenerationRequest(
             "model",
