@@ -81,7 +81,7 @@ async def test_fields_lead_to_the_answer_at_every_record(data_dir: Path) -> None
             assert (result["value"], result["is_valid"], result["errors"]) == (ANSWER, True, [])
             assert result["repairs"] == (["fence", "prose"] if prompt == "fenced" else [])
             snapshot = (await scene.show(run))["snapshot"]
-            assert snapshot["value"] == ANSWER
+            assert (snapshot["value"], snapshot["result"]) == (ANSWER, result)
             sent = (await upstream.request(len(scene.runs))).json["response_format"]
             assert (sent["type"], sent["json_schema"]["schema"]) == ("json_schema", SCHEMA)
         await scene.judge()
@@ -95,6 +95,8 @@ async def test_what_is_not_as_it_was_asked_for_is_said_with_the_result(data_dir:
             run = await scene.start(prompt, **asking())
             final, shown = await scene.end(run), await scene.show(run)
             found[prompt] = (final.type, final.data.get("result"), shown["snapshot"]["value"])
+            # who comes later needs no log for the verdict
+            assert shown["snapshot"]["result"] == final.data.get("result")
         kind, result, value = found["wrong"]
         assert (kind, result["is_valid"], value) == ("complete", False, {"title": 5, "sure": 2})
         assert {flaw["path"] for flaw in result["errors"]} == {"", "/title", "/sure"}

@@ -88,6 +88,13 @@ def test_the_partial_is_measured_in_bytes_of_the_answer() -> None:
     assert cut_events(fold, stop_cancelled("user")) == [ev.Cancelled("user", 6)]
 
 
+def test_what_is_cut_has_the_result_as_far_as_it_had_come() -> None:
+    assert cut_events(folded(), stop_cancelled("user"), result=[1]) == [ev.Cancelled("user", 0, result=[1])]
+    (error,) = cut_events(folded(), stop_error(ErrorCode.DRAINING), result={"best": 1})
+    assert isinstance(error, ev.Error)
+    assert error.result == {"best": 1}
+
+
 def test_the_end_has_the_usage_of_all_calls() -> None:
     *_, complete = whole_events(folded(ev.UsageReport(Usage(1, 0, 2))), reason="stop", result=None)
     assert isinstance(complete, ev.Complete)

@@ -10,12 +10,12 @@ import pytest
 import structlog
 
 from headwater.domain import event as ev
-from headwater.domain.message import GenerationRequest, Usage
+from headwater.domain.message import GenerationRequest, Message, Usage
 from headwater.domain.run import LOCAL_OWNER, RunRequest, RunState
 from headwater.errors import ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Finish, Item
 from headwater.workflows.contract import RunContext, Workflow
-from tests.runs.scene import Scene, pause, virtual, words
+from tests.runs.scene import Scene, pause, silent, virtual, words
 
 SAID = Usage(input_tokens=3, output_tokens=20)
 
@@ -218,6 +218,48 @@ async def test_an_application_s_result_is_in_the_end() -> None:
         final = scene.final(run)
         assert isinstance(final, ev.Complete)
         assert final.result == {"score": 1}
+
+
+class Searching(Workflow):
+    """Sets a better result with every chunk of its call."""
+
+    name = "searching"
+
+    def check(self, request: RunRequest) -> None: ...
+
+    async def run(self, context: RunContext) -> AsyncIterator[list[ev.Event]]:
+        found = 0
+        request = GenerationRequest(context.request.model, [Message("user", "Search.")])
+        async for events in context.generate(request, role="internal"):
+            found += sum(isinstance(event, ev.Chunk) for event in events)
+            if found:
+                context.set_result({"found": found})
+            yield events
+
+
+@pytest.mark.parametrize("by", ["limit", "cancel"])
+@virtual
+async def test_a_run_that_is_ended_early_has_the_result_as_far_as_it_had_come(by: str) -> None:
+    async with Scene(silent(["a", "b"]), workflows={"searching": Searching()}) as scene:
+        run = await scene.submit(workflow="searching", total_s=60.0)
+        await pause(5.0)
+        if by == "cancel":
+            await scene.supervisor.cancel(run.id, LOCAL_OWNER)
+        await scene.end_of(run)
+        final = scene.final(run)
+        assert isinstance(final, ev.Cancelled if by == "cancel" else ev.Error)
+        assert final.result == {"found": 2}
+        snapshot = scene.row(run).snapshot
+        assert snapshot is not None
+        assert snapshot.result == {"found": 2}
+
+
+@virtual
+async def test_a_run_that_is_ended_before_it_had_a_result_has_none() -> None:
+    async with Scene(silent([]), workflows={"searching": Searching()}) as scene:
+        run = await scene.submit(workflow="searching", total_s=5.0)
+        await scene.end_of(run)
+        assert scene.error(run).result is None
 
 
 # ── figures (T12) ───────────────────────────────────────────────────────────────────────────────

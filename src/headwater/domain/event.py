@@ -192,6 +192,8 @@ class Cancelled(_Event, frozen=True):
     type: ClassVar[str] = "cancelled"
     by: CancelledBy
     partial_bytes: int
+    #: the application's, as far as it had come
+    result: Any = None
 
 
 class Error(_Event, frozen=True):
@@ -206,6 +208,8 @@ class Error(_Event, frozen=True):
     #: with code TIMEOUT: queue, connect, first_token, idle or total
     phase: str | None = None
     partial_bytes: int = 0
+    #: the application's, as far as it had come
+    result: Any = None
 
 
 class Unknown(_Event, frozen=True):

@@ -51,7 +51,10 @@ class ErrorSnapshot(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What a run amounts to at `seq`. `text` is that of the answer calls' current attempts."""
+    """What a run amounts to at `seq`. `text` is that of the answer calls' current attempts.
+
+    `result` is the application's, once the run has ended: of one that is not whole, as far as it had come.
+    """
 
     seq: int
     text: str
@@ -65,6 +68,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     usage: Usage | None
     finish_reason: str | None
     error: ErrorSnapshot | None
+    result: Any = None
 
 
 class Spent(NamedTuple):
@@ -216,7 +220,12 @@ class Fold:
         for call, fields in sorted(self._fields.items(), reverse=True):
             if fields and self._answers(call):
                 return value_of(field for _, field in fields)
-        return self.final.result if isinstance(self.final, ev.Complete) else None
+        return self.result
+
+    @property
+    def result(self) -> Any:
+        """The application's, as the final record says it."""
+        return None if self.final is None else self.final.result
 
     @property
     def text(self) -> str:
@@ -291,6 +300,7 @@ class Fold:
             usage=self.usage,
             finish_reason=finish,
             error=ErrorSnapshot(error.code, error.message, error.retryable) if error else None,
+            result=self.result,
         )
 
 

@@ -80,9 +80,12 @@ def whole_events(
     return [*untold, complete]
 
 
-def cut_events(fold: Fold, stop: Stop, untold: Sequence[ev.UsageReport] = ()) -> list[ev.Event]:
-    """The last records of a run that was stopped: what its calls used and could not tell, and why it ended."""
-    return [*untold, stop.event(len(fold.text.encode()))]
+def cut_events(fold: Fold, stop: Stop, untold: Sequence[ev.UsageReport] = (), *, result: Any = None) -> list[ev.Event]:
+    """The last records of a run that was stopped: what its calls used and could not tell, and why it ended.
+
+    `result` is the application's as far as it had come.
+    """
+    return [*untold, msgspec.structs.replace(stop.event(len(fold.text.encode())), result=result)]
 
 
 def ended_run(run: Run, state: RunState, fold: Fold, ended_at_ms: int, metrics: RunMetrics | None) -> EndedRun:

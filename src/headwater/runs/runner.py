@@ -317,6 +317,7 @@ class Runner:
                     raise
                 self._log_bug("final record refused", error)
                 self._stop = plain
+                self._context.result = None
 
     def _untold(self) -> list[ev.UsageReport]:
         untold = self._context.tell()
@@ -365,7 +366,7 @@ class Runner:
         if self._stop is None and context.unfinished_answers:
             self._stop = stop_error(ErrorCode.TRUNCATED, "A model call was not read to its end.")
         if self._stop is not None:
-            return cut_events(fold, self._stop, untold)
+            return cut_events(fold, self._stop, untold, result=context.result)
         return whole_events(fold, untold, reason=context.finish_reason, result=context.result)
 
     async def _finish_row(self) -> None:

@@ -246,6 +246,8 @@ class _Stage:
                 final = ev.Error(error.code, error.message, error.retryable)
         for call in context.open.values():
             await call.aclose()
+        if isinstance(final, ev.Cancelled | ev.Error):
+            final = msgspec.structs.replace(final, result=context.result)
         if final is None:
             assert fails is not None or not context.unread, "law 2: an `answer` call was not read to its end"
             final = ev.Complete("stop", log.fold.usage or Usage(), result=context.result)

@@ -56,7 +56,10 @@ class RunContext(Protocol):
         ...
 
     def set_result(self, value: object) -> None:
-        """The application's result, which `complete` carries; JSON. Raises ValueError for one that is too large."""
+        """The application's result, which the final record carries; JSON. Raises ValueError for one that is too large.
+
+        It may be set again: a run that ends early has what was set last, as far as it had come.
+        """
         ...
 
 

@@ -104,6 +104,7 @@ export function emptySnapshot(): Snapshot {
     usage: null,
     finish_reason: null,
     error: null,
+    result: null,
   };
 }
 
@@ -155,17 +156,24 @@ function applied(snapshot: Snapshot, history: History, record: ProtocolRecord, f
       const { finish_reason, usage, result } = record.data;
       const calls = snapshot.calls.map((call) => (call.role === "answer" ? { ...call, finish_reason } : call));
       const ended = derived({ ...snapshot, calls, finish_reason }, history);
-      const answer = answerValue(ended, history);
-      const value = answer === undefined ? (result ?? null) : answer;
-      return kept({ ...ended, usage: whole(usage), value }, history);
+      return withResult({ ...ended, usage: whole(usage) }, history, result);
     }
     case "error": {
-      const { code, message, retryable } = record.data;
-      return kept({ ...snapshot, error: { code, message, retryable } }, history);
+      const { code, message, retryable, result } = record.data;
+      return withResult({ ...snapshot, error: { code, message, retryable } }, history, result);
     }
+    case "cancelled":
+      return withResult(snapshot, history, record.data.result);
     default:
       return kept(snapshot, history);
   }
+}
+
+/** The end, with the application's result; that is the value where no answer is. */
+function withResult(snapshot: Snapshot, history: History, told: unknown): Snapshot {
+  const result = told ?? null;
+  const answer = answerValue(snapshot, history);
+  return kept({ ...snapshot, result, value: answer === undefined ? result : answer }, history);
 }
 
 /** What can be known of the past of a snapshot that came from elsewhere. */

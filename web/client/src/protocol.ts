@@ -118,7 +118,10 @@ export interface SnapshotData {
   snapshot: Snapshot;
 }
 
-/** What a run amounts to at `seq`. `text` is that of the answer calls' current attempts. */
+/**
+ * What a run amounts to at `seq`. `text` is that of the answer calls' current attempts. `result` is the application's,
+ * once the run has ended: of one that is not whole, as far as it had come.
+ */
 export interface Snapshot {
   seq: number;
   text: string;
@@ -132,6 +135,7 @@ export interface Snapshot {
   usage: Usage | null;
   finish_reason: string | null;
   error: ErrorSnapshot | null;
+  result?: unknown;
 }
 
 export interface PartSnapshot {
@@ -190,6 +194,7 @@ export interface CompleteData {
 export interface CancelledData {
   by: "disconnect" | "revoked" | "user";
   partial_bytes: number;
+  result?: unknown;
 }
 
 /** The run failed. What was put out until then is kept. */
@@ -201,6 +206,7 @@ export interface ErrorData {
   provider?: string | null;
   phase?: string | null;
   partial_bytes?: number;
+  result?: unknown;
 }
 
 /**
