@@ -201,11 +201,17 @@ async def test_a_cancel_in_the_middle_of_an_iteration_keeps_what_was_found(data_
         records = await search.records()
         assert (records[-1].type, len(done_iterations(records))) == ("cancelled", 1)
         stored = await search.solution()
-        assert (stored["state"], stored["partial"], stored["result"]) == ("cancelled", True, None)
+        assert (stored["state"], stored["partial"]) == ("cancelled", True)
+        # the best program so far, and what it makes of the tests
+        result = stored["result"]
+        assert (result["verdict"], result["stopped"], result["best"]["iteration"]) == ("partial", "cut", 1)
+        assert result["tests"][0]["predicted"] is not None
+        assert records[-1].data["result"] == (await search.scene.show(run))["snapshot"]["result"] == result
         assert stored["error"]["code"] == "CANCELLED"
         assert stored["search"]["iterations"] == 1
         assert await search.listed("?state=cancelled") == await search.listed(f"?task={TASK}") == [run]
         assert await search.listed("?verdict=solved") == []
+        assert await search.listed("?verdict=partial") == [run]
 
 
 async def test_the_simulated_model_solves_a_puzzle_without_any_key(data_dir: Path) -> None:

@@ -217,6 +217,9 @@ def test_stopped_in_the_middle_and_searched_again(solving: Solving, model: Scrip
     expect(solving.page.get_by_text("What came is kept.")).to_be_visible()
     expect(solving.iterations).to_have_count(2)
     expect(solving.iteration(2)).to_contain_text("Not finished")
+    result = solving.page.get_by_test_id("result")
+    expect(result).to_contain_text("The search was ended before it was over.")
+    expect(result.get_by_role("img", name=re.compile("Test 1, predicted"))).to_be_visible()
     assert server.run(run)["state"] == "cancelled"
     again = solving.moved(solving.page.get_by_test_id("retry").click)
     assert again != run

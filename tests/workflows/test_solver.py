@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Sequence
 from typing import Any, cast
 
 import msgspec
 import pytest
 
 from headwater.domain import event as ev
-from headwater.domain.message import GenerationRequest, Settings
+from headwater.domain.message import GenerationRequest, Settings, Usage
 from headwater.domain.run import Owner, RunRequest, RunState
 from headwater.domain.snapshot import fold
 from headwater.errors import BadRequestError, NotFoundError, UnavailableError
@@ -154,6 +154,58 @@ async def test_it_ends_after_so_many_iterations(solver: Solver, answers: list[st
     await solved(solver, context)
     assert (context.result.verdict, context.result.stopped, len(context.asked)) == (verdict, "iterations", 2)
     assert context.result.correct is False
+
+
+async def cut_in_the_second_call(solver: Solver, context: Context) -> list[ev.Event]:
+    """What the search says until the model writes for the second time, where it is ended."""
+    events: list[ev.Event] = []
+    async for each in cast(AsyncGenerator[list[ev.Event], None], solver.run(cast(RunContext, context))):
+        events += each
+        if len(context.asked) == 2:
+            return events
+    raise AssertionError("there was no second call")
+
+
+async def test_one_that_is_ended_before_it_is_over_has_the_best_program_so_far_as_its_result(solver: Solver) -> None:
+    context = Context(WRONG, SOLVED)
+    await cut_in_the_second_call(solver, context)
+    result: SolverResult = context.result
+    assert (result.stopped, result.verdict, result.iterations, result.programs) == ("cut", "partial", 1, 2)
+    assert result.best is not None
+    assert result.best.iteration == 1
+    # and what that one makes of the tests
+    assert [(test.predicted is None, test.correct, test.error) for test in result.tests] == [(False, False, None)]
+
+
+async def test_one_that_is_ended_while_the_tests_are_answered_says_so(solver: Solver) -> None:
+    class NoTests(Sandbox):
+        async def run(self, source: str, grids: Sequence[Grid], owner: Hashable = None) -> list[Outcome]:
+            if len(grids) == 1:
+                raise asyncio.CancelledError
+            return await solver._sandbox.run(source, grids, owner)
+
+    context = Context(WRONG, SOLVED)
+    with pytest.raises(asyncio.CancelledError):
+        await solved(Solver(NoTests(processes=1)), context)
+    result: SolverResult = context.result
+    assert (result.stopped, result.iterations, result.correct_tests) == ("cut", 1, 0)
+    assert [test.error for test in result.tests] == ["The search was ended before the program was tried on it."]
+
+
+async def test_one_that_is_ended_before_it_has_a_program_has_no_result(solver: Solver) -> None:
+    context = Context(NOTHING, SOLVED)
+    await cut_in_the_second_call(solver, context)
+    assert context.result is None
+
+
+async def test_one_that_is_taken_up_has_at_once_what_was_found_before(solver: Solver) -> None:
+    context = Context(WRONG, SOLVED)
+    before = await cut_in_the_second_call(solver, context)
+    again = Context(WRONG, SOLVED, before=before)
+    async for _ in solver.run(cast(RunContext, again)):
+        if again.asked:
+            break
+    assert again.result == context.result
 
 
 async def test_no_more_programs_are_tried_than_were_asked_for(solver: Solver) -> None:
@@ -311,22 +363,27 @@ async def test_a_whole_number_may_be_written_as_json_schema_lets_it(solver: Solv
     solver.check(context.request)
     events = await solved(solver, context)
     assert context.result.iterations == 1
-    assert len(solver.documents(ended(context, events, RunState.COMPLETED, None))) == 1
+    assert len(solver.documents(ended(context, events, RunState.COMPLETED, complete(None)))) == 1
 
 
 # ── what is stored ──────────────────────────────────────────────────────────────────────────────
 
 
-def ended(context: Context, events: Sequence[ev.Event], state: RunState, result: Any, *last: ev.Event) -> EndedRun:
-    records = [ev.Record(seq, 0, event) for seq, event in enumerate([*events, *last], 1)]
+def ended(context: Context, events: Sequence[ev.Event], state: RunState, last: ev.Event) -> EndedRun:
+    records = [ev.Record(seq, 0, event) for seq, event in enumerate([*events, last], 1)]
+    result = last.result if isinstance(last, ev.Complete) else None
     return EndedRun(context.run, context.owner, context.request, state, fold(records), result, 1_000, 3_000)
+
+
+def complete(result: Any) -> ev.Complete:
+    return ev.Complete("stop", Usage(), result=result)
 
 
 async def test_a_search_is_stored_with_its_result(solver: Solver) -> None:
     context = Context(WRONG, SOLVED)
     events = await solved(solver, context)
     result = msgspec.to_builtins(context.result)
-    (document,) = solver.documents(ended(context, events, RunState.COMPLETED, result))
+    (document,) = solver.documents(ended(context, events, RunState.COMPLETED, complete(result)))
     assert (document.collection, document.key, document.run) == (COLLECTION, "run_1", "run_1")
     assert document.words == {"task": TASK, "model": "m", "state": "completed", "verdict": "solved"}
     stored = msgspec.convert(document.body, StoredSolution)
@@ -336,21 +393,20 @@ async def test_a_search_is_stored_with_its_result(solver: Solver) -> None:
 
 async def test_of_a_search_that_was_cut_what_it_had_found_is_stored(solver: Solver) -> None:
     context = Context(WRONG, SOLVED)
-    events = await solved(solver, context)
-    second = next(at for at, each in enumerate(events) if isinstance(each, ev.Iteration) and each.number == 2)
-    (document,) = solver.documents(
-        ended(context, events[:second], RunState.CANCELLED, None, ev.Cancelled("user", partial_bytes=0))
-    )
-    assert document.words == {"task": TASK, "model": "m", "state": "cancelled"}
+    events = await cut_in_the_second_call(solver, context)
+    last = ev.Cancelled("user", partial_bytes=0, result=msgspec.to_builtins(context.result))
+    (document,) = solver.documents(ended(context, events, RunState.CANCELLED, last))
+    assert document.words == {"task": TASK, "model": "m", "state": "cancelled", "verdict": "partial"}
     stored = msgspec.convert(document.body, StoredSolution)
     assert stored.error is not None
     assert stored.search is not None
-    assert (stored.partial, stored.error.code, stored.search.iterations, stored.result) == (True, "CANCELLED", 1, None)
+    assert (stored.partial, stored.error.code, stored.search.iterations) == (True, "CANCELLED", 1)
+    assert stored.result == context.result
 
 
 def test_one_that_never_began_is_stored_too(solver: Solver) -> None:
     failed = ev.Error("INTERRUPTED", "Stopped.", retryable=True)
-    (document,) = solver.documents(ended(Context(), [], RunState.FAILED, None, failed))
+    (document,) = solver.documents(ended(Context(), [], RunState.FAILED, failed))
     stored = msgspec.convert(document.body, StoredSolution)
     assert stored.error is not None
-    assert (stored.error.code, stored.search) == ("INTERRUPTED", None)
+    assert (stored.error.code, stored.search, stored.result) == ("INTERRUPTED", None, None)

@@ -43,7 +43,7 @@ class SolutionResource(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None
     #: where it stands; null where the run was cut before it began
     search: Standing | None
-    #: null where it is not whole
+    #: null before its end, and where nothing was found or a crash has cut it
     result: SolverResult | None
 
 
@@ -73,8 +73,6 @@ async def _by_now(call: Call, run: Run) -> StoredSolution:
         snapshot,
         created_at_ms=run.created_at_ms,
         ended_at_ms=run.ended_at_ms,
-        # no call of it is an answer, so its only value is its result
-        result=snapshot.value,
     )
 
 

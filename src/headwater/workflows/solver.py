@@ -23,7 +23,7 @@ from headwater.workflows.arc.sandbox import Outcome, Sandbox
 from headwater.workflows.arc.search import Search
 from headwater.workflows.arc.simulated import scripted
 from headwater.workflows.arc.simulated_programs import programs_answer
-from headwater.workflows.arc.solution import SolverInput, document_of
+from headwater.workflows.arc.solution import SolverInput, SolverResult, document_of
 from headwater.workflows.arc.solver_prompt import messages_of
 from headwater.workflows.contract import EndedRun, RunContext, Workflow
 from headwater.workflows.taking_up import withdrawn
@@ -77,16 +77,16 @@ class Solver(Workflow):
         yield [search.context()]
         # where no program can be run no model is to be paid for one
         await self._sandbox.open()
-        is_simulated = _is_simulated(context.before)
+        answers = _Answers(self._sandbox, context, search, is_simulated=_is_simulated(context.before))
+        await answers.so_far()
         while not search.is_over:
             async for events in self._iteration(context, search, asked):
-                is_simulated = is_simulated or _is_simulated(events)
+                answers.is_simulated = answers.is_simulated or _is_simulated(events)
                 yield events
-        outcomes: Sequence[Outcome] = ()
-        if (best := search.best) is not None:
+            await answers.so_far()
+        if search.best is not None:
             yield [ev.Status("testing", "The best program answers the tests.", progress=1.0)]
-            outcomes = await self._sandbox.run(best.program.code, [pair.input for pair in task.test], context.owner)
-        result = search.result(outcomes, model=context.request.model, is_simulated=is_simulated)
+        result = await answers.all()
         yield [ev.Log("info", f"{_ENDS[result.verdict]} Right tests: {result.correct_tests} of {len(task.test)}.")]
         context.set_result(result)
 
@@ -129,6 +129,48 @@ _ENDS: Final = {
     "partial": "No program is right on every training pair.",
     "none": "No answer had a program in it.",
 }
+
+
+class _Answers:
+    """What the best program makes of the tests: it is asked once, when it has become the best."""
+
+    def __init__(self, sandbox: Sandbox, context: RunContext, search: Search, *, is_simulated: bool) -> None:
+        self.is_simulated = is_simulated
+        self._sandbox = sandbox
+        self._context = context
+        self._search = search
+        #: the program that was asked last, and its answers
+        self._code: str | None = None
+        self._outcomes: Sequence[Outcome] = ()
+
+    async def so_far(self) -> None:
+        """Sets what the run results in where it is ended from here on, before the search is over."""
+        search = self._search
+        if search.best is None:
+            return
+        # at once, for it may be ended while the tests are answered
+        self._context.set_result(self._result(is_cut=True))
+        if not search.is_over:
+            await self._ask()
+            self._context.set_result(self._result(is_cut=True))
+
+    async def all(self) -> SolverResult:
+        """The result of a search that is over."""
+        await self._ask()
+        return self._result()
+
+    async def _ask(self) -> None:
+        best = self._search.best
+        if best is None or best.program.code == self._code:
+            return
+        inputs = [pair.input for pair in self._search.task.test]
+        self._outcomes = await self._sandbox.run(best.program.code, inputs, self._context.owner)
+        self._code = best.program.code
+
+    def _result(self, *, is_cut: bool = False) -> SolverResult:
+        best, model = self._search.best, self._context.request.model
+        outcomes = self._outcomes if best is not None and best.program.code == self._code else ()
+        return self._search.result(outcomes, model=model, is_simulated=self.is_simulated, is_cut=is_cut)
 
 
 class _Answer:

@@ -39,9 +39,9 @@ def result() -> Any:
     return msgspec.to_builtins(searched().result([Outcome([[6, 5]])], model="m", is_simulated=False))
 
 
-def so_far(state: RunState, *events: ev.Event, result: Any = None) -> StoredSolution:
+def so_far(state: RunState, *events: ev.Event) -> StoredSolution:
     snapshot = fold([ev.Record(seq, 0, event) for seq, event in enumerate(events, 1)])
-    return solution_so_far("run_1", REQUEST, state, snapshot, created_at_ms=1, ended_at_ms=None, result=result)
+    return solution_so_far("run_1", REQUEST, state, snapshot, created_at_ms=1, ended_at_ms=None)
 
 
 def test_one_that_goes_on_says_where_it_stands() -> None:
@@ -64,22 +64,32 @@ def test_one_that_was_cut_says_why(state: RunState, last: ev.Event, code: str) -
     assert stored.error is not None
     assert (stored.error.code, stored.partial) == (code, True)
     assert stored.search is not None
+    assert stored.result is None
+
+
+def test_the_result_of_one_that_was_cut_is_what_was_found_by_then() -> None:
+    cut = ev.Error("TIMEOUT", "Too long.", retryable=True, result=result())
+    stored = so_far(RunState.FAILED, searched().context(), cut)
+    assert stored.result == msgspec.convert(result(), SolverResult)
+    assert stored.partial
 
 
 def test_the_result_of_a_whole_one_is_kept() -> None:
     usage = Usage(input_tokens=3, output_tokens=4)
     complete = ev.Complete("stop", usage, result=result())
-    stored = so_far(RunState.COMPLETED, searched().context(), complete, result=result())
+    stored = so_far(RunState.COMPLETED, searched().context(), complete)
     assert stored.result == msgspec.convert(result(), SolverResult)
     assert (stored.partial, stored.usage) == (False, usage)
 
 
 def test_the_document_is_found_by_what_is_known_of_it() -> None:
-    snapshot = fold([ev.Record(1, 0, searched().context())])
+    events: list[ev.Event] = [searched().context(), ev.Complete("stop", Usage(), result=result())]
+    snapshot = fold([ev.Record(seq, 0, event) for seq, event in enumerate(events, 1)])
     run = EndedRun("run_1", Owner("o", "u"), REQUEST, RunState.COMPLETED, snapshot, result(), 1, 2)
     document = document_of(run)
     assert (document.collection, document.key, document.run) == (COLLECTION, "run_1", "run_1")
     assert document.words == {"task": TASK.id, "model": "m", "state": "completed", "verdict": "solved"}
-    assert "verdict" not in document_of(run._replace(result=None, state=RunState.FAILED)).words
+    failed = run._replace(snapshot=msgspec.structs.replace(snapshot, result=None), state=RunState.FAILED)
+    assert "verdict" not in document_of(failed).words
     (kept,) = sealed([document])
     assert msgspec.json.decode(bytes(kept.body), type=StoredSolution).run == "run_1"

@@ -118,6 +118,16 @@ test("an iteration that is begun anew takes the place of the one that was cut", 
   );
 });
 
+test("the result of a search that was ended early is shown too", () => {
+  const fold = new SolveFold("run_1");
+  for (const record of LOG) fold.take(record);
+  assert.equal(fold.look().result, null);
+  const result = { verdict: "partial", stopped: "cut", programs: 1, iterations: 1, tests: [] };
+  const last = { code: "TIMEOUT", message: "Too long.", retryable: true, phase: "total", result };
+  fold.take({ seq: LOG.length + 1, t: 2000, type: "error", data: last });
+  assert.equal(fold.look().result?.isSolved, false);
+});
+
 test("only the newest lines are kept, and the others are counted", () => {
   const fold = new SolveFold("run_1");
   for (let seq = 1; seq <= LINES_MAX + 3; seq++) {

@@ -59,6 +59,8 @@ test("a result has the prediction beside the truth", () => {
     isSimulated: true,
   });
   assert.equal(resultOf({ ...told, verdict: "constructor" }), null);
+  const cut = resultOf({ ...told, stopped: "cut" });
+  assert.equal(cut?.words, "1 program in 3 iterations. The search was ended before it was over.");
 });
 
 test("only what is whole is 100 %", () => {

@@ -22,6 +22,8 @@ from headwater.workflows.arc.task import Grid, Task
 #: Of an iteration as JSON: with its envelope it stays below what a record may have.
 ITERATION_BYTES_MAX: Final = 200_000
 
+_NO_BEST: Final = "There is no program."
+_NOT_ASKED: Final = "The search was ended before the program was tried on it."
 _NO_PROGRAM: Final = "The answer has no program in it."
 _NO_OUTPUTS: Final = "The programs' outputs are left out: with them the record would be too large."
 
@@ -139,10 +141,16 @@ class Search:
         told = {"id": task.id, "set": task.set, "train_pairs": len(task.train), "tests": len(task.test)}
         return ev.Context({"task": told, "search": msgspec.to_builtins(self.standing)})
 
-    def result(self, outcomes: Sequence[Outcome], *, model: str, is_simulated: bool) -> SolverResult:
-        """What came of it; `outcomes` are what the best program made of the tests, none where there is no program."""
+    def result(
+        self, outcomes: Sequence[Outcome], *, model: str, is_simulated: bool, is_cut: bool = False
+    ) -> SolverResult:
+        """What came of it; `outcomes` are what the best program made of the tests, none where it was not asked.
+
+        `is_cut`: it was ended before it was over.
+        """
         truths = [pair.output for pair in self.task.test]
-        answers = [*outcomes, *(Outcome(None, "There is no program.") for _ in truths[len(outcomes) :])]
+        why = _NO_BEST if self.best is None else _NOT_ASKED
+        answers = [*outcomes, *(Outcome(None, why) for _ in truths[len(outcomes) :])]
         tests = [_test(outcome, truth) for outcome, truth in zip(answers, truths, strict=True)]
         correct = sum(test.correct for test in tests)
         return SolverResult(
@@ -151,7 +159,7 @@ class Search:
             model=model,
             simulated=is_simulated,
             verdict=self._verdict(solved=correct == len(tests)),
-            stopped="perfect" if self.fits else "iterations",
+            stopped="cut" if is_cut else "perfect" if self.fits else "iterations",
             iterations=self.finished,
             programs=self.tried,
             best=self._best_in_short(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -75,14 +75,14 @@ class AnsweredTest(msgspec.Struct, frozen=True):
 
 
 class SolverResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a search that was not cut."""
+    """What came of a search; of one that was cut, what its best program was by then."""
 
     task_id: str
     set: str
     model: str
     simulated: bool
     verdict: Verdict
-    stopped: Literal["perfect", "iterations"]
+    stopped: Literal["perfect", "iterations", "cut"]
     iterations: int
     programs: int
     best: BestProgram | None
@@ -95,7 +95,8 @@ class SolverResult(msgspec.Struct, frozen=True, kw_only=True):
 class StoredSolution(msgspec.Struct, frozen=True, kw_only=True):
     """The body of a search's document. Times are milliseconds since 1970 (UTC).
 
-    `search` is None where the run was cut before its first record, `result` where it is not whole.
+    `partial`: the search was cut, or goes on. `search` is None where that was before its first record, `result` where
+    there is no program, or where a crash has cut it.
     """
 
     run: str
@@ -120,15 +121,14 @@ def solution_so_far(
     *,
     created_at_ms: int,
     ended_at_ms: int | None,
-    result: Any,
 ) -> StoredSolution:
-    """What is known of a search, ended or not; `result` is that of a run which is whole."""
+    """What is known of a search, ended or not."""
     context = snapshot.state.get("context") or {}
     return StoredSolution(
         run=run,
         state=state,
         error=fault_of(state, snapshot),
-        partial=result is None,
+        partial=state is not RunState.COMPLETED,
         created_at_ms=created_at_ms,
         ended_at_ms=ended_at_ms,
         model=request.model,
@@ -136,7 +136,7 @@ def solution_so_far(
         settings=request.settings,
         usage=snapshot.usage,
         search=msgspec.convert(context.get("search"), Standing | None),
-        result=msgspec.convert(result, SolverResult | None),
+        result=msgspec.convert(snapshot.result, SolverResult | None),
     )
 
 
@@ -149,7 +149,6 @@ def document_of(ended: EndedRun) -> Document:
         ended.snapshot,
         created_at_ms=ended.created_at_ms,
         ended_at_ms=ended.ended_at_ms,
-        result=ended.result,
     )
     words = {"task": stored.input.task_id, "model": stored.model, "state": stored.state.value}
     if stored.result is not None:

@@ -40,16 +40,17 @@ function testOf(told: Readonly<Record<string, unknown>>): TestOutcome {
 
 /** How it went, as the two solvers tell it; null for what is the result of neither. */
 function outcomeWords(told: Readonly<Record<string, unknown>>): Omit<SolveResult, "tests" | "isSimulated"> | null {
-  const { verdict, correct, confidence } = told;
+  const { verdict, stopped, correct, confidence } = told;
   if (isVerdict(verdict)) {
-    const words = `${counted(told.programs, "program")} in ${counted(told.iterations, "iteration")}.`;
+    const found = `${counted(told.programs, "program")} in ${counted(told.iterations, "iteration")}.`;
+    const words = stopped === "cut" ? `${found} The search was ended before it was over.` : found;
     return { isSolved: verdict === "solved", title: VERDICTS[verdict], words };
   }
   if (typeof correct !== "boolean") return null;
   return { isSolved: correct, title: correct ? SEEN : NOT_SEEN, words: `The model was sure to ${confidence} %.` };
 }
 
-/** Null for a search that has no result: it was stopped, or failed. */
+/** Null for a search that has no result: it was ended before it had found anything. */
 export function resultOf(value: unknown): SolveResult | null {
   if (typeof value !== "object" || value === null) return null;
   const told = value as Record<string, unknown>;

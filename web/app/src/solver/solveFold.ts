@@ -1,6 +1,6 @@
 /** What is known of a solver's run: its model calls, its iterations and its log. A pure fold, without I/O. */
 
-import type { PartSnapshot, ProtocolRecord, RunResource, Snapshot } from "@headwater/client";
+import { isFinal, type PartSnapshot, type ProtocolRecord, type RunResource, type Snapshot } from "@headwater/client";
 import { RunFold, type RunView } from "../chat/runFold.ts";
 import { type Iteration, iterationOf } from "./iteration.ts";
 import { type Phase, phaseOf } from "./phase.ts";
@@ -34,7 +34,7 @@ export interface SolveView extends RunView {
   readonly doing: string | null;
   /** 0 to 1, null where the search does not say. */
   readonly progress: number | null;
-  /** Null before the end, and of a search that was stopped or failed. */
+  /** Null before the end, and of a search that had found nothing by then. */
   readonly result: SolveResult | null;
   /** Whether the log comes over a socket of its own; else it comes with the tokens. */
   readonly socket: boolean;
@@ -89,7 +89,7 @@ export class SolveFold {
     this.#cursor = record.seq;
     this.note(record);
     // Not the snapshot's value: that is what the model's answer was read as, where it was one.
-    if (record.type === "complete") this.#result = resultOf(record.data.result);
+    if (isFinal(record)) this.#result = resultOf(record.data.result);
     // Of a run that had ended, and of a long one, the server has said what its records amount to.
     if (!this.#run.over && record.seq > this.#run.cursor) this.#run.take(record);
   }
