@@ -127,6 +127,12 @@ async def test_one_that_the_server_died_of_is_kept_once_as_a_part(product: Produ
     again = await call(product.port, "POST", WHOLE)
     assert again.json()["result"]["correct"] is True
     assert [each["run"] for each in await analyses(product)] == [again.headers["x-run-id"], run]
+    # what the one that was killed had been asked with was paid for, and is known from its log
+    lost, whole = (stored["usage"], again.json()["usage"])
+    assert lost["input_tokens"] == whole["input_tokens"] > 100
+    assert 0 < lost["output_tokens"] < whole["output_tokens"]
+    assert lost["source"] == "estimated"
+    assert shown["snapshot"]["usage"] == lost
 
 
 async def test_one_that_has_ended_is_kept_over_a_crash(product: Product) -> None:

@@ -121,6 +121,19 @@ def test_what_a_lost_call_used_is_estimated_where_nobody_has_said_it() -> None:
     assert lost() == []
 
 
+def test_a_lost_call_was_asked_what_it_said_when_it_began() -> None:
+    """A workflow's messages are made inside of it, and are not those that its run was started with."""
+    first, second = ev.Call(1, "answer", "p", "m", input_bytes=400), ev.Call(2, "internal", "p", "m", input_bytes=0)
+    assert lost(first, ev.Chunk("abcd", 0), second, ev.Chunk("abcd", 0, 2)) == [
+        ev.UsageReport(Usage(100, 0, 1, source="estimated")),
+        ev.UsageReport(Usage(0, 0, 1, source="estimated"), 2),
+    ]
+    again = ev.Attempt(1, 2, "NETWORK", "other", "opus")
+    assert lost(first, ev.UsageReport(Usage(1, 0, 2)), again) == [
+        ev.UsageReport(Usage(100, 0, 0, source="estimated"))
+    ], "each try is asked the same"
+
+
 def test_what_is_lost_is_that_of_each_call_s_newest_attempt() -> None:
     called, told = ev.Call(1, "answer", "openai", "gpt"), ev.UsageReport(Usage(1, 0, 2))
     again = ev.Attempt(1, 2, "NETWORK", "other", "opus")

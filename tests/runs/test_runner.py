@@ -262,6 +262,14 @@ async def test_a_run_that_is_ended_before_it_had_a_result_has_none() -> None:
         assert scene.error(run).result is None
 
 
+@virtual
+async def test_a_call_says_how_much_it_asks_where_that_is_not_what_the_run_was_asked() -> None:
+    async with Scene(silent(["a"]), workflows={"searching": Searching()}) as scene:
+        run = await scene.submit(workflow="searching", total_s=5.0)
+        called = next(each.event for each in await scene.end_of(run) if isinstance(each.event, ev.Call))
+        assert called == ev.Call(2, "internal", "scripted", "upstream-m", input_bytes=len("Search."))
+
+
 # ── figures (T12) ───────────────────────────────────────────────────────────────────────────────
 
 

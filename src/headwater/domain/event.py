@@ -56,6 +56,8 @@ class Call(_Event, frozen=True):
     role: Role
     provider: str
     model: str
+    #: the text that the model is asked with, in bytes of UTF-8; None where that is the run's own messages
+    input_bytes: int | None = None
 
 
 class Attempt(_Event, frozen=True):

@@ -78,7 +78,9 @@ class Spent(NamedTuple):
     provider: str
     model: str
     reported: Usage | None
-    #: text of earlier attempts that it goes on from, so that it was asked with it; in bytes of UTF-8, as all here
+    #: what it was asked with, in bytes of UTF-8, as all here; None for the run's own messages
+    input_bytes: int | None
+    #: text of earlier attempts that it goes on from, so that it was asked with it
     begun_bytes: int
     #: that of reasoning included
     said_bytes: int
@@ -109,6 +111,8 @@ class Fold:
         self._parts: dict[tuple[int, int, PartKind], _Pieces] = {}
         self._tools: dict[tuple[int, str], _ToolCallPieces] = {}
         self._calls: dict[int, CallSnapshot] = {}
+        #: what each call was asked with, where that is not what the run was
+        self._input_bytes: dict[int, int] = {}
         #: of each call's newest attempt, and of all attempts before those: superseded or not, they were paid for (I7)
         self._usage: dict[int, Usage] = {}
         self._usage_before: Usage | None = None
@@ -139,6 +143,8 @@ class Fold:
             case ev.Call():
                 self._calls[event.call] = CallSnapshot(event.call, event.role, event.provider, event.model)
                 self._spent_from[event.call] = record.seq
+                if event.input_bytes is not None:
+                    self._input_bytes[event.call] = event.input_bytes
             case ev.Attempt():
                 self._apply_attempt(record.seq, event)
             case ev.Status(state="retrying" | "falling_back") if len(self._calls) == 1:
@@ -263,7 +269,8 @@ class Fold:
         for (of_call, _), tool in self._tools.items():
             if of_call == call:
                 said += sum(len(text.encode()) for seq, text in tool.arguments if seq >= start)
-        return Spent(call, known.provider, known.model, self._usage.get(call), begun, said, reasoning)
+        asked = self._input_bytes.get(call)
+        return Spent(call, known.provider, known.model, self._usage.get(call), asked, begun, said, reasoning)
 
     def snapshot(self) -> Snapshot:
         """What the records so far amount to. Linear in the length of the output."""

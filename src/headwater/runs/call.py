@@ -15,6 +15,7 @@ import msgspec
 from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest, Message, Usage
 from headwater.errors import CODES, BadRequestError, ErrorCode, HeadwaterError, Truncated
+from headwater.providers import estimate
 from headwater.providers.contract import Finish
 from headwater.providers.resilience import Route
 from headwater.providers.retry import Plan, Reach, Step, refuses_streaming
@@ -159,7 +160,7 @@ class ModelCall:
         self._plan = Plan(legs, after_output=may_supersede)
         provider, model = self._route.provider.name, self._route.model
         if resumption is None or resumption.mode == "fresh":
-            return [ev.Call(self.number, self.role, provider, model)]
+            return [ev.Call(self.number, self.role, provider, model, self._input_bytes)]
         born = around.deadline - around.request.limits.total_s
         self._due_in_s = resumption.due_ms / 1000 - (now - born)
         self._tries = resumption.attempt + (resumption.mode != "reattach")
@@ -169,6 +170,12 @@ class ModelCall:
             self._rest = (resumption.reported, resumption.said_bytes, resumption.reasoning_bytes)
         pricing = around.models.pricing(self._route.name)
         return opening_events(resumption, request.messages, provider, model, pricing)
+
+    @property
+    def _input_bytes(self) -> int | None:
+        """What a start after a crash can not know: it has the run's own messages, not those that a workflow made."""
+        messages = self._request.messages
+        return None if messages == self._around.request.messages else estimate.input_bytes(messages)
 
     def _attempt(self) -> Attempt:
         around, route = self._around, self._route

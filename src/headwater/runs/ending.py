@@ -101,9 +101,10 @@ def lost_usage(fold: Fold, request: RunRequest, pricing: Callable[[str, str], Pr
 
     `pricing` is asked for by the name of a provider and the provider's name for the model.
     """
-    asked = estimate.input_bytes(request.messages)
+    own = estimate.input_bytes(request.messages)
     reports: list[ev.UsageReport] = []
     for spent in fold.spent():
+        asked = own if spent.input_bytes is None else spent.input_bytes
         guess = estimate.usage(asked + spent.begun_bytes, spent.said_bytes, spent.reasoning_bytes)
         if (lost := estimate.completed(spent.reported, guess)) is not None:
             used = priced(lost, pricing(spent.provider, spent.model))

@@ -20,6 +20,7 @@ export interface CallData {
   role: "answer" | "internal";
   provider: string;
   model: string;
+  input_bytes?: number | null;
 }
 
 /** Another try at a call. What the call had put out from `supersedes_from` on no longer counts. */
@@ -549,7 +550,7 @@ export type FinalRecord = Extract<ProtocolRecord, { type: FinalType }>;
 export const DATA_SHAPES: Record<string, Record<string, string>> = {
   status: { state: "s", message: "s?", progress: "n?0", position: "i?0", wait_ms: "i?0" },
   context: { context: "o" },
-  call: { call: "i", role: "s", provider: "s", model: "s" },
+  call: { call: "i", role: "s", provider: "s", model: "s", input_bytes: "i?0" },
   attempt: { call: "i", number: "i", reason: "s", provider: "s", model: "s", supersedes_from: "i?0" },
   chunk: { content: "s", index: "i", call: "i?0" },
   reasoning: { content: "s", index: "i", call: "i?0" },
