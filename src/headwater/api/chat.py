@@ -179,10 +179,18 @@ def _told(call: Call, begun: _Begun, face: TokenStream | TokenAnswer) -> Asgi:
                 requestId=begun.run.id,
                 tokensStreamed=face.pieces if isinstance(face, TokenStream) else 0,
                 totalLength=len(face.text),
-                totalTokens=face.tokens,
+                totalTokens=_tokens(begun.run, face),
             )
 
     return serve
+
+
+def _tokens(run: Run, face: TokenStream | TokenAnswer) -> int:
+    """Of input and output, as the log told them; to who left before it did, an estimate of what had come."""
+    if face.ended:
+        return face.tokens
+    sent, came = estimate.input_bytes(run.request.messages), estimate.utf8_bytes(face.text)
+    return max(face.tokens, estimate.tokens(sent) + estimate.tokens(came))
 
 
 def _optional(name: str, about: str) -> Parameter[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from headwater.delivery.formats.conversation import ConversationStream
 from headwater.delivery.formats.plain_answer import PlainStream, text_of
 from headwater.delivery.formats.tokens import Identity, TokenAnswer, TokenStream
 from headwater.domain import event as ev
+from headwater.domain.message import Usage
 from headwater.wire.sse import SSEDecoder
 from tests.delivery.formats.faces import RUN, complete, encoded, rendered
 
@@ -120,6 +122,41 @@ def test_at_the_servers_end_only_who_can_not_come_back_is_told() -> None:
 
 def test_a_log_says_what_its_text_is() -> None:
     assert text_of([ev.Chunk("a", 0), ev.Reasoning("b", 0), ev.Refusal("c", 0)]) == "ac"
+
+
+USED: list[ev.Event] = [
+    ev.Call(1, "answer", "p", "m"),
+    ev.UsageReport(Usage(3, 0, 1)),
+    ev.Chunk("half", 0),
+    ev.UsageReport(Usage(3, 0, 2)),
+    ev.Attempt(1, 2, "NETWORK", "p", "m", supersedes_from=3),
+    ev.Call(2, "internal", "p", "m"),
+    ev.UsageReport(Usage(10, 0, 10), 2),
+    ev.UsageReport(Usage(3, 0, 4)),
+]
+
+
+@pytest.mark.parametrize("make", [TokenStream, lambda: TokenAnswer(Identity("c", "m", "t"))])
+def test_its_tokens_are_known_as_far_as_the_log_has_told_them(make: Callable[[], TokenStream | TokenAnswer]) -> None:
+    """All that was paid for: each attempt once, and internal calls too."""
+    face = make()
+    told = []
+    for seq, payload in enumerate(encoded([*USED, ev.Cancelled("user", 0)]), 1):
+        face.record(seq, payload)
+        told.append(face.tokens)
+    assert told == [0, 4, 4, 5, 5, 5, 25, 32, 32]
+    assert face.ended
+    # a record that comes once more is not paid for once more
+    rendered(face, encoded(USED))
+    assert face.tokens == 32
+    rendered(whole := make(), encoded([*USED, complete()]))
+    assert whole.tokens == 14, "the end's word stands"
+
+
+def test_a_whole_answer_that_was_left_has_the_text_that_had_come() -> None:
+    answer = TokenAnswer(Identity("c", "m", "t"))
+    rendered(answer, encoded(LOG[:-1]))
+    assert (answer.text, answer.ended) == ("Hello no more", False)
 
 
 def test_a_whole_answer_has_no_text_of_internal_calls() -> None:

@@ -71,5 +71,4 @@ class ConversationAnswer(PlainAnswer):
         self._session = session
 
     def answer(self, said: Sequence[Said], end: ev.Complete) -> dict[str, Any]:
-        self.text = text_of(said)
-        return {"message": self.text, "suggestions": suggestions_in(end.result), "session_id": self._session}
+        return {"message": text_of(said), "suggestions": suggestions_in(end.result), "session_id": self._session}

@@ -23,11 +23,40 @@ def text_of(said: Iterable[Said]) -> str:
     return "".join(each.content for each in said if isinstance(each, ev.Chunk | ev.Refusal))
 
 
+class TokensTold:
+    """Tokens of input and output that a log has told of, each record taken once: those of all attempts of all calls."""
+
+    __slots__ = ("_before", "_newest", "_seq")
+
+    def __init__(self) -> None:
+        self._seq = 0
+        #: of each call's newest attempt, and of all before those
+        self._newest: dict[int, int] = {}
+        self._before = 0
+
+    def take(self, seq: int, event: ev.Event) -> None:
+        if seq <= self._seq:
+            return
+        self._seq = seq
+        match event:
+            case ev.UsageReport(usage=usage, call=call):
+                self._newest[call or 1] = usage.input_tokens + usage.output_tokens
+            case ev.Attempt(call=call):
+                self._before += self._newest.pop(call, 0)
+            case ev.Complete(usage=usage):
+                self._newest.clear()
+                self._before = usage.input_tokens + usage.output_tokens
+
+    @property
+    def total(self) -> int:
+        return self._before + sum(self._newest.values())
+
+
 class PlainStream:
     """The encoding of one streamed answer. A format's own part is the data of its frames.
 
     With `run` each frame has an `id` behind its data, `run:seq`, by which a reader comes back: `after` is the last seq
-    that it has. What the caller's log is told is counted in `pieces`, `chars` and `tokens`.
+    that it has. What the caller's log is told is in `pieces`, `text` and `tokens`.
     """
 
     transport = ""
@@ -36,22 +65,26 @@ class PlainStream:
     heartbeat = encode_comment("heartbeat")
     head_within_s: float | None = HEAD_WITHIN_S
 
-    __slots__ = ("_after", "_failure", "_refuse", "_run", "_seq", "_shown", "_standing", "ended", "pieces", "tokens")
+    __slots__ = ("_after", "_failure", "_refuse", "_run", "_seq", "_shown", "_standing", "_tokens", "ended", "pieces")
 
     def __init__(self, refuse: Refuse, *, run: str | None = None, after: int = 0) -> None:
         """`refuse` makes a failure the answer of the format's own API."""
         self.ended = False
         #: frames with text that the reader was given
         self.pieces = 0
-        #: of input and output, known at the end
-        self.tokens = 0
         self._refuse = refuse
         self._run = run
         self._after = after
         self._seq = 0
         self._shown = Shown()
         self._standing = StandingRecords()
+        self._tokens = TokensTold()
         self._failure: Refusal | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Of input and output, as far as the records have told."""
+        return self._tokens.total
 
     @property
     def text(self) -> str:
@@ -61,6 +94,7 @@ class PlainStream:
     def record(self, seq: int, payload: bytes) -> bytes:
         """The frame of a record; empty for what this format does not show."""
         event = ev.decode_record(payload).event
+        self._tokens.take(seq, event)
         if not self._shown.is_shown(seq, event):
             return b""
         self._standing.take(seq, event)
@@ -101,7 +135,6 @@ class PlainStream:
                 return self.context(event)
             case ev.Complete():
                 self.ended = True
-                self.tokens = event.usage.input_tokens + event.usage.output_tokens
                 return self.done(event)
             case ev.Error() | ev.Cancelled():
                 self.ended = True
@@ -125,18 +158,26 @@ class PlainStream:
 class PlainAnswer(StandingAnswer):
     """The encoding of one whole answer. A format's own part is `answer`."""
 
-    __slots__ = ("_shown", "text", "tokens")
+    __slots__ = ("_shown", "_tokens")
 
     def __init__(self, refuse: Refuse) -> None:
         super().__init__(refuse)
         self._shown = Shown()
-        self.text = ""
-        self.tokens = 0
+        self._tokens = TokensTold()
+
+    @property
+    def tokens(self) -> int:
+        """Of input and output, as far as the records have told."""
+        return self._tokens.total
+
+    @property
+    def text(self) -> str:
+        """The answer's text as it stands."""
+        return text_of(self._standing)
 
     def record(self, seq: int, payload: bytes) -> bytes:
         event = ev.decode_record(payload).event
+        self._tokens.take(seq, event)
         if not self._shown.is_shown(seq, event):
             return b""
-        if isinstance(event, ev.Complete):
-            self.tokens = event.usage.input_tokens + event.usage.output_tokens
         return super().record(seq, payload)

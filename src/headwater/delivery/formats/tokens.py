@@ -75,10 +75,9 @@ class TokenAnswer(PlainAnswer):
         self._identity = identity
 
     def answer(self, said: Sequence[Said], end: ev.Complete) -> dict[str, Any]:
-        self.text = text_of(said)
         return {
             "chat_id": self._identity.chat,
             "message_id": self._identity.message,
-            "reply": self.text,
+            "reply": text_of(said),
             "created_at": self._identity.created_at,
         }
