@@ -90,6 +90,8 @@ class ChatSettings(_Section):
     input_tokens_max: int = Field(default=16_000, ge=1, le=10_000_000)
     #: of one user on one day (UTC), sent and received; 0 is no limit. Counted in this process only
     day_tokens_max: int = Field(default=0, ge=0)
+    #: of these, so many are held for an answer until it is known what it used, or as many as are left
+    output_tokens_reserved: int = Field(default=1_000, ge=0, le=10_000_000)
 
 
 class ConversationSettings(_Section):

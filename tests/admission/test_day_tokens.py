@@ -6,7 +6,7 @@ import pytest
 
 from headwater.admission.day_tokens import DayTokens
 from headwater.domain.run import Owner
-from headwater.errors import BudgetError
+from headwater.errors import BudgetError, ErrorCode
 from headwater.telemetry import ProviderCalled, RunEnded
 
 ANN, BOB = Owner("o", "ann"), Owner("o", "bob")
@@ -20,8 +20,8 @@ class Day:
         self.tokens = DayTokens(limit, lambda: self.now_ms, owners_max=owners_max)
 
 
-def called(run: str, sent: int, received: int) -> ProviderCalled:
-    return ProviderCalled(run, "p", "m", None, 1.0, input_tokens=sent, output_tokens=received)
+def called(run: str, sent: int, received: int, code: ErrorCode | None = None) -> ProviderCalled:
+    return ProviderCalled(run, "p", "m", code, 1.0, input_tokens=sent, output_tokens=received)
 
 
 def ended(run: str) -> RunEnded:
@@ -37,6 +37,47 @@ def test_what_was_held_gives_way_to_what_was_used() -> None:
     day.provider_called(called("r", 1, 1))
     day.run_ended(ended("r"))
     assert (day.used(ANN), day.used(BOB)) == (27, 0)
+
+
+def test_what_was_held_for_the_answer_stays_while_tries_fail() -> None:
+    day = Day().tokens
+    day.hold(ANN, 5, 50).bind("r")
+    day.provider_called(called("r", 0, 0, ErrorCode.OVERLOADED))
+    day.provider_called(called("r", 5, 2, ErrorCode.NETWORK))
+    assert day.used(ANN) == 55
+    day.provider_called(called("r", 40, 20, ErrorCode.NETWORK))
+    assert day.used(ANN) == 67, "more than was held"
+    day.provider_called(called("r", 5, 10))
+    assert day.used(ANN) == 82
+
+
+def test_a_run_that_failed_frees_the_rest_with_its_end() -> None:
+    day = Day().tokens
+    day.hold(ANN, 5, 50).bind("r")
+    day.provider_called(called("r", 5, 2, ErrorCode.NETWORK))
+    day.run_ended(ended("r"))
+    assert day.used(ANN) == 7
+
+
+def test_the_last_tokens_are_for_one_answer_and_not_for_all_that_are_asked_for_at_once() -> None:
+    day = Day().tokens
+    day.hold(ANN, 10, 50).bind("first")
+    # less is left than is held for an answer: all of it
+    day.hold(ANN, 10, 50).bind("second")
+    assert day.used(ANN) == 100
+    with pytest.raises(BudgetError):
+        day.hold(ANN, 1, 50)
+    day.hold(BOB, 1, 50)
+    day.provider_called(called("first", 10, 5))
+    day.run_ended(ended("first"))
+    day.hold(ANN, 1, 50)
+
+
+def test_a_day_smaller_than_what_is_held_for_an_answer_has_room_for_one() -> None:
+    day = Day(limit=20).tokens
+    day.hold(ANN, 5, 1_000).bind("r")
+    with pytest.raises(BudgetError):
+        day.hold(ANN, 1, 1_000)
 
 
 def test_no_more_than_the_day_has_not_even_side_by_side() -> None:

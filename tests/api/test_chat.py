@@ -128,6 +128,23 @@ async def test_more_tokens_than_the_day_has_are_refused_before_the_call() -> Non
         assert len(api.prompter.calls) == 2
 
 
+async def test_the_last_tokens_of_a_day_are_not_for_all_who_ask_at_once() -> None:
+    terms = ChatTerms(output_tokens_reserved=60)
+    async with running_api(day_tokens=DayTokens(100, lambda: 0), chat=terms) as api:
+        api.prompter.script = [[Chunk("Y", 0)]]
+        # sixty and the tokens of the question for the first, what is left for the second
+        async with (
+            api.client.stream("POST", STREAM, json=ASKED, headers=ANN) as first,
+            api.client.stream("POST", STREAM, json=ASKED, headers=ANN) as second,
+        ):
+            assert (first.status_code, second.status_code) == (200, 200)
+            assert refused(await said(api, "Hi")) == (402, "BUDGET")
+            assert len(api.prompter.calls) == 2
+            for answer in (first, second):
+                api.prompter.finish()
+                await answer.aread()
+
+
 async def test_what_the_last_of_the_day_was_spent_on_can_be_asked_for_again() -> None:
     async with running_api(day_tokens=DayTokens(20, lambda: 0)) as api:
         api.prompter.script = says("Yes.")

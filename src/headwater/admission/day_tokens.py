@@ -1,5 +1,9 @@
 """How many tokens somebody may use on one day (UTC): held before the call, settled with what it used.
 
+What comes back is not known before the call, so that some is held for it, too: else any number of calls side by side
+would find the day's last token unused. What a call has used takes the place of what was held; of one that has failed,
+of as much of it, for another may follow.
+
 What was used is known from the calls that the observer is told of. It is kept in memory, for this process: a start
 begins anew.
 """
@@ -19,7 +23,10 @@ _DAY_MS: Final = 86_400_000
 
 
 class Hold:
-    """Tokens that are held for a run that is about to be started: `bind` it to the run, or `release` them."""
+    """Tokens that are held for a run that is about to be started: `bind` it to the run, or `release` them.
+
+    `tokens` are those that it still holds.
+    """
 
     __slots__ = ("_day", "owner", "tokens")
 
@@ -55,14 +62,19 @@ class DayTokens(SilentObserver):
         self._turn_the_page()
         return self._used.get(owner, 0) + self._held.get(owner, 0)
 
-    def hold(self, owner: Owner, tokens: int) -> Hold:
-        """Raises `BudgetError` where these tokens are more than are left of the day."""
+    def hold(self, owner: Owner, tokens: int, reserve: int = 0) -> Hold:
+        """Holds what is to be sent, and what may come back: `reserve`, or less where less is left of the day.
+
+        Raises `BudgetError` where what is to be sent is more than is left.
+        """
         hold = Hold(self, owner, tokens)
         if not self._limit:
             return hold
-        if self.used(owner) + tokens > self._limit:
+        left = self._limit - self.used(owner)
+        if tokens > left:
             raise BudgetError(f"This would be more than {self._limit} tokens on one day.")
-        self._held[owner] = self._held.get(owner, 0) + tokens
+        hold.tokens = min(tokens + reserve, left)
+        self._held[owner] = self._held.get(owner, 0) + hold.tokens
         self._unbound += 1
         return hold
 
@@ -97,9 +109,9 @@ class DayTokens(SilentObserver):
             self._note_early(detail)
             return
         self._turn_the_page()
-        self._free(hold)
-        spent = self._used.pop(hold.owner, 0) + detail.input_tokens + detail.output_tokens
-        self._used[hold.owner] = spent
+        spent = detail.input_tokens + detail.output_tokens
+        self._free(hold, None if detail.code is None else spent)
+        self._used[hold.owner] = self._used.pop(hold.owner, 0) + spent
         if len(self._used) > self._owners_max:
             self._used.popitem(last=False)
 
@@ -113,9 +125,11 @@ class DayTokens(SilentObserver):
         if self._unbound:
             self._early.append(detail)
 
-    def _free(self, hold: Hold) -> None:
-        left = self._held.get(hold.owner, 0) - hold.tokens
-        hold.tokens = 0
+    def _free(self, hold: Hold, tokens: int | None = None) -> None:
+        """So many of what it holds; None for all of it."""
+        freed = hold.tokens if tokens is None else min(hold.tokens, tokens)
+        hold.tokens -= freed
+        left = self._held.get(hold.owner, 0) - freed
         if left > 0:
             self._held[hold.owner] = left
         else:

@@ -143,9 +143,9 @@ async def _begin(call: Call, asked: ChatAsked, owner: Owner, *, whole: bool = Fa
 async def _submit(
     call: Call, request: RunRequest, owner: Owner, key: IdempotencyKey | None, tokens: int
 ) -> tuple[Run, bool]:
-    """The budget is looked at before the run exists: these tokens are held for it until what it used is known."""
+    """The budget is looked at before the run exists: these tokens are held for it, and some for its answer."""
     try:
-        hold = call.services.day_tokens.hold(owner, tokens)
+        hold = call.services.day_tokens.hold(owner, tokens, call.services.chat.output_tokens_reserved)
     except BudgetError:
         # Who asks again for an answer that is paid for, perhaps with the last of the day, spends nothing.
         if key is None or (earlier := await call.services.storage.runs.find(key)) is None:

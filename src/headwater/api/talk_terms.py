@@ -21,6 +21,8 @@ class ChatTerms(NamedTuple):
     #: of earlier messages, and of a whole request
     context_tokens_max: int = 8_000
     input_tokens_max: int = 16_000
+    #: of a user's day, held for an answer that is under way
+    output_tokens_reserved: int = 1_000
 
 
 class ConversationTerms(NamedTuple):
