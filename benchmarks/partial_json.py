@@ -22,7 +22,7 @@ from typing import Any, Final
 import jiter
 
 from benchmarks.results import missed, print_table, write_results
-from headwater.wire.partial_json import PartialJSON
+from headwater.wire.answer_json import AnswerJSON
 
 DELTA_CHARS: Final = 2
 SIZES: Final = (25_000, 50_000, 100_000, 200_000, 400_000)
@@ -47,14 +47,14 @@ def answer(chars: int) -> str:
 
 
 def in_deltas(text: str) -> None:
-    parser = PartialJSON()
+    parser = AnswerJSON()
     for at in range(0, len(text), DELTA_CHARS):
         parser.feed(text[at : at + DELTA_CHARS])
     assert parser.is_whole
 
 
 def at_once(text: str) -> None:
-    parser = PartialJSON()
+    parser = AnswerJSON()
     parser.feed(text)
     assert parser.is_whole
 

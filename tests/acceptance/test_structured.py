@@ -11,7 +11,7 @@ import pytest
 from headwater.domain import event as ev
 from headwater.domain.snapshot import Fold
 from headwater.domain.structured_value import value_of
-from headwater.wire.partial_json import PartialJSON
+from headwater.wire.answer_json import AnswerJSON
 from tests.acceptance import ai_sdk_client as use_chat
 from tests.acceptance.scene import SCRIPTED, Scene, by_prompt, with_upstream
 from tests.acceptance.test_ag_ui_node import ag_ui, task, user
@@ -45,11 +45,25 @@ SCRIPTS: dict[str, Script] = {
     "plain": chat_stream(in_pieces(TEXT)),
     "whole": chat_stream([TEXT]),
     "fenced": chat_stream(in_pieces(f"Here you are:\n```json\n{TEXT}\n```\nGood luck!")),
+    "thinking": chat_stream(in_pieces(f'<think>{{"title": "</think>{TEXT}')),
+    "unopened": chat_stream(in_pieces(f'Perhaps {{"title": "a", "grid": 1}}?</think>{TEXT}')),
+    "example": chat_stream(in_pieces(f'{{"title": "such a title"}} is how it begins: {TEXT}')),
     "wrong": chat_stream(in_pieces('{"title": 5, "sure": 2}')),
     "broken": chat_stream(in_pieces('{"title": "x", oops}')),
     "nothing": chat_stream(["I would", " rather not."]),
     "cut": [*(Send(chat_chunk(each)) for each in in_pieces(TEXT)[:20]), EndWithoutTerminator()],
     "__proto__": chat_stream(in_pieces('{"a": {"__proto__": {"x": "yyyyyyy"}}, "b": 1}')),
+}
+
+
+#: What has to be passed over to read an answer.
+READ = {
+    "plain": [],
+    "whole": [],
+    "fenced": ["fence", "prose"],
+    "thinking": ["thinking"],
+    "unopened": ["thinking"],
+    "example": ["other_value", "prose"],
 }
 
 
@@ -60,10 +74,10 @@ def asking(**more: Any) -> dict[str, Any]:
 async def test_fields_lead_to_the_answer_at_every_record(data_dir: Path) -> None:
     async with ScriptedUpstream(by_prompt(SCRIPTS)) as upstream, with_upstream(data_dir, upstream) as product:
         scene = Scene(product)
-        for prompt in ("plain", "whole", "fenced"):
+        for prompt, repairs in READ.items():
             run = await scene.start(prompt, **asking())
             payloads = await scene.payloads(run)
-            fold, parser = Fold(), PartialJSON(begins="{")
+            fold, parser = Fold(), AnswerJSON(begins="{", fits=lambda value: "grid" in value)
             fields: list[ev.Field] = []
             for payload in payloads:
                 record = ev.decode_record(payload)
@@ -79,7 +93,7 @@ async def test_fields_lead_to_the_answer_at_every_record(data_dir: Path) -> None
             final = payloads[-1]
             result = json.loads(final)["data"]["result"]
             assert (result["value"], result["is_valid"], result["errors"]) == (ANSWER, True, [])
-            assert result["repairs"] == (["fence", "prose"] if prompt == "fenced" else [])
+            assert result["repairs"] == repairs
             snapshot = (await scene.show(run))["snapshot"]
             assert (snapshot["value"], snapshot["result"]) == (ANSWER, result)
             sent = (await upstream.request(len(scene.runs))).json["response_format"]

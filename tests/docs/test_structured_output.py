@@ -11,7 +11,9 @@ from typing import Final, get_args
 
 import pytest
 
-from headwater.wire.partial_json import Note, Repair
+from headwater.wire.answer_json import AnswerRepair
+from headwater.wire.partial_json import Note
+from headwater.wire.thinking_marks import THINKING_MARKS
 from tests.docs.test_python_client import python_path
 from tests.docs.test_readme import URL, blocks
 from tests.kit.product import Product
@@ -62,5 +64,9 @@ async def test_the_workflow_does_what_the_page_says() -> None:
 
 def test_every_code_and_repair_is_told_of() -> None:
     told = set(re.findall(r"`(\w+)`", "\n".join(line for line in TEXT.splitlines() if line.startswith("|"))))
-    repairs = {name for part in get_args(Repair) for name in (get_args(part) or (part,))}
+    repairs = {name for part in get_args(AnswerRepair) for name in (get_args(part) or (part,))}
     assert {*get_args(Note), "schema", "unchecked"} | repairs <= told
+
+
+def test_every_mark_of_thinking_is_told_of() -> None:
+    assert [mark for mark in THINKING_MARKS if f"`{mark.strip()}`" not in TEXT] == []

@@ -194,6 +194,44 @@ def test_what_is_no_whole_json_is_never_valid(text: str, code: str, value: Any) 
     assert [flaw.code for flaw in verdict.errors] == [code]
 
 
+def test_of_several_values_the_one_that_the_schema_takes_is_the_answer() -> None:
+    answer = judged('For example {"x": 1}; the ', 'answer: {"a": 2}', ' {"a": 3}')
+    verdict = answer.verdict()
+    assert (verdict.value, verdict.is_valid, verdict.repairs) == ({"a": 2}, True, ["other_value", "prose"])
+    none = judged('{"x": 1}', '{"a": "two"}').verdict()
+    assert (none.value, [flaw.path for flaw in none.errors]) == ({"x": 1}, [""])
+
+
+def test_thinking_is_not_the_answer_and_stays_in_the_text() -> None:
+    verdict = judged("<think>", '{"a": 1}', "</think>", '{"a": 2}').verdict()
+    assert (verdict.value, verdict.repairs, verdict.text) == ({"a": 2}, ["thinking"], '<think>{"a": 1}</think>{"a": 2}')
+
+
+def test_what_was_told_of_thinking_that_nothing_opened_is_taken_back() -> None:
+    answer = StructuredAnswer(SCHEMA)
+    events: list[ev.Event] = [BEGUN]
+    values = []
+    for part in (chunks('Maybe {"a": 1, "b": [3]}? No.'), chunks("\n</think>\n"), chunks('{"a": 2'), chunks("}")):
+        events += [*part, *answer.take(part)]
+        values.append(snapshot_of(*events).value)
+    assert values == [{"a": 1, "b": [3]}, None, {}, {"a": 2}]
+    assert answer.verdict().is_valid
+
+
+def test_an_attempt_that_supersedes_begins_outside_of_thinking() -> None:
+    answer = judged('<think>{"a": 1}')
+    answer.take([again(2), *chunks('{"a": 2}')])
+    assert answer.verdict().value == {"a": 2}
+
+
+def test_a_value_that_takes_too_much_work_is_not_left_for_another_one() -> None:
+    """Else each of them would be tried."""
+    heavy = {"type": "object", "additionalProperties": {"pattern": "(a|b){1000}x"}}
+    verdict = judged('{"a": "' + "ab" * 5000 + '"}', "{}", schema=heavy).verdict()
+    assert [flaw.code for flaw in verdict.errors] == ["unchecked"]
+    assert verdict.value.keys() == {"a"}
+
+
 def test_without_a_schema_any_object_will_do() -> None:
     assert judged('[1] {"x": 1}', schema=None).verdict().value == {"x": 1}
     assert judged('{"x": 1}', schema=None).verdict().is_valid

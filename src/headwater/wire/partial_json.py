@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
+from headwater.wire.json_patterns import BLANK, INTEGERS, SCALAR_CHARS, WHOLE_CHARS_MIN, WHOLE_KEY, WHOLE_STRING, end_of
 from headwater.wire.json_scalar import scalar_of
 from headwater.wire.json_string import GrowingString, StringRepair
 from headwater.wire.json_surroundings import Surrounding, surroundings
@@ -82,17 +83,6 @@ class _Open:
         self.is_row = is_row
 
 
-_BLANK: Final = re.compile(r"[ \t\r\n]*+")
-#: What is whole in the piece at hand, and plain: a string without escapes, an array of integers that need no look.
-_WHOLE_STRING: Final = re.compile(r'"([^"\\\x00-\x1f]*+)"')
-_WHOLE_KEY: Final = re.compile(r'"([^"\\\x00-\x1f]*+)"[ \t\r\n]*+:')
-_INTEGER: Final = r"[ \t\r\n]*+-?(?:0|[1-9][0-9]{0,14})(?![0-9.eE])[ \t\r\n]*+"
-_INTEGERS: Final = re.compile(rf"\[{_INTEGER}(?:,{_INTEGER})*+\]")
-#: Shorter pieces hold too little for that.
-_WHOLE_CHARS_MIN: Final = 6
-_SCALAR_CHARS: Final = re.compile(r"[0-9A-Za-z+.\-]*+")
-
-
 class PartialJSON:
     """`feed` the text's pieces in order, then `end`. `begins` are the characters that a value may begin with."""
 
@@ -127,6 +117,21 @@ class PartialJSON:
         return self._at == _OVER
 
     @property
+    def is_open(self) -> bool:
+        """Whether the text is within what may be the value."""
+        return self._at not in (_OUTSIDE, _OVER, _BROKEN)
+
+    @property
+    def is_in_string(self) -> bool:
+        """Whether any character that comes is part of a text, but for its end."""
+        return self._at == _STRING
+
+    @property
+    def tail(self) -> str:
+        """What has come behind the value."""
+        return "".join(self._tail)
+
+    @property
     def value(self) -> Any:
         """The value so far: strings and containers as far as they go, numbers only when they are whole."""
         if self._stack:
@@ -136,12 +141,14 @@ class PartialJSON:
     @property
     def told(self) -> Any:
         """What all that was given out amounts to: as `value`, without a row that is not whole."""
+        if self._is_in_value_string and not self._stack and not self._string.is_told:
+            return None
         return self._frozen(0) if self._stack else self.value
 
     @property
     def repairs(self) -> list[Repair]:
         """What was passed over or taken for what it means, sorted."""
-        repairs = self._repairs | surroundings("".join(self._lead), "".join(self._tail))
+        repairs = self._repairs | surroundings("".join(self._lead), self.tail)
         return sorted(repairs)
 
     # ── what comes ──────────────────────────────────────────────────────────────────────────────
@@ -193,12 +200,12 @@ class PartialJSON:
                 return
             elif at == _BROKEN:
                 return
-            elif size - position >= _WHOLE_CHARS_MIN and (whole := self._whole(text, position)):
+            elif size - position >= WHOLE_CHARS_MIN and (whole := self._whole(text, position)):
                 position = whole
             elif (step := _STEPS[at].get(text[position])) is not None:
                 step(self)
                 position += 1
-            elif (blank := _end(_BLANK, text, position)) > position:
+            elif (blank := end_of(BLANK, text, position)) > position:
                 position = blank
             else:
                 self._fail()
@@ -211,11 +218,11 @@ class PartialJSON:
         if not _VALUE <= at <= _ITEM:
             return 0
         if char == '"':
-            if (match := _WHOLE_STRING.match(text, position)) is None:
+            if (match := WHOLE_STRING.match(text, position)) is None:
                 return 0
             self._put_part(match[1])
         elif char == "[":
-            if (match := _INTEGERS.match(text, position)) is None or len(self._stack) == DEPTH_MAX:
+            if (match := INTEGERS.match(text, position)) is None or len(self._stack) == DEPTH_MAX:
                 return 0
             self._put_part(json.loads(match[0]))
         else:
@@ -223,7 +230,7 @@ class PartialJSON:
         return match.end()
 
     def _whole_key(self, text: str, position: int) -> int:
-        match = _WHOLE_KEY.match(text, position)
+        match = WHOLE_KEY.match(text, position)
         if match is None or len(match[0]) + len(self._stack[-1].path) > PATH_CHARS_MAX // 2:
             return 0
         self._stack[-1].key = match[1]
@@ -286,7 +293,7 @@ class PartialJSON:
     # ── numbers and words ───────────────────────────────────────────────────────────────────────
 
     def _in_scalar(self, text: str, position: int) -> int:
-        end = _end(_SCALAR_CHARS, text, position)
+        end = end_of(SCALAR_CHARS, text, position)
         self._scalar += text[position:end]
         if len(self._scalar) > SCALAR_CHARS_MAX:
             self._fail()
@@ -447,12 +454,6 @@ class PartialJSON:
         self._told = 0
         self.note = note
         self._at = _BROKEN
-
-
-def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
-    """Where what is passed over ends."""
-    match = pattern.match(text, position)
-    return match.end() if match is not None else position
 
 
 def _pointer(key: str) -> str:

@@ -101,14 +101,14 @@ class AnswerSchema:
 
     @property
     def begins(self) -> str:
-        """The characters that a value may begin with (`PartialJSON`)."""
+        """The characters that a value may begin with (`AnswerJSON`)."""
         types = self._schema.get("type")
         named = [types] if isinstance(types, str) else types if isinstance(types, list) else []
         return "".join(dict.fromkeys(_BEGINS[each] for each in named if each in _BEGINS)) or "{["
 
-    def flaws(self, value: Any) -> list[Flaw]:
+    def flaws(self, value: Any, *, work_max: int = WORK_MAX) -> list[Flaw]:
         """What is wrong with the value, `FLAWS_MAX` of it at most; nothing of one that is as it was asked for."""
-        if not is_bounded(self._schema, value):
+        if not is_bounded(self._schema, value, work_max):
             return [Flaw("unchecked", "", "The schema asks for more work than is done for an answer.")]
         return [
             Flaw("schema", _pointer(error.instance_path), _short(error.message))
@@ -116,7 +116,7 @@ class AnswerSchema:
         ]
 
 
-def is_bounded(schema: Any, value: Any) -> bool:
+def is_bounded(schema: Any, value: Any, work_max: int = WORK_MAX) -> bool:
     """Whether holding the value to the schema takes a bounded time. An upper bound of it is counted, not the time."""
     sizes: dict[int, int] = {}
     _measure(value, sizes)
@@ -128,9 +128,9 @@ def is_bounded(schema: Any, value: Any) -> bool:
             work += _work(part, values, sizes)
             if isinstance(part, dict) and not part.keys().isdisjoint(_APPLY):
                 todo += [(part, inner) for inner in values]
-            if work > WORK_MAX or steps + len(todo) > STEPS_MAX:
+            if work > work_max or steps + len(todo) > STEPS_MAX:
                 return False
-    return work <= WORK_MAX
+    return work <= work_max
 
 
 def _measure(value: Any, sizes: dict[int, int]) -> int:

@@ -19,8 +19,9 @@ from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest
 from headwater.domain.structured_value import value_of
 from headwater.domain.surrogates import scrub_surrogates
-from headwater.wire.partial_json import Known, Note, PartialJSON
-from headwater.workflows.answer_schema import AnswerSchema, Flaw
+from headwater.wire.answer_json import VALUES_MAX, AnswerJSON
+from headwater.wire.partial_json import Known, Note
+from headwater.workflows.answer_schema import WORK_MAX, AnswerSchema, Flaw
 from headwater.workflows.contract import RunContext
 
 #: A result leaves out a value that is longer as JSON; the answer's text and its fields have it.
@@ -42,7 +43,7 @@ _MESSAGES: Final[dict[Note, str]] = {
 class Verdict(msgspec.Struct, frozen=True):
     """What an answer amounts to. `value` is what there is of it, `text` all that the model said.
 
-    `repairs` are those of `partial_json.Repair` that its text needed. Only a whole value without `errors` is valid.
+    `repairs` are the `answer_json.AnswerRepair`s that its text needed. Only a whole value without `errors` is valid.
     """
 
     value: Any
@@ -77,7 +78,9 @@ class StructuredAnswer:
     def __init__(self, schema: Mapping[str, Any] | None) -> None:
         self._schema = None if schema is None else AnswerSchema(schema)
         self._begins = "{" if self._schema is None else self._schema.begins
-        self._parser = PartialJSON(begins=self._begins)
+        #: the value that was held to the schema last, and its faults
+        self._judged: tuple[Any, list[Flaw]] | None = None
+        self._parser = self._new_parser()
         self._pieces: list[str] = []
         self._call: int | None = None
 
@@ -130,13 +133,33 @@ class StructuredAnswer:
         if parser.note is not None:
             errors = [Flaw(parser.note, "", _MESSAGES[parser.note])]
         else:
-            errors = [] if self._schema is None else self._schema.flaws(parser.value)
+            errors = self._flaws(parser.value)
         repairs: list[str] = [*parser.repairs] if parser.is_whole else []
         return Verdict(parser.value, self.text, not errors, repairs, errors)
 
     def _begin(self) -> None:
-        self._parser = PartialJSON(begins=self._begins)
+        self._parser = self._new_parser()
         self._pieces.clear()
+
+    def _new_parser(self) -> AnswerJSON:
+        self._judged = None
+        return AnswerJSON(begins=self._begins, fits=None if self._schema is None else self._fits)
+
+    def _fits(self, value: Any) -> bool:
+        """Whether no other value is looked for: of all after the first the work together is that of one."""
+        if self._schema is None:
+            return True
+        is_first = self._judged is None
+        flaws = self._schema.flaws(value, work_max=WORK_MAX if is_first else WORK_MAX // VALUES_MAX)
+        self._judged = value, flaws
+        return not flaws or (is_first and flaws[0].code == "unchecked")
+
+    def _flaws(self, value: Any) -> list[Flaw]:
+        if self._schema is None:
+            return []
+        if self._judged is None or self._judged[0] is not value:
+            self._judged = value, self._schema.flaws(value)
+        return self._judged[1]
 
     def _field(self, known: Known) -> ev.Field:
         return ev.Field(known.path, known.value, known.is_done, self._call, known.is_delta)
