@@ -99,5 +99,7 @@ class Client(NamedTuple):
 
 CLIENTS: dict[str, Client] = {
     "python": Client([sys.executable, "-m", "tests.cuts.python_client"], ("sse", "ndjson", "websocket", "long-poll")),
-    "typescript": Client([NODE, CLIENT / "test" / "cuts.ts"], ("sse", "websocket", "long-poll", "many", "tabs")),
+    "typescript": Client(
+        [NODE, CLIENT / "test" / "cuts.ts"], ("sse", "ndjson", "websocket", "long-poll", "many", "tabs")
+    ),
 }

@@ -52,7 +52,7 @@ BYTES_MAX = {
     "cursor-store": 1024,
     "many": 4352,
     "sse-stream-reader": 4864,
-    "transports": 3072,
+    "transports": 3328,
     "compat": 10240,
     "react": 12032,
     "shared": 6656,

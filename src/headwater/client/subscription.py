@@ -202,7 +202,8 @@ class Subscription:
                 if is_final(record.event):
                     return
         except NetworkError:
-            if not (reader.whole and await self._is_at_end()):
+            # Where something came of it, a final record would have come as well.
+            if not (reader.whole and reader.events_received == 0 and await self._is_at_end()):
                 raise
         finally:
             await events.aclose()
@@ -214,7 +215,7 @@ class Subscription:
 
     async def _is_at_end(self) -> bool:
         """Whether the log is closed behind the cursor: a stream that could not say so with a status is empty then."""
-        if self.via == "sse" or self.run is None:
+        if self.via == "sse" or self.run is None or self.cursor == 0:
             return False
         page = await self._source.page(self.run, self.cursor, 0)
         return page.closed and page.tail == self.cursor

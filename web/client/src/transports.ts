@@ -2,4 +2,5 @@
 
 export { eventSourceFetch, type EventSourceFetchOptions } from "./event-source.ts";
 export { fallbackFetch, type FallbackOptions } from "./fallback.ts";
+export { ndjsonFetch, type NdjsonFetchOptions } from "./ndjson.ts";
 export { pagesFetch, type PagesFetchOptions } from "./pages.ts";

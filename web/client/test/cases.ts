@@ -49,8 +49,14 @@ export interface FollowCase {
   readonly error?: { readonly name: string; readonly code: string };
 }
 
+export interface PagesAnswer extends CaseAnswer {
+  readonly page?: readonly number[];
+  readonly closed?: boolean;
+  readonly lines?: readonly number[];
+}
+
 export interface PagesCase extends Omit<FollowCase, "answers"> {
-  readonly answers: readonly ((CaseAnswer & { readonly page?: number[]; readonly closed?: boolean }) | string)[];
+  readonly answers: readonly (PagesAnswer | string)[];
   readonly via?: string;
   readonly fallback?: boolean;
 }

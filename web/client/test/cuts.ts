@@ -9,7 +9,7 @@ import { sleep } from "../src/follower.ts";
 import { ClientError, Headwater, type ProtocolRecord, type RunRequest, type Subscription } from "../src/index.ts";
 import { followMany } from "../src/many.ts";
 import { sharedFetch } from "../src/shared.ts";
-import { pagesFetch } from "../src/transports.ts";
+import { ndjsonFetch, pagesFetch } from "../src/transports.ts";
 import { webSocketFetch } from "../src/websocket.ts";
 
 interface Reading {
@@ -100,6 +100,7 @@ const tabs: Way = (reading) => {
 
 const WAYS = {
   sse: alone(() => fetch),
+  ndjson: alone(() => ndjsonFetch()),
   websocket: alone(({ heartbeat_ms }) => webSocketFetch({ heartbeatMs: heartbeat_ms })),
   "long-poll": alone(({ heartbeat_ms }) => pagesFetch({ waitMs: heartbeat_ms })),
   many,

@@ -27,6 +27,12 @@ export function stream(body: string, end: Answer["end"] = "clean"): Answer {
   return { headers: { "Content-Type": "text/event-stream; charset=utf-8", "X-Run-Id": RUN }, body, end };
 }
 
+/** Records as NDJSON. */
+export function lines(records: readonly ProtocolRecord[], end: Answer["end"] = "clean"): Answer {
+  const body = records.map((record) => `${JSON.stringify(record)}\n`).join("");
+  return { headers: { "Content-Type": "application/x-ndjson", "X-Run-Id": RUN }, body, end };
+}
+
 export function json(value: unknown, status = 200): Answer {
   return { status, headers: { "Content-Type": "application/json" }, body: JSON.stringify(value), framing: "length" };
 }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Headwater, NotFound, type ProtocolRecord } from "../src/index.ts";
-import { eventSourceFetch, fallbackFetch, pagesFetch } from "../src/transports.ts";
+import { eventSourceFetch, fallbackFetch, ndjsonFetch, pagesFetch } from "../src/transports.ts";
 import { FOLLOW, PAGES, type PagesCase } from "./cases.ts";
 import {
   blocks,
@@ -12,6 +12,7 @@ import {
   cursorOf,
   impatient,
   json,
+  lines,
   logOf,
   OPENING,
   problem,
@@ -115,7 +116,9 @@ test("the first transport is tried again after a while, and one more failure is 
   assert.deepEqual(used, ["second", "first", "second"]);
 });
 
-for (const each of PAGES.filter(({ via, start, fallback }) => via === undefined && !start && fallback !== false)) {
+const FIRST: Readonly<Record<string, typeof fetch>> = { sse: fetch, ndjson: ndjsonFetch(), "long-poll": pagesFetch() };
+
+for (const each of PAGES.filter(({ start, fallback }) => !start && fallback !== false)) {
   test(`pages: ${each.name}`, () => checkPages(each));
 }
 
@@ -128,7 +131,7 @@ async function checkPages(each: PagesCase): Promise<void> {
     random: () => 1,
     timing: { sleep },
     followRetry: { triesMax: each.error === undefined ? 9 : 3 },
-    fetch: fallbackFetch(fetch, pagesFetch()),
+    fetch: fallbackFetch(FIRST[each.via ?? "sse"] ?? assert.fail(each.via), pagesFetch()),
   });
   const seen: ProtocolRecord[] = [];
   const reading = (async () => {
@@ -146,8 +149,8 @@ async function checkPages(each: PagesCase): Promise<void> {
 }
 
 function question(asked: Asked): string {
-  const after = `after=${cursorOf(asked)}`;
-  return asked.headers.accept === "application/json" ? `page ${after}` : after;
+  const form = { "application/json": "page ", "application/x-ndjson": "lines " }[asked.headers.accept ?? ""] ?? "";
+  return `${form}after=${cursorOf(asked)}`;
 }
 
 function answerOf(each: PagesCase, asked: Asked): Answer {
@@ -164,6 +167,9 @@ function answerOf(each: PagesCase, asked: Asked): Answer {
     const records = answer.page.map((seq) => log[seq - 1]);
     const last = answer.page.at(-1) ?? cursorOf(asked);
     return json({ records, tail: log.length, last, closed: answer.closed ?? false });
+  }
+  if (answer.lines !== undefined) {
+    return lines(answer.lines.map((seq) => log[seq - 1] as ProtocolRecord), answer.end ?? "clean");
   }
   if (answer.send !== undefined) {
     const block = (seq: number): string => blocks([log[seq - 1] as ProtocolRecord]);
