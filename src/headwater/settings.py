@@ -10,13 +10,14 @@ import difflib
 import ipaddress
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -136,8 +137,9 @@ class ResilienceSettings(_Section):
 class FlagSettings(_Section):
     """What can be switched off."""
 
-    #: event streams that a GET starts; without them pages ask for whole answers
-    sse_streaming: bool = True
+    sse_streaming: bool = Field(
+        default=True, description="Event streams that a GET starts. Without them pages ask for whole answers."
+    )
 
 
 class PriceSettings(_Section):
@@ -249,14 +251,7 @@ def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | Non
 
     Raises `ConfigError` with the setting's name and what is wrong with it, and the same of `others`.
     """
-    values: dict[str, Any] = {}
-    if config is not None:
-        try:
-            values = tomllib.loads(config.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ConfigError(f"There is no configuration file {config}.") from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"{config} can not be read: {error}.") from None
+    values = _read_file(config)
     try:
         settings = Settings(**values)
         if overrides:
@@ -270,6 +265,63 @@ def load_settings(config: Path | None = None, overrides: Mapping[str, Any] | Non
         raise ConfigError(first, others=others) from None
     _check_host(settings)
     return settings
+
+
+FlagSource = Literal["default", "file", "environment"]
+
+
+class Flag(NamedTuple):
+    """A flag as a server that starts now would have it.
+
+    `source` is what counts of all that say something about it, and `named` its name there: the variable, or the file.
+    `variables` can set it, the one that counts most first.
+    """
+
+    name: str
+    on: bool
+    source: FlagSource
+    named: str | None
+    variables: tuple[str, ...]
+    about: str
+
+
+def flags(config: Path | None = None) -> list[Flag]:
+    """Every flag there is, from the same file and environment that `load_settings` reads. Raises `ConfigError`."""
+    settings = load_settings(config)
+    in_file = _read_file(config).get("flags", {})
+    found: list[Flag] = []
+    for name, field in FlagSettings.model_fields.items():
+        own = [variable for variable, flag in _FLAG_VARIABLES.items() if flag == name]
+        variables = (f"{_PREFIX}FLAGS__{name.upper()}", *own)
+        variable = _variable_of_flag(name, own)
+        source: FlagSource = "file" if name in in_file else "default"
+        named = str(config) if name in in_file else None
+        if variable is not None:
+            source, named = "environment", variable
+        on: bool = getattr(settings.flags, name)
+        found.append(Flag(name, on, source, named, variables, field.description or ""))
+    return found
+
+
+def _variable_of_flag(name: str, own: Sequence[str]) -> str | None:
+    """The variable that sets it: its own place, the section as JSON, one that it has beside, in this order."""
+    if name in (EnvSettingsSource(Settings)().get("flags") or {}):
+        section = f"{_PREFIX}FLAGS"
+        # Ours are read whatever their case.
+        by_capitals = {variable.upper(): variable for variable in os.environ}
+        return by_capitals.get(f"{section}__{name}".upper()) or by_capitals[section]
+    return next((variable for variable in own if variable in os.environ), None)
+
+
+def _read_file(config: Path | None) -> dict[str, Any]:
+    if config is None:
+        return {}
+    try:
+        return tomllib.loads(config.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"There is no configuration file {config}.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{config} can not be read: {error}.") from None
 
 
 def misnamed(environ: Mapping[str, str]) -> list[str]:
