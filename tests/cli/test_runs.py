@@ -64,6 +64,7 @@ def test_show_has_the_state_and_the_text() -> None:
         (Usage(7, 0, 3, cost_usd=0.000123), "$0.00012"),
         (Usage(7, 0, 3, cost_usd=0.25), "$0.25"),
         (Usage(7, 0, 3, cost_usd=12.3, source="estimated"), "$12.30 (estimated)"),
+        (Usage(cost_usd=0.0, source="estimated"), "$0.00"),
     ],
 )
 def test_show_has_the_cost_where_it_is_known(usage: Usage, shown: str | None) -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest, Message, Usage
 from headwater.domain.run import LOCAL_OWNER, Limits, Run, RunRequest
+from headwater.domain.snapshot import fold
 from headwater.errors import BadRequestError
 from headwater.providers.contract import Finish, Item, Provider, Silence
 from headwater.providers.cost import UNPRICED, Pricing
@@ -242,6 +243,10 @@ class Scene:
         records = self.records(run)
         assert [r.seq for r in records if ev.is_final(r.event)] == [len(records)]
         return records[-1].event
+
+    def usage(self, run: Run | str) -> Usage | None:
+        """What the run's records say that it used."""
+        return fold(self.records(run)).usage
 
     def error(self, run: Run | str) -> ev.Error:
         final = self.final(run)

@@ -302,6 +302,7 @@ async def test_a_model_whose_breaker_is_open_is_not_called() -> None:
         records = await scene.end_of(fallen)
         assert scene.error(alone).code == "CIRCUIT_OPEN"
         assert 14_000 < (scene.error(alone).retry_after_ms or 0) <= 15_001
+        assert scene.usage(alone) == Usage(cost_usd=0.0, source="estimated")
         assert steps(records) == [
             "upstream-m",
             "falling_back",

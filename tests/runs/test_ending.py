@@ -85,7 +85,16 @@ def test_stops_say_why() -> None:
 
 def test_the_partial_is_measured_in_bytes_of_the_answer() -> None:
     fold = folded(ev.Chunk("é", 0), ev.Reasoning("long thoughts", 0), ev.Chunk("🚀", 0))
-    assert cut_events(fold, stop_cancelled("user")) == [ev.Cancelled("user", 6)]
+    assert cut_events(fold, stop_cancelled("user"))[-1] == ev.Cancelled("user", 6)
+
+
+def test_the_end_of_a_run_that_used_nothing_says_so_at_no_cost() -> None:
+    nothing = Usage(0, 0, 0, 0, cost_usd=0.0, source="estimated")
+    assert cut_events(folded(), stop_error(ErrorCode.AUTH))[:-1] == [ev.UsageReport(nothing)]
+    (cancelled,) = cut_events(folded(ev.UsageReport(Usage(1))), stop_cancelled("user"))
+    assert cancelled == ev.Cancelled("user", 0)
+    told = ev.UsageReport(Usage(1), call=2)
+    assert cut_events(folded(), stop_cancelled("user"), [told]) == [told, ev.Cancelled("user", 0)]
 
 
 def test_what_is_cut_has_the_result_as_far_as_it_had_come() -> None:
@@ -101,7 +110,7 @@ def test_the_end_has_the_usage_of_all_calls() -> None:
     assert complete.usage == Usage(1, 0, 2)
     *_, complete = whole_events(folded(), reason="stop", result=None)
     assert isinstance(complete, ev.Complete)
-    assert complete.usage == Usage()
+    assert complete.usage == Usage(cost_usd=0.0, source="estimated"), "none of an unknown price is 0"
 
 
 def test_what_a_lost_call_used_is_estimated_where_nobody_has_said_it() -> None:

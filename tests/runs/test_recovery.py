@@ -99,7 +99,7 @@ async def test_a_row_without_a_log_ends_too() -> None:
     async with Scene(medium=medium) as scene:
         scene.clock.jump(-3600)
         assert await scene.supervisor.recover() == Recovered(interrupted=1)
-        assert [(r.t, r.event.type) for r in scene.records(name)] == [(0, "error")]
+        assert [(r.t, r.event.type) for r in scene.records(name)] == [(0, "usage"), (0, "error")]
 
 
 @virtual
@@ -112,7 +112,10 @@ async def test_a_run_that_waited_ends_too() -> None:
         scene.storage.crash()
     async with Scene(medium=medium) as scene:
         assert await scene.supervisor.recover() == Recovered(interrupted=2)
-        assert scene.row(waiting).state is RunState.FAILED
+        row = scene.row(waiting)
+        assert row.state is RunState.FAILED
+        assert row.snapshot is not None
+        assert row.snapshot.usage == Usage(cost_usd=0.0, source="estimated")
 
 
 def _broken(records: list[bytes]) -> None:

@@ -50,6 +50,19 @@ async def test_usage_that_nobody_reported_is_estimated_and_marked() -> None:
 
 
 @virtual
+async def test_a_run_that_never_called_a_model_says_that_it_used_nothing() -> None:
+    async with Scene(silent(), slots=1) as scene:
+        await scene.submit()
+        waiting = await scene.submit()
+        await scene.supervisor.cancel(waiting.id, waiting.owner)
+        await scene.end_of(waiting)
+        assert scene.types(waiting) == ["status", "usage", "cancelled"]
+        row = scene.row(waiting)
+        assert row.snapshot is not None
+        assert row.snapshot.usage == scene.usage(waiting) == Usage(cost_usd=0.0, source="estimated")
+
+
+@virtual
 async def test_a_long_answer_is_left_out_of_its_end_but_named() -> None:
     piece = "é" * 20_000
     async with Scene(words(piece, piece)) as scene:

@@ -142,7 +142,8 @@ def _print_run(run: RunResource) -> None:
     snapshot = run.snapshot
     if snapshot is not None and snapshot.usage is not None:
         usage = snapshot.usage
-        guess = " (estimated)" if usage.source == "estimated" else ""
+        is_guess = usage.source == "estimated" and (usage.input_tokens or usage.output_tokens)
+        guess = " (estimated)" if is_guess else ""
         rows["tokens"] = f"{usage.input_tokens} in, {usage.output_tokens} out{guess}"
         if usage.cost_usd is not None:
             rows["cost"] = f"${_dollars(usage.cost_usd)}{guess}"

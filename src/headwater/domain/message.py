@@ -6,7 +6,7 @@ Unknown fields are refused, nested ones too.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -144,3 +144,8 @@ class Usage(msgspec.Struct, frozen=True):
             "provider" if self.source == other.source == "provider" else "estimated",
             *(own + more or msgspec.UNSET for own, more in zip(self.cache_writes, other.cache_writes, strict=True)),
         )
+
+
+#: Of a run that has ended and of which no call has used anything: whatever a token costs, none of them cost nothing.
+#: It is marked because no provider has said so.
+NOTHING_USED: Final = Usage(cost_usd=0.0, source="estimated")

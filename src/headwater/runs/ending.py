@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from headwater.domain import event as ev
-from headwater.domain.message import Usage
+from headwater.domain.message import NOTHING_USED
 from headwater.domain.run import Run, RunMetrics, RunRequest, RunState
 from headwater.domain.snapshot import Fold
 from headwater.errors import CODES, ErrorCode, HeadwaterError, ProviderError, StorageError
@@ -71,7 +71,7 @@ def whole_events(
     )
     complete = ev.Complete(
         finish_reason=reason,
-        usage=fold.usage_with(untold) or Usage(),
+        usage=fold.usage_with(untold) or NOTHING_USED,
         final_response=fold.text if fits else None,
         final_response_bytes=len(text),
         final_response_sha256=hashlib.sha256(text).hexdigest(),
@@ -83,9 +83,10 @@ def whole_events(
 def cut_events(fold: Fold, stop: Stop, untold: Sequence[ev.UsageReport] = (), *, result: Any = None) -> list[ev.Event]:
     """The last records of a run that was stopped: what its calls used and could not tell, and why it ended.
 
-    `result` is the application's as far as it had come.
+    Where no call has used anything, that is told too. `result` is the application's as far as it had come.
     """
-    return [*untold, msgspec.structs.replace(stop.event(len(fold.text.encode())), result=result)]
+    told = untold if fold.usage_with(untold) is not None else [ev.UsageReport(NOTHING_USED)]
+    return [*told, msgspec.structs.replace(stop.event(len(fold.text.encode())), result=result)]
 
 
 def ended_run(run: Run, state: RunState, fold: Fold, ended_at_ms: int, metrics: RunMetrics | None) -> EndedRun:

@@ -24,7 +24,7 @@ import msgspec
 from headwater.clock import Clock, SystemClock
 from headwater.domain import event as ev
 from headwater.domain.document import Document, opened, sealed
-from headwater.domain.message import GenerationRequest, Message, Settings, Usage
+from headwater.domain.message import NOTHING_USED, GenerationRequest, Message, Settings, Usage
 from headwater.domain.run import LOCAL_OWNER, STATE_BY_FINAL_TYPE, Owner, Run, RunRequest
 from headwater.domain.snapshot import Fold, Snapshot
 from headwater.errors import ErrorCode, ProviderError
@@ -250,7 +250,7 @@ class _Stage:
             final = msgspec.structs.replace(final, result=context.result)
         if final is None:
             assert fails is not None or not context.unread, "law 2: an `answer` call was not read to its end"
-            final = ev.Complete("stop", log.fold.usage or Usage(), result=context.result)
+            final = ev.Complete("stop", log.fold.usage or NOTHING_USED, result=context.result)
         return self._end(context, log, lists, final)
 
     def _end(self, context: _Context, log: _Log, lists: int, final: ev.Event) -> _End:
