@@ -56,6 +56,7 @@ TASK_MAKERS: Final = frozenset(
 MAY_MAKE_TASKS: Final = {
     "runs/supervisor.py": "it owns every task of the server",
     "runs/recovery.py": "ends runs side by side, before anything else has begun",
+    "cli/checkup/providers.py": "asks every provider at once, in a process of its own; the server never runs it",
     "client/blocking.py": "its loop is its own, in a thread of the caller's process; the server never runs it",
     "testing/": "the kits play concurrent callers; they never run in the server",
 }

@@ -119,7 +119,7 @@ async def doctor(scene: Scene) -> bytes:
     """All that the doctor says of these servers, for a person and for a program."""
     said = b""
     for more in ([], ["--json"]):
-        command = [sys.executable, "-m", "headwater", "doctor", "--online", *more, "--config"]
+        command = [sys.executable, "-m", "headwater", "doctor", *more, "--config"]
         process = await asyncio.create_subprocess_exec(
             *command,
             str(scene.product.data.parent / f"{scene.product.data.name}.toml"),

@@ -17,9 +17,10 @@ from tests.kit.terminal import Terminal
 from tests.kit.upstream import ScriptedUpstream, Send, Status, Step, chat_stream
 
 
-def doctor(*arguments: str, environ: Mapping[str, str] | None = None) -> tuple[int, str]:
+def doctor(*arguments: str, offline: bool = True, environ: Mapping[str, str] | None = None) -> tuple[int, str]:
     """The exit code, and all that was said; no key is in it."""
-    done = CliRunner().invoke(app, ["doctor", *arguments], env={CANARY_VARIABLE: CANARY_KEY, **(environ or {})})
+    command = ["doctor", *(["--offline"] if offline else []), *arguments]
+    done = CliRunner().invoke(app, command, env={CANARY_VARIABLE: CANARY_KEY, **(environ or {})})
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     assert CANARY_KEY not in done.output
     return done.exit_code, done.output
@@ -120,7 +121,7 @@ async def test_beside_a_running_server_everything_is_fine(tmp_path: Path) -> Non
             where = ("--config", str(config), "--data", str(product.data))
             offline = await asyncio.to_thread(doctor, *where)
             assert upstream.requests == []
-            online = await asyncio.to_thread(doctor, *where, "--online")
+            online = await asyncio.to_thread(doctor, *where, offline=False)
             assert [request.path for request in upstream.requests] == ["/v1/models"]
     for code, said in (offline, online):
         assert code == 0, said
@@ -129,13 +130,43 @@ async def test_beside_a_running_server_everything_is_fine(tmp_path: Path) -> Non
     assert f"{upstream.base_url} answers (200)" in online[1]
 
 
+def test_a_provider_that_is_not_there_is_a_problem_and_its_neighbour_is_tried_all_the_same(tmp_path: Path) -> None:
+    """That nobody listens at port 9 is what the fixture's model has, too."""
+    config = tmp_path / "d.toml"
+    models = [compatible_model(f"m{port}", f"http://127.0.0.1:{port}/v1") for port in (9, 13)]
+    config.write_text(toml_of({"server": {"port": free_port()}, "models": models}))
+    code, said = doctor("--config", str(config), "--data", str(tmp_path), offline=False)
+    assert code == 1
+    assert [line.split(":")[0] for line in said.splitlines() if "can not be reached" in line] == [
+        "problem  providers"
+    ] * 2
+    assert "2 problems" in said
+
+
+def test_without_a_configured_provider_none_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*_: object) -> None:
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr("headwater.cli.checkup.providers.check_servers", asked)
+    config = tmp_path / "d.toml"
+    config.write_text(toml_of({"server": {"port": free_port()}}))
+    code, said = doctor("--config", str(config), "--data", str(tmp_path), offline=False)
+    assert (code, " providers: " in said) == (0, False), said
+
+
+def test_a_call_can_not_be_had_offline(config: Path) -> None:
+    code, said = doctor("--config", str(config), "--call")
+    assert (code, "leave out one of the two" in " ".join(said.split())) == (2, True), said
+
+
 async def test_models_are_called_where_that_is_asked_for_and_only_there(tmp_path: Path) -> None:
     listed: list[Step] = [Status(200, {"Content-Type": "application/json"}), Send(b"{}")]
     async with ScriptedUpstream(listed, chat_stream(["Hi"])) as upstream:
         config = tmp_path / "d.toml"
         models = [compatible_model("mock", upstream.base_url)]
         config.write_text(toml_of({"server": {"port": free_port()}, "models": models}))
-        code, said = await asyncio.to_thread(doctor, "--config", str(config), "--data", str(tmp_path), "--call")
+        where = ("--config", str(config), "--data", str(tmp_path))
+        code, said = await asyncio.to_thread(doctor, *where, "--call", offline=False)
         assert [(request.method, request.path) for request in upstream.requests] == [
             ("GET", "/v1/models"),
             ("POST", "/v1/chat/completions"),

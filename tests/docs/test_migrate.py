@@ -235,12 +235,13 @@ async def test_doctor_finds_nothing_wrong_with_a_configuration(page: str, tmp_pa
     (text,) = shown(page, "toml")
     config = tmp_path / "headwater.toml"
     config.write_text(text, encoding="utf-8")
-    doctor = (sys.executable, "-m", "headwater", "doctor", "--json", "--config", config, "--data", tmp_path / "data")
+    doctor = (sys.executable, "-m", "headwater", "doctor", "--offline", "--json")
+    where = ("--config", config, "--data", tmp_path / "data")
     names = [row["name"] for row in tomllib.loads(text)["models"]]
-    seen = await said(*doctor, environ=KEYS)
+    seen = await said(*doctor, *where, environ=KEYS)
     assert seen.code == 0, seen.out + seen.complaints
     assert [name for name in names if name not in seen.out] == []
-    unset = await said(*doctor, environ=dict.fromkeys(KEYS, ""))
+    unset = await said(*doctor, *where, environ=dict.fromkeys(KEYS, ""))
     assert unset.code == 1
     assert "OPENAI_API_KEY" in unset.out
 

@@ -19,23 +19,25 @@ if TYPE_CHECKING:
 
 Config = Annotated[Path | None, typer.Option(dir_okay=False, help="The TOML file that the server is started with.")]
 Data = Annotated[Path | None, typer.Option(file_okay=False, help="The data directory.  [default: data]")]
-Online = Annotated[bool, typer.Option("--online", help="Ask the providers' servers too; no model is called.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Ask no provider: nothing outside this machine is called.")]
 Call = Annotated[bool, typer.Option("--call", help="Have each model say a word, which may cost something.")]
 
 _SIGNS: Final = {"ok": ("✓", "green"), "note": ("·", "cyan"), "warning": ("!", "yellow"), "problem": ("✗", "red")}
 
 
 def doctor(
-    config: Config = None, data: Data = None, online: Online = False, call: Call = False, json: Json = False
+    config: Config = None, data: Data = None, offline: Offline = False, call: Call = False, json: Json = False
 ) -> None:
-    """Check the configuration, keys, the disk, the installation, and say what to do.
+    """Check the configuration, keys, providers, the disk, the installation, and say what to do.
 
-    Nothing is changed, and without --online or --call nothing outside this machine is called. Exit code: 0 nothing
-    has to be done, 1 something has to.
+    Nothing is changed. Every configured provider is asked for its models, all at once and for at most 5 s, which costs
+    nothing; without --call no model is called. Exit code: 0 nothing has to be done, 1 something has to.
     """
     import os
 
-    findings = examine(config, data, os.environ, online=online or call, call=call)
+    if offline and call:
+        raise typer.BadParameter("a model can not be called without asking its provider: leave out one of the two.")
+    findings = examine(config, data, os.environ, online=not offline, call=call)
     problems = sum(finding.level == "problem" for finding in findings)
     if json:
         import msgspec
@@ -80,7 +82,7 @@ def examine(
             hosts=settings.egress.hosts,
         )
         all_of += found
-        if online:
+        if online and usable:
             all_of += asyncio.run(providers.check_servers(usable, environ, plugins.all_servers))
         if call:
             all_of += asyncio.run(providers.check_calls(usable, environ, plugins.all_servers))

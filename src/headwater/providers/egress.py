@@ -14,7 +14,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -248,8 +248,11 @@ def _check_address(host: str, allow_private: bool) -> None:
 
 
 async def _system_resolve(host: str, port: int) -> Sequence[str]:
-    infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    # A zone is kept, as `address%interface`, so that it is seen and refused.
+    return addresses_of(await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
+
+
+def addresses_of(infos: Sequence[tuple[Any, Any, Any, Any, tuple[Any, ...]]]) -> list[str]:
+    """The addresses in what `getaddrinfo` returned; a zone is kept, as `address%interface`, so that it is refused."""
     return [
         f"{address[0]}%{address[3]}" if len(address) == 4 and address[3] and "%" not in address[0] else str(address[0])
         for _, _, _, _, address in infos

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from headwater.cli.checkup import providers
 from headwater.cli.checkup.finding import Findings, Level
 from headwater.cli.checkup.providers import check_calls, check_servers
 from headwater.domain.message import GenerationRequest
@@ -16,7 +18,7 @@ from headwater.providers.contract import HttpRequest
 from headwater.providers.openai_chat import OpenAIChat
 from headwater.providers.servers import SERVERS, ServerRow
 from tests.kit.product import free_port
-from tests.kit.upstream import Received, ScriptedUpstream, Send, Status, Step, chat_stream
+from tests.kit.upstream import Pause, Received, ScriptedUpstream, Send, Stall, Status, Step, chat_stream
 
 KEY = {"K": "sk-canary-49a1"}
 OPENAI = {"object": "list", "data": [{"id": "gpt-5-mini"}, {"id": "llama3.2:latest"}, {"id": "haiku-20260101"}, 7]}
@@ -178,13 +180,52 @@ async def test_every_server_that_is_known_can_be_asked(name: str) -> None:
     assert ("anthropic-version" in request.headers) == (server.dialect().name == "anthropic")
 
 
-async def test_a_server_without_a_list_is_not_asked() -> None:
-    async with ScriptedUpstream([Status(200)]) as upstream:
-        acme = ServerRow(dialect=OpenAIChat, base_url=upstream.origin, models_path=None)
-        found = await check_servers(rows(provider="acme", allow_private=True), {}, {"acme": acme})
-        assert upstream.requests == []
-    assert worst(found)[0] is Level.NOTE
+async def test_a_server_without_a_list_is_only_looked_for_and_not_shown_the_key() -> None:
+    async with ScriptedUpstream([Status(404), Send(b"{}")]) as upstream:
+        acme = ServerRow(dialect=OpenAIChat, base_url=f"{upstream.origin}/v1", models_path=None)
+        asked = rows(provider="acme", allow_private=True, api_key_env="K", headers={"X-Title": "App"})
+        found = await check_servers(asked, KEY, {"acme": acme})
+        (request,) = upstream.requests
+    assert (request.method, request.path) == ("GET", "/v1")
+    assert {"authorization", "x-title"}.isdisjoint(request.headers)
+    level, text = worst(found)
+    assert level is Level.NOTE
+    assert "whether it takes the key was not tried" in text
     assert "--call" in found[0].advice
+
+
+async def test_all_servers_are_asked_at_once_and_told_of_in_order() -> None:
+    """The first one answers only when the second one has been asked."""
+    second_asked = asyncio.Event()
+    slow: list[Step] = [Pause(until=second_asked), Status(401), Send(b"{}")]
+    async with ScriptedUpstream(slow) as first, ScriptedUpstream([Status(403), Send(b"{}")]) as second:
+        second.observe = lambda _what, _received: second_asked.set()
+        places = (first.base_url, second.base_url)
+        found = await check_servers([row for url in places for row in rows(base_url=url, allow_private=True)], {})
+    assert [finding.text.split()[0] for finding in found] == [*places]
+
+
+async def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "PROBE_S", 0.2)
+    async with ScriptedUpstream([Stall()]) as upstream:
+        level, text = worst(await check_servers(rows(base_url=upstream.base_url, allow_private=True), {}))
+    assert (level, text.split(" ", 1)[1]) == (Level.PROBLEM, "did not answer within 0.2 s.")
+
+
+async def test_what_to_do_depends_on_why_a_server_is_not_reached() -> None:
+    async with ScriptedUpstream([Status(200)]) as upstream:
+        not_there = f"http://127.0.0.1:{free_port()}"
+        urls = [not_there, "http://no-such-host.invalid", upstream.origin.replace("127.0.0.1", "localhost")]
+        private = [True, True, False]
+        asked = [
+            row for url, allow in zip(urls, private, strict=True) for row in rows(base_url=url, allow_private=allow)
+        ]
+        advice = [finding.advice for finding in await check_servers(asked, {})]
+    assert advice == [
+        "Start the server, or correct the port in base_url.",
+        "Is the host's name right in base_url, and can this machine look up names?",
+        "Allow it only where the name is meant to lead there.",
+    ]
 
 
 class TestCalls:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final, NamedTuple, cast
@@ -11,16 +12,19 @@ import aiohttp
 import msgspec
 
 from headwater.cli.checkup.finding import Findings
+from headwater.cli.checkup.lookup import look_up
 from headwater.domain.message import GenerationRequest, Message, Settings
 from headwater.errors import ErrorCode, HeadwaterError, ProviderError
 from headwater.providers.catalog import Catalog, Destination, ModelRow, auth_of, destination_of
 from headwater.providers.contract import Finish, Provider
-from headwater.providers.egress import Egress
+from headwater.providers.egress import Egress, EgressRefused
 from headwater.providers.replay import NAME as REPLAY
 from headwater.providers.servers import SERVERS, ServerRow
 
-#: How long a server may take to list its models, and a model to answer.
-PROBE_S: Final = 10.0
+#: How long a server may take to list its models. All are asked at once, so that it is also how long all of it takes.
+PROBE_S: Final = 5.0
+#: How long a model may take until it is connected to, and to answer.
+CONNECT_S: Final = 10.0
 CALL_S: Final = 60.0
 #: The answer that a model is asked for. Some refuse to stop so soon, which is an answer too.
 _TOKENS: Final = 16
@@ -58,21 +62,15 @@ async def check_servers(
     rows: Sequence[ModelRow], environ: Mapping[str, str], servers: Mapping[str, ServerRow] = SERVERS
 ) -> Findings:
     """Asks each model's server for its list of models, with the model's key: over the network, at no cost."""
-    found = Findings("providers")
     by_place: dict[tuple[str, str | None, str | None], list[ModelRow]] = {}
     for row in rows:
         if row.provider != REPLAY:
             place = destination_of(row, servers)
             by_place.setdefault((place.base_url, place.key_env, place.server.models_path), []).append(row)
-    for those in by_place.values():
-        listed = await _ask(destination_of(those[0], servers), those[0], environ, found)
-        for row in those:
-            if listed is not None and listed.is_whole and not _has(listed.names, row.model or row.name):
-                found.warning(
-                    f"`{row.name}`: the server does not list a model `{row.model or row.name}`.",
-                    "Correct `model` in the row, unless it is another name for one that is listed.",
-                )
-    return found
+    all_of = Findings("providers")
+    for found in await asyncio.gather(*(_check_server(those, environ, servers) for those in by_place.values())):
+        all_of += found
+    return all_of
 
 
 async def check_calls(
@@ -90,36 +88,71 @@ async def check_calls(
     return found
 
 
-async def _ask(place: Destination, row: ModelRow, environ: Mapping[str, str], found: Findings) -> _Listed | None:
+async def _check_server(
+    rows: Sequence[ModelRow], environ: Mapping[str, str], servers: Mapping[str, ServerRow]
+) -> Findings:
+    """Of one server, with the key of these rows: whether it answers, and lists them."""
+    found = Findings("providers")
+    place = destination_of(rows[0], servers)
     where, path = place.base_url.rstrip("/"), place.server.models_path
-    if path is None:
-        found.note(f"{where} has no list of models that could be asked for.", "Try its models with --call.")
-        return None
+    # Where there is no list to be had, the key would be shown for nothing.
+    headers = {} if path is None else {**rows[0].headers, **_headers(place.server), **auth_of(place, environ).headers()}
     try:
-        async with (
-            aiohttp.ClientSession(
-                connector=Egress(place.allow_private).connector(1),
-                timeout=aiohttp.ClientTimeout(total=PROBE_S),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-            ) as session,
-            session.get(
-                where + path,
-                headers={**row.headers, **_headers(place.server), **auth_of(place, environ).headers()},
-                allow_redirects=False,
-            ) as response,
-        ):
-            status = response.status
-            listed = await _listed(response) if status == 200 else None
+        status, listed = await _ask(where + (path or ""), headers, allow_private=place.allow_private)
     except TimeoutError:
-        found.problem(
-            f"{where} did not answer within {PROBE_S:g} s.", "Is the server up, and may this machine call out?"
-        )
-        return None
+        advice = "Is the server up, and may this machine call out?"
+        found.problem(f"{where} did not answer within {PROBE_S:g} s.", advice)
+        return found
     except (aiohttp.ClientError, OSError) as error:
-        cause = getattr(error, "os_error", error)
-        found.problem(f"{where} can not be reached: {cause}.", "Is the address right, and the server up?")
-        return None
+        found.problem(f"{where} can not be reached: {getattr(error, 'os_error', error)}.", _advice_on(error))
+        return found
+    if path is None:
+        found.note(
+            f"{where} is there ({status}), and has no list of models: whether it takes the key was not tried.",
+            "Try its models with --call, which may cost something.",
+        )
+        return found
+    _tell(place, status, listed, found)
+    for row in rows:
+        if listed is not None and listed.is_whole and not _has(listed.names, row.model or row.name):
+            found.warning(
+                f"`{row.name}`: the server does not list a model `{row.model or row.name}`.",
+                "Correct `model` in the row, unless it is another name for one that is listed.",
+            )
+    return found
+
+
+async def _ask(url: str, headers: Mapping[str, str], *, allow_private: bool) -> tuple[int, _Listed | None]:
+    """The status, and what is listed. Raises `TimeoutError`, `aiohttp.ClientError` and `OSError`."""
+    async with (
+        aiohttp.ClientSession(
+            connector=Egress(allow_private, look_up).connector(1),
+            timeout=aiohttp.ClientTimeout(total=PROBE_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        ) as session,
+        session.get(url, headers=headers, allow_redirects=False) as response,
+    ):
+        return response.status, await _listed(response) if response.status == 200 else None
+
+
+def _advice_on(error: Exception) -> str:
+    """What to do about a server that could not be reached."""
+    match getattr(error, "os_error", error):
+        case EgressRefused():
+            return "Allow it only where the name is meant to lead there."
+        case aiohttp.ClientConnectorCertificateError():
+            return "Give this machine the certificate's authority (SSL_CERT_FILE), or look who answers in its place."
+        case socket.gaierror():
+            return "Is the host's name right in base_url, and can this machine look up names?"
+        case ConnectionRefusedError():
+            return "Start the server, or correct the port in base_url."
+    return "Is the address right, the server up, and may this machine call out?"
+
+
+def _tell(place: Destination, status: int, listed: _Listed | None, found: Findings) -> None:
+    """What a server's answer to the question for its models says."""
+    where = place.base_url.rstrip("/")
     if status in (401, 403):
         found.problem(
             f"{where} answers, but does not take the key ({status}).",
@@ -141,7 +174,6 @@ async def _ask(place: Destination, row: ModelRow, environ: Mapping[str, str], fo
         )
     else:
         found.ok(f"{where} answers ({status}).")
-    return listed
 
 
 def _headers(server: ServerRow) -> dict[str, str]:
@@ -187,7 +219,7 @@ async def _call(row: ModelRow, provider: Provider, model: str, found: Findings) 
     try:
         async with asyncio.timeout(CALL_S):
             # The contract promises less than what it is: a generator, which lets go of its socket when it is closed.
-            stream = cast("Any", provider.stream(request, connect_s=PROBE_S))
+            stream = cast("Any", provider.stream(request, connect_s=CONNECT_S))
             async with aclosing(stream) as batches:
                 async for items in batches:
                     if first_s is None and any(not isinstance(item, Finish) for item in items):
