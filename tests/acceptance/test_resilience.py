@@ -205,8 +205,8 @@ async def test_a_new_attempt_takes_back_what_was_said(data_dir: Path) -> None:
         await scene.judge()
 
 
-async def test_a_completion_goes_to_another_model_after_output_and_a_stream_of_it_does_not(data_dir: Path) -> None:
-    """Of the first nothing has been shown; what a stream has said it can not take back."""
+async def test_a_completion_is_paid_for_again_after_output_only_where_that_is_asked_for(data_dir: Path) -> None:
+    """And only in one piece, of which nothing has been shown: what a stream has said it can not take back."""
     cut: list[Step] = [Send(chat_chunk("half of")), EndWithoutTerminator()]
     async with (
         ScriptedUpstream(cut) as upstream,
@@ -215,17 +215,22 @@ async def test_a_completion_goes_to_another_model_after_output_and_a_stream_of_i
     ):
         path, headers = "/v1/chat/completions", {"Headwater-Fallback": OTHER}
         asked = {"model": SCRIPTED, "messages": [{"role": "user", "content": "Hello"}]}
-        whole = await call(product.port, "POST", path, asked, headers)
+        unasked = await call(product.port, "POST", path, asked, headers)
+        assert (unasked.status, unasked.json()["error"]["code"]) == (502, "truncated")
+        assert (len(upstream.requests), len(other.requests)) == (1, 0)
+        again = {**headers, "Headwater-After-Output": "new_attempt"}
+        assert (await call(product.port, "POST", path, {**asked, "stream": True}, again)).status == 400
+        whole = await call(product.port, "POST", path, asked, again)
         assert whole.status == 200
         assert whole.json()["choices"][0]["message"]["content"] == "All of it"
         # the question twice, and what both have said
         assert whole.json()["usage"]["completion_tokens"] == 2 + 2
-        assert (len(upstream.requests), len(other.requests)) == (1, 1)
+        assert (len(upstream.requests), len(other.requests)) == (2, 1)
         streamed = (await call(product.port, "POST", path, {**asked, "stream": True}, headers)).body
         assert b"half of" in streamed
         assert b'"error"' in streamed
         assert b"[DONE]" not in streamed
-        assert (len(upstream.requests), len(other.requests)) == (2, 1)
+        assert (len(upstream.requests), len(other.requests)) == (3, 1)
 
 
 FALLS: dict[str, tuple[Script, str, dict[str, Any]]] = {

@@ -64,15 +64,22 @@ async def test_what_fails_before_it_said_anything_has_its_status(api: RunningApi
 
 @pytest.mark.parametrize(
     ("stream", "headers", "after_output"),
-    [(True, {}, None), (False, {}, "new_attempt"), (False, {"Idempotency-Key": "k"}, None)],
+    [(True, {}, None), (False, {}, None), (False, {"Headwater-After-Output": "new_attempt"}, "new_attempt")],
 )
-async def test_only_what_nobody_can_have_seen_is_taken_back(
+async def test_a_call_is_made_again_after_output_only_where_that_is_asked_for(
     api: RunningApi, stream: bool, headers: dict[str, str], after_output: str | None
 ) -> None:
     api.prompter.say(Chunk("Hi", 0), Finish("stop"))
     response = await api.client.post(PATH, json={**ASKED, "stream": stream}, headers=headers)
     run = (await api.client.get(f"/api/v1/runs/{response.headers['x-run-id']}")).json()
     assert run["request"].get("after_output") == after_output
+
+
+async def test_what_was_streamed_can_not_be_taken_back(api: RunningApi) -> None:
+    headers = {"Headwater-After-Output": "new_attempt"}
+    response = await api.client.post(PATH, json={**ASKED, "stream": True}, headers=headers)
+    assert (response.status_code, refused(response)["type"]) == (400, "invalid_request_error")
+    assert api.prompter.calls == []
 
 
 async def test_a_model_that_is_not_there_leaves_no_run(api: RunningApi) -> None:

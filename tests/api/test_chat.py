@@ -37,6 +37,17 @@ async def test_a_whole_answer_has_its_four_members(api: RunningApi) -> None:
     assert body["created_at"].endswith("Z")
 
 
+async def test_a_whole_answer_may_be_made_again_after_output_where_that_is_asked_for(api: RunningApi) -> None:
+    api.prompter.script = says("Hello")
+    asked = {"Headwater-After-Output": "new_attempt"}
+    for headers, after_output in (({}, "fail"), (asked, "new_attempt")):
+        response = await api.client.post("/chat", json=ASKED, headers=headers)
+        run = await api.storage.runs.get(response.headers["x-run-id"])
+        assert run is not None
+        assert run.request.after_output == after_output
+    assert (await api.client.post(STREAM, json=ASKED, headers=asked)).status_code == 400
+
+
 async def test_a_stream_is_a_token_a_frame(api: RunningApi) -> None:
     api.prompter.say(Chunk("Hel", 0))
     async with api.client.stream("POST", STREAM, json=ASKED) as response:

@@ -129,17 +129,35 @@ async def test_a_model_may_answer_in_place_of_the_one_that_is_asked(api: Running
 
 
 @pytest.mark.parametrize(
-    ("stream", "headers", "after_output"),
-    [(True, {}, None), (False, {}, "new_attempt"), (False, {"Idempotency-Key": "k"}, None)],
+    ("stream", "asked", "after_output"),
+    [(False, None, None), (False, "fail", None), (False, "new_attempt", "new_attempt"), (True, "fail", None)],
 )
-async def test_only_what_nobody_has_seen_is_taken_back(
-    api: RunningApi, stream: bool, headers: dict[str, str], after_output: str | None
+async def test_a_call_is_made_again_after_output_only_where_that_is_asked_for(
+    api: RunningApi, stream: bool, asked: str | None, after_output: str | None
 ) -> None:
-    """With a key a repeat may read the same answer as a stream, while it is being made."""
     api.prompter.say(Chunk("Hi", 0), Finish("stop"))
+    headers = {} if asked is None else {"Headwater-After-Output": asked}
     response = await api.client.post(PATH, json={**HELLO, "stream": stream}, headers=headers)
     run = (await api.client.get(f"/api/v1/runs/{response.headers['x-run-id']}")).json()
     assert run["request"].get("after_output") == after_output
+
+
+@pytest.mark.parametrize(("stream", "asked"), [(True, "new_attempt"), (False, "continue")])
+async def test_what_was_streamed_can_not_be_taken_back(api: RunningApi, stream: bool, asked: str) -> None:
+    headers = {"Headwater-After-Output": asked}
+    response = await api.client.post(PATH, json={**HELLO, "stream": stream}, headers=headers)
+    assert (response.status_code, refused(response)["param"]) == (400, "Headwater-After-Output")
+    assert api.prompter.calls == []
+
+
+async def test_a_repeat_of_an_answer_that_may_be_taken_back_is_never_a_stream(api: RunningApi) -> None:
+    api.prompter.say(Chunk("Hi", 0), Finish("stop"))
+    headers = {"Headwater-After-Output": "new_attempt", "Idempotency-Key": "k"}
+    first = await api.client.post(PATH, json=HELLO, headers=headers)
+    again = await api.client.post(PATH, json=HELLO, headers=headers)
+    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
+    streamed = await api.client.post(PATH, json={**HELLO, "stream": True}, headers={"Idempotency-Key": "k"})
+    assert streamed.status_code == 409
 
 
 async def test_a_fallback_that_is_not_there_is_refused_by_the_header_s_name(api: RunningApi) -> None:

@@ -188,19 +188,27 @@ async def test_what_fails_before_it_said_anything_has_its_status(api: RunningApi
 @pytest.mark.parametrize(
     ("members", "headers", "after_output"),
     [
-        ({}, {}, "new_attempt"),
+        ({}, {}, None),
         ({"stream": True}, {}, None),
         ({"background": True}, {}, None),
-        ({}, {"Idempotency-Key": "k"}, None),
+        ({}, {"Headwater-After-Output": "new_attempt"}, "new_attempt"),
     ],
 )
-async def test_only_what_nobody_can_have_seen_is_taken_back(
+async def test_a_call_is_made_again_after_output_only_where_that_is_asked_for(
     api: RunningApi, members: dict[str, Any], headers: dict[str, str], after_output: str | None
 ) -> None:
     api.prompter.say(Chunk("Hi", 0), Finish("stop"))
     response = await api.client.post(PATH, json={**HELLO, **members}, headers=headers)
     run = (await api.client.get(f"/api/v1/runs/{response.headers['x-run-id']}")).json()
     assert run["request"].get("after_output") == after_output
+
+
+@pytest.mark.parametrize("members", [{"stream": True}, {"background": True}])
+async def test_what_may_have_been_seen_can_not_be_taken_back(api: RunningApi, members: dict[str, Any]) -> None:
+    headers = {"Headwater-After-Output": "new_attempt"}
+    response = await api.client.post(PATH, json={**HELLO, **members}, headers=headers)
+    assert (response.status_code, refused(response)["param"]) == (400, "Headwater-After-Output")
+    assert api.prompter.calls == []
 
 
 async def test_one_key_is_one_run(api: RunningApi) -> None:
@@ -235,7 +243,9 @@ async def test_what_is_refused_is_named(api: RunningApi, members: dict[str, Any]
     assert api.prompter.calls == []
 
 
-@pytest.mark.parametrize("header", ["Headwater-On-Crash", "Headwater-On-Disconnect", "Headwater-Fallback"])
+@pytest.mark.parametrize(
+    "header", ["Headwater-On-Crash", "Headwater-On-Disconnect", "Headwater-Fallback", "Headwater-After-Output"]
+)
 async def test_a_header_that_can_not_be_meant(api: RunningApi, header: str) -> None:
     response = await api.client.post(PATH, json=HELLO, headers={header: "nobody"})
     assert (response.status_code, refused(response)["param"]) == (400, header)

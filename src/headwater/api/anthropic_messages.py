@@ -13,13 +13,14 @@ from headwater.api.answer import Asgi, Headers
 from headwater.api.anthropic_request import MessageRequest, run_request
 from headwater.api.bounds import check_bounds
 from headwater.api.openai_chat import (
+    AFTER_OUTPUT_HEADER,
     FALLBACK,
     FALLBACK_HEADER,
     LEAVING_HEADER,
     ON_DISCONNECT,
+    after_output,
     fallback,
     on_disconnect,
-    retractable,
 )
 from headwater.api.route import Call, Operation, Reply, Resource
 from headwater.api.runs import check_model, idempotency_key
@@ -45,8 +46,7 @@ async def create(call: Call) -> Asgi:
         named = body.model[:100]
         raise NotFoundError(f"There is no model `{named}`; `GET /api/v1/models` lists them.", pointer="/model")
     request = run_request(body, on_disconnect(call.header(ON_DISCONNECT)), fallback(call.header(FALLBACK)))
-    if not body.stream:
-        request = retractable(call, request)
+    request = after_output(call, request, is_whole=not body.stream)
     try:
         check_bounds(request)
         check_model(call, request, fallback_header=FALLBACK)
@@ -83,7 +83,7 @@ MESSAGES = Resource(
         create,
         "Create a message, as Anthropic's API does",
         (Reply(200, "The message; with `stream` its events", media=("application/json", "text/event-stream")),),
-        headers=(LEAVING_HEADER, FALLBACK_HEADER, parameters.IDEMPOTENT_ANSWER),
+        headers=(LEAVING_HEADER, FALLBACK_HEADER, AFTER_OUTPUT_HEADER, parameters.IDEMPOTENT_ANSWER),
         takes=MessageRequest,
         # The SDKs' beta namespace asks with `?beta=true`, and for nothing else by it.
         lenient=True,

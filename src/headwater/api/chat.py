@@ -16,7 +16,7 @@ from headwater.api import parameters
 from headwater.api.answer import Asgi, Headers, Receive, Scope, Send, no_content
 from headwater.api.bounds import check_bounds
 from headwater.api.chats import find_chat, history, owner_of_chats
-from headwater.api.openai_chat import LEAVING_HEADER, ON_DISCONNECT, on_disconnect, retractable
+from headwater.api.openai_chat import AFTER_OUTPUT_HEADER, LEAVING_HEADER, ON_DISCONNECT, after_output, on_disconnect
 from headwater.api.owner import ORG_HEADER, USER_HEADER, named_owner
 from headwater.api.parameters import format_time
 from headwater.api.problem import NO_SUCH_RUN
@@ -120,8 +120,7 @@ async def _begin(call: Call, asked: ChatAsked, owner: Owner, *, whole: bool = Fa
         on_disconnect=on_disconnect(call.header(ON_DISCONNECT)),
         metadata={} if asked.chat_id is None else {CHAT: asked.chat_id},
     )
-    if whole:
-        bare = retractable(call, bare)
+    bare = after_output(call, bare, is_whole=whole)
     # Compared with what was asked: what is sent along changes from one time to the next.
     key = make_key(owner, f"POST {PATH}", call.header("idempotency-key"), bare, {"parameter": "Idempotency-Key"})
     before = [] if asked.chat_id is None else await history(call, owner, asked.chat_id, terms.context_tokens_max)
@@ -212,7 +211,7 @@ CHAT_WHOLE = Resource(
         "Answer in a chat that is kept",
         (Reply(200, "The answer", ChatReply),),
         (),
-        _ASK_HEADERS,
+        (*_ASK_HEADERS, AFTER_OUTPUT_HEADER),
         ChatAsked,
     ),
 )

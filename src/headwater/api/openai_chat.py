@@ -30,6 +30,8 @@ ON_DISCONNECT = "Headwater-On-Disconnect"
 ON_DISCONNECT_DEFAULT = CancelAfter(5)
 #: Models that may answer in place of the one that is asked, in order, with commas between them.
 FALLBACK = "Headwater-Fallback"
+#: Whether a call that fails after it has put something out may be made again, which is paid for once more.
+AFTER_OUTPUT: Final = "Headwater-After-Output"
 
 LEAVING_HEADER: Final = parameters.header(
     ON_DISCONNECT,
@@ -40,6 +42,12 @@ FALLBACK_HEADER: Final = parameters.header(
     FALLBACK,
     {"type": "string"},
     "Models that may answer in place of the one that is asked, in order, with commas between them",
+)
+
+AFTER_OUTPUT_HEADER: Final = parameters.header(
+    AFTER_OUTPUT,
+    {"type": "string", "enum": ["fail", "new_attempt"]},
+    "When a model fails in the middle of its answer: `fail`, the default, or, of an answer in one piece, `new_attempt`",
 )
 
 _SECONDS = re.compile(r"\d{1,6}(\.\d{1,3})?", re.ASCII)
@@ -67,14 +75,20 @@ def model_not_found(name: str) -> ModelNotFoundError:
     return ModelNotFoundError(f"There is no model `{name[:100]}`; `GET /v1/models` lists them.", pointer="/model")
 
 
-def retractable(call: Call, request: RunRequest) -> RunRequest:
-    """The run behind an answer in one piece: nothing of it is shown before its end, so all of it can be taken back.
+def after_output(call: Call, request: RunRequest, *, is_whole: bool) -> RunRequest:
+    """The request with what the header asks for; a new attempt only for an answer that comes `is_whole`, in one piece.
 
-    Not with an idempotency key, by which a repeat may stream it.
+    Nothing of that is shown before its end, so all of it can be taken back. Raises `BadRequestError`.
     """
-    if call.header("Idempotency-Key") is not None:
-        return request
-    return msgspec.structs.replace(request, after_output="new_attempt")
+    match call.header(AFTER_OUTPUT):
+        case None | "fail":
+            return request
+        case "new_attempt" if is_whole:
+            return msgspec.structs.replace(request, after_output="new_attempt")
+        case "new_attempt":
+            why = "is for an answer in one piece: what was streamed can not be taken back"
+            raise BadRequestError(f"{AFTER_OUTPUT}: `new_attempt` {why}.", parameter=AFTER_OUTPUT)
+    raise BadRequestError(f"{AFTER_OUTPUT} must be `fail` or `new_attempt`.", parameter=AFTER_OUTPUT)
 
 
 async def complete(call: Call) -> Asgi:
@@ -82,8 +96,7 @@ async def complete(call: Call) -> Asgi:
     if all(model.name != body.model for model in call.services.catalog.models()):
         raise model_not_found(body.model)
     request = run_request(body, on_disconnect(call.header(ON_DISCONNECT)), fallback(call.header(FALLBACK)))
-    if not body.stream:
-        request = retractable(call, request)
+    request = after_output(call, request, is_whole=not body.stream)
     check_bounds(request)
     check_model(call, request, fallback_header=FALLBACK)
     key = idempotency_key(call, f"POST {PATH}", request)
@@ -105,6 +118,7 @@ CHAT_COMPLETIONS = Resource(
         headers=(
             LEAVING_HEADER,
             FALLBACK_HEADER,
+            AFTER_OUTPUT_HEADER,
             parameters.IDEMPOTENT_ANSWER,
         ),
         takes=ChatCompletionRequest,

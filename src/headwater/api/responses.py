@@ -18,13 +18,14 @@ from headwater.api import parameters
 from headwater.api.answer import Asgi, Headers, json_answer
 from headwater.api.bounds import check_bounds
 from headwater.api.openai_chat import (
+    AFTER_OUTPUT_HEADER,
     FALLBACK,
     FALLBACK_HEADER,
     ON_DISCONNECT,
+    after_output,
     fallback,
     model_not_found,
     on_disconnect,
-    retractable,
 )
 from headwater.api.openai_error import PreviousResponseNotFoundError
 from headwater.api.responses_items import ITEMS_LIMIT, ITEMS_LIMIT_MAX, ItemList, input_items, item_page
@@ -68,8 +69,7 @@ async def create_response(call: Call) -> Asgi:
     body: ResponseRequest = call.body
     check(body)
     request = await _run_request(call, body)
-    if not (body.stream or body.background):
-        request = retractable(call, request)
+    request = after_output(call, request, is_whole=not (body.stream or body.background))
     try:
         check_bounds(request)
         check_model(call, request, fallback_header=FALLBACK)
@@ -259,6 +259,7 @@ RESPONSES = Resource(
                 "What becomes of it where the server is killed: `interrupt` by default",
             ),
             FALLBACK_HEADER,
+            AFTER_OUTPUT_HEADER,
             parameters.IDEMPOTENT_ANSWER,
         ),
         takes=ResponseRequest,
