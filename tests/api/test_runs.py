@@ -219,6 +219,28 @@ async def test_a_run_shows_its_snapshot_at_the_tail(api: RunningApi) -> None:
     assert shown["ended_at"] >= shown["created_at"]
 
 
+async def test_whoever_has_seen_the_end_sees_how_the_run_went_before_its_row_is_written(api: RunningApi) -> None:
+    finish, may_finish = api.storage.runs.finish, asyncio.Event()
+
+    async def late(*args: Any, **kwargs: Any) -> None:
+        await may_finish.wait()
+        await finish(*args, **kwargs)
+
+    api.storage.runs.finish = late  # type: ignore[method-assign]  # a disk that is slow just then
+    api.prompter.say(Chunk("Hi", 0))
+    run = await api.finished()
+    path = f"/api/v1/runs/{run}"
+    early = (await api.client.get(path)).json()
+    (listed,) = (await api.client.get("/api/v1/runs")).json()["runs"]
+    row = await api.storage.runs.get(run)
+    assert row is not None
+    assert (row.state, early["state"], listed["state"]) == ("running", "completed", "completed")
+    assert early["metrics"]["chunks"] == 1
+    may_finish.set()
+    await api.services.supervisor.over(run)
+    assert (await api.client.get(path)).json()["metrics"] == early["metrics"]
+
+
 async def test_lists_are_newest_first_and_filtered(api: RunningApi) -> None:
     done = await api.finished()
     live = await api.start(metadata={"k": "v"})

@@ -166,9 +166,13 @@ async def _settled(call: Call, run: Run, tail: int) -> Run:
     page = await call.services.storage.log.read(run.id, tail - 1, records_max=1)
     if not page.payloads or not page.at_end:
         return run
+    if (metrics := call.services.supervisor.metrics(run.id)) is None:
+        # Its row was written while its log was read.
+        stored = await call.services.storage.runs.get(run.id)
+        metrics = None if stored is None else stored.metrics
     last = decode_record(page.payloads[0])
     return msgspec.structs.replace(
-        run, state=STATE_BY_FINAL_TYPE[last.event.type], ended_at_ms=run.created_at_ms + last.t
+        run, state=STATE_BY_FINAL_TYPE[last.event.type], ended_at_ms=run.created_at_ms + last.t, metrics=metrics
     )
 
 

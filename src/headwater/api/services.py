@@ -13,7 +13,7 @@ from headwater.delivery.held import Face
 from headwater.delivery.streams import StreamReaders
 from headwater.delivery.websocket import Outlet, SocketReader
 from headwater.domain.message import GenerationRequest
-from headwater.domain.run import Owner, Run, RunRequest
+from headwater.domain.run import Owner, Run, RunMetrics, RunRequest
 from headwater.domain.snapshot import Snapshot
 from headwater.errors import UnavailableError
 from headwater.providers.breaker import BreakerFigures
@@ -36,6 +36,10 @@ class RunControl(Protocol):
 
     def live_of(self, owner: Owner) -> list[Run]:
         """The owner's runs that have not ended, oldest first, each as it was when it was set going."""
+        ...
+
+    def metrics(self, run: str) -> RunMetrics | None:
+        """How a run went whose final record is durable and whose row is still to be written; else None."""
         ...
 
     async def submit(

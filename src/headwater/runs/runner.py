@@ -130,6 +130,7 @@ class Runner:
         self._context = Context(around, run.owner, storage.documents, resumption)
         #: what is stored with the row's end
         self._documents: tuple[Document, ...] = ()
+        self._metrics: RunMetrics | None = None
         self._stop: Stop | None = None
         self._ending = False
         self._has_slot = False
@@ -378,10 +379,9 @@ class Runner:
         # The final record's own time: who reads it before the row is written sees the same end.
         ended_at_ms = self.run.created_at_ms + fold.t
         while True:
-            metrics = self._figures(fold)
             try:
                 await self._storage.runs.finish(
-                    self.run.id, state, fold.snapshot(), ended_at_ms, metrics, documents=self._documents
+                    self.run.id, state, fold.snapshot(), ended_at_ms, self.metrics(), documents=self._documents
                 )
                 return
             except StorageFull:
@@ -406,6 +406,12 @@ class Runner:
         self.stop(stop_timeout(phase, limit_s))
 
     # ── figures ─────────────────────────────────────────────────────────────────────────────────
+
+    def metrics(self) -> RunMetrics | None:
+        """How the run went, None before its final record is written; whoever asks first settles it for its row too."""
+        if self._metrics is None and self._recorder.closed:
+            self._metrics = self._figures(self._recorder.fold)
+        return self._metrics
 
     def _figures(self, fold: Fold) -> RunMetrics:
         metrics = self._meter.figures(fold.usage, self._readership())

@@ -15,7 +15,7 @@ import structlog
 from headwater.clock import Clock
 from headwater.domain import event as ev
 from headwater.domain.document import Document
-from headwater.domain.run import CancelAfter, Owner, Run, RunRequest, is_ended, new_run_id
+from headwater.domain.run import CancelAfter, Owner, Run, RunMetrics, RunRequest, is_ended, new_run_id
 from headwater.errors import (
     BadRequestError,
     ErrorCode,
@@ -144,6 +144,11 @@ class Supervisor:
         """The owner's runs that have not ended, oldest first, each as it was when it was set going."""
         runs = [runner.run for runner in self._runners.values() if runner.run.owner == owner]
         return sorted(runs, key=lambda run: (run.created_at_ms, run.id))
+
+    def metrics(self, run: str) -> RunMetrics | None:
+        """How a run went whose final record is durable and whose row is still to be written; else None."""
+        runner = self._runners.get(run)
+        return None if runner is None else runner.metrics()
 
     @property
     def waiting(self) -> int:
