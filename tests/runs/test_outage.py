@@ -20,9 +20,9 @@ def down(after_s: float) -> Play:
     """A model that is out of order, and takes so long to say so."""
 
     async def play(_: GenerationRequest) -> AsyncGenerator[list[Item], None]:
+        yield []
         await pause(after_s)
         raise ProviderError(ErrorCode.OVERLOADED, "Out of order.", provider="scripted")
-        yield []
 
     return play
 
