@@ -41,6 +41,7 @@ def test_a_good_machine_is_told_area_by_area(config: Path) -> None:
     for area in ("configuration", "models", "data directory", "address", "versions", "limits", "clock", "pages"):
         assert f" {area}: " in said
     assert f"with the key of {CANARY_VARIABLE}" in said
+    assert "note     providers: None was asked" in said
     assert not any(line.startswith("problem") for line in said.splitlines())
     assert "\x1b" not in said
 

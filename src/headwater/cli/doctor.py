@@ -82,7 +82,9 @@ def examine(
             hosts=settings.egress.hosts,
         )
         all_of += found
-        if online and usable:
+        if not online:
+            all_of += providers.not_asked(usable)
+        elif usable:
             all_of += asyncio.run(providers.check_servers(usable, environ, plugins.all_servers))
         if call:
             all_of += asyncio.run(providers.check_calls(usable, environ, plugins.all_servers))

@@ -11,7 +11,7 @@ import pytest
 
 from headwater.cli.checkup import providers
 from headwater.cli.checkup.finding import Findings, Level
-from headwater.cli.checkup.providers import check_calls, check_servers
+from headwater.cli.checkup.providers import check_calls, check_servers, not_asked
 from headwater.domain.message import GenerationRequest
 from headwater.providers.catalog import ModelRow
 from headwater.providers.contract import HttpRequest
@@ -102,7 +102,8 @@ async def test_an_address_that_must_not_be_called_is_not_called() -> None:
 
 
 async def test_a_recording_has_no_server() -> None:
-    assert await check_servers(rows(provider="replay", file=Path("x.sse")), {}) == []
+    played = rows(provider="replay", file=Path("x.sse"))
+    assert await check_servers(played, {}) == not_asked(played) == []
 
 
 class TestWhatIsListed:

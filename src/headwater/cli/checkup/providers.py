@@ -73,6 +73,14 @@ async def check_servers(
     return all_of
 
 
+def not_asked(rows: Sequence[ModelRow]) -> Findings:
+    """What is said in place of `check_servers` where nobody is to be asked."""
+    found = Findings("providers")
+    if any(row.provider != REPLAY for row in rows):
+        found.note("None was asked, as --offline has it: whether they answer and take their keys is not known.")
+    return found
+
+
 async def check_calls(
     rows: Sequence[ModelRow], environ: Mapping[str, str], servers: Mapping[str, ServerRow] = SERVERS
 ) -> Findings:
