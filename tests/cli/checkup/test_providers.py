@@ -203,7 +203,10 @@ async def test_all_servers_are_asked_at_once_and_told_of_in_order() -> None:
         second.observe = lambda _what, _received: second_asked.set()
         places = (first.base_url, second.base_url)
         found = await check_servers([row for url in places for row in rows(base_url=url, allow_private=True)], {})
-    assert [finding.text.split()[0] for finding in found] == [*places]
+    said = [
+        f"{url} answers, but does not take the key ({status})." for url, status in zip(places, (401, 403), strict=True)
+    ]
+    assert [finding.text for finding in found] == said
 
 
 async def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
