@@ -74,7 +74,7 @@ class CohereDecoder:
 def _message(message: Message, pointer: str) -> dict[str, str]:
     parts = [TextPart(message.content)] if isinstance(message.content, str) else message.content
     texts = [part.text for part in parts if isinstance(part, TextPart)]
-    if len(texts) < len(parts) or message.tool_calls or message.role == "tool":
+    if len(texts) < len(parts) or message.tool_calls or message.name or message.role == "tool":
         raise UnsupportedError("This plug-in sends text only.", pointer=pointer)
     return {"role": "system" if message.role == "developer" else message.role, "content": "".join(texts)}
 
