@@ -25,6 +25,7 @@ from headwater.providers.call_ids import CallIds
 from headwater.providers.contract import Decoder, Finish, Frame, Framing, HttpRequest, Item
 from headwater.providers.lenient_json import read_json
 from headwater.providers.opaque import fits, fitted
+from headwater.providers.openai_chat_reasoning import KeptReasoning, ReasoningField
 from headwater.providers.openai_chat_request import Quirks, request_body
 from headwater.providers.openai_chat_tools import ToolCalls, ToolDelta, ToolFunction
 from headwater.providers.openai_usage import CHAT, read_usage
@@ -120,7 +121,12 @@ class OpenAIChat:
 
     def decoder(self, request: GenerationRequest) -> Decoder:
         logprobs = request.settings.logprobs is not None
-        return OpenAIChatDecoder(self.quirks.provider_name, logprobs=logprobs, ids=CallIds(request))
+        return OpenAIChatDecoder(
+            self.quirks.provider_name,
+            logprobs=logprobs,
+            ids=CallIds(request),
+            reasoning_field=self.quirks.reasoning_field,
+        )
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         return refusal_error(status, headers, body, provider=self.quirks.provider_name)
@@ -129,8 +135,16 @@ class OpenAIChat:
 class OpenAIChatDecoder:
     """One stream's state. Of several choices only the first is read, for requests never ask for more."""
 
-    def __init__(self, provider: str, *, logprobs: bool = False, ids: CallIds | None = None) -> None:
+    def __init__(
+        self,
+        provider: str,
+        *,
+        logprobs: bool = False,
+        ids: CallIds | None = None,
+        reasoning_field: ReasoningField = "",
+    ) -> None:
         self._provider = provider
+        self._kept = KeptReasoning(reasoning_field) if reasoning_field else None
         self._logprobs = logprobs
         self._done = False
         self._ended = False
@@ -193,6 +207,9 @@ class OpenAIChatDecoder:
         self._ended = True
         items: list[Item] = [kind(REPLACEMENT, 0) for kind in self._pairs.alone()]
         self._tools.finish(items)
+        if self._kept is not None:
+            values = self._kept.values(has_calls=bool(self._tools))
+            items += [ProviderData(self._provider, self._value(each)) for each in values]
         self._tell_usage(items)
         items.append(Finish(self._reason(), self._finish or ""))
         return items
@@ -258,16 +275,19 @@ class OpenAIChatDecoder:
         text = delta.reasoning_content or delta.reasoning
         if not isinstance(text, str):
             text = ""
+        details: list[dict[str, Any]] = []
         if delta.reasoning_details:
-            details = delta.reasoning_details if isinstance(delta.reasoning_details, list) else []
-            details = [each for each in details if isinstance(each, dict)]
+            given = delta.reasoning_details if isinstance(delta.reasoning_details, list) else []
+            details = [each for each in given if isinstance(each, dict)]
             if not text:
                 words = [each.get("text") or each.get("summary") for each in details]
                 text = "".join(each for each in words if isinstance(each, str))
-            for each in details:
+            for each in details if self._kept is None else ():
                 # Less than the whole of it would be refused.
                 if (each.get("data") or each.get("signature")) and fits(value := self._value(each)):
                     items.append(ProviderData(self._provider, value))
+        if self._kept is not None:
+            self._kept.take(text, details)
         self._take_text(Reasoning, text, items)
 
     def _take_parts(self, parts: list[Any], items: list[Item]) -> None:

@@ -23,6 +23,7 @@ from headwater.domain.message import (
 )
 from headwater.errors import UnsupportedError
 from headwater.providers.model_limits import Models
+from headwater.providers.openai_chat_reasoning import ReasoningField, returned
 from headwater.providers.openai_parts import chat_format
 from headwater.providers.request_rules import check_detail, check_verbosity, extra_of, image_url, tool_results
 
@@ -64,6 +65,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     #: what turns reasoning on and off, where the effort itself does not
     reasoning_on: Mapping[str, Any] = {}
     reasoning_off: Mapping[str, Any] = {}
+    #: the field of an assistant's message that its reasoning goes back in
+    reasoning_field: ReasoningField = ""
     #: how log probabilities are asked for: by whether and how many, or by how many alone
     logprobs: Literal["flag", "count"] = "flag"
     prefill: Prefill = "no"
@@ -76,7 +79,9 @@ def request_body(request: GenerationRequest, quirks: Quirks) -> _Json:
     for messages that can not be meant.
     """
     settings = quirks.models.fit(request.model, request.settings) if quirks.models else request.settings
-    body: _Json = {"model": request.model, "messages": _messages(request.messages, quirks), "stream": request.stream}
+    thinks = settings.reasoning_effort != "none"
+    messages = _messages(request.messages, quirks, thinks=thinks)
+    body: _Json = {"model": request.model, "messages": messages, "stream": request.stream}
     if quirks.stream_options and request.stream:
         body["stream_options"] = {"include_usage": True}
     if request.messages and request.messages[-1].role == "assistant":
@@ -159,10 +164,12 @@ def _tool(tool: Tool) -> _Json:
     return {"type": "function", "function": {name: value for name, value in function.items() if value is not None}}
 
 
-def _messages(messages: list[Message], quirks: Quirks) -> list[_Json]:
+def _messages(messages: list[Message], quirks: Quirks, *, thinks: bool) -> list[_Json]:
     sent: list[_Json] = []
     for at, message in enumerate(messages):
         sent += _message(message, f"/messages/{at}", quirks)
+        if message.role == "assistant":
+            sent[-1] |= returned(message, quirks.provider_name, quirks.reasoning_field, thinks=thinks)
     return sent
 
 

@@ -155,6 +155,7 @@ _CHAT: Mapping[str, ServerRow] = {
         models=deepseek_models.MODELS,
         reasoning_on={"thinking": {"type": "enabled"}},
         reasoning_off={"thinking": {"type": "disabled"}},
+        reasoning_field="reasoning_content",
     ),
     "groq": _chat(
         "groq",
@@ -188,7 +189,11 @@ _CHAT: Mapping[str, ServerRow] = {
         models=mistral_models.MODELS,
     ),
     "openrouter": _chat(
-        "openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", max_tokens_field="max_tokens"
+        "openrouter",
+        "https://openrouter.ai/api/v1",
+        "OPENROUTER_API_KEY",
+        max_tokens_field="max_tokens",
+        reasoning_field="reasoning_details",
     ),
     "perplexity": _chat(
         "perplexity",
