@@ -118,6 +118,27 @@ async def test_what_can_not_be_answered_is_refused(
     assert (await api.client.get("/chat/chats")).json()["chats"] == []
 
 
+async def test_a_run_goes_on_only_with_a_chat_that_there_is(api: RunningApi) -> None:
+    """Whichever way it is started: else its messages would be kept where nobody can read or forget them."""
+    api.prompter.script = says("One.")
+    chat = (await said(api, "First")).json()["chat_id"]
+    run = {
+        "workflow": "stored_chat",
+        "model": "prompted",
+        "messages": [{"role": "user", "content": "Second"}],
+        "metadata": {CHAT: chat},
+    }
+    foreign = await api.client.post("/api/v1/runs", json=run, headers=BOB)
+    assert (foreign.status_code, foreign.json()["code"]) == (404, "NOT_FOUND")
+    assert foreign.json()["pointer"] == "/metadata/chat"
+    bob = Owner(BOB["x-org-id"], BOB["x-user-id"])
+    assert (await api.storage.documents.list(bob, MESSAGES)).documents == []
+    assert (await api.client.get("/api/v1/runs", headers=BOB)).json()["runs"] == []
+    assert (await api.client.post("/api/v1/runs", json=run, headers=ANN)).status_code == 201
+    shown = await api.client.get(f"/chat/chats/{chat}", headers=ANN)
+    assert [each["content"] for each in shown.json()["messages"] if each["role"] == "user"] == ["First", "Second"]
+
+
 @pytest.mark.parametrize("name", ["", "a b", "ö", "x" * 201])
 async def test_a_name_that_is_none_is_refused(api: RunningApi, name: str) -> None:
     response = await api.client.post("/chat", json=ASKED, headers={b"x-user-id": name.encode()})

@@ -108,6 +108,14 @@ async def test_what_can_not_be_answered_is_refused(
     assert (await api.client.get("/api/v1/runs")).json()["runs"] == []
 
 
+async def test_a_run_goes_on_only_with_a_session_that_there_is(api: RunningApi) -> None:
+    wanted = {"user_id": "ann", "message": "Hi", "session_id": "ses_" + "0" * 32}
+    run = {"workflow": "conversation", "model": "simulated", "input": wanted}
+    answer = await api.client.post("/api/v1/runs", json=run)
+    assert (answer.status_code, answer.json()["pointer"]) == (404, "/input/session_id")
+    assert (await api.client.get("/api/v1/runs")).json()["runs"] == []
+
+
 async def test_who_speaks_too_often_is_told_when_to_come_back() -> None:
     async with running_api(admit=Speaking(1, lambda: 0).admit) as api:
         assert (await asked(api)).status_code == 200

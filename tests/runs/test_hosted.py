@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, ClassVar
 
 import pytest
@@ -12,11 +12,22 @@ import structlog
 from headwater.domain import event as ev
 from headwater.domain.document import Document
 from headwater.domain.message import Usage
-from headwater.domain.run import LOCAL_OWNER, Run, RunRequest, RunState
-from headwater.errors import BadRequestError, ConfigError, ErrorCode, StorageFull, UnsupportedError, WorkflowFault
+from headwater.domain.run import LOCAL_OWNER, Owner, Run, RunRequest, RunState
+from headwater.errors import (
+    BadRequestError,
+    ConfigError,
+    ErrorCode,
+    NotFoundError,
+    StorageFailed,
+    StorageFull,
+    UnavailableError,
+    UnsupportedError,
+    WorkflowFault,
+)
 from headwater.runs.hosted import Hosted
+from headwater.storage.contract import OwnDocuments
 from headwater.workflows.contract import EndedRun, RunContext, Workflow
-from tests.runs.scene import Scene, pause, virtual
+from tests.runs.scene import Scene, pause, request, virtual
 
 CANARY = "canary-51ab"
 
@@ -84,6 +95,57 @@ async def test_input_is_held_to_the_schema_before_the_workflow_is_asked() -> Non
     with pytest.raises(BadRequestError) as refused:
         Hosted(Raises()).check(RunRequest("m", "raises", input={}))
     assert refused.value.extra == {"pointer": "/input"}
+
+
+class Follows(Raises):
+    """Goes on with what its owner keeps; how that is looked for is another's."""
+
+    name = "follows"
+
+    def __init__(self, check_kept: Callable[[OwnDocuments], Awaitable[Any]]) -> None:
+        self._check_kept = check_kept
+
+    async def check_kept(self, request: RunRequest, kept: OwnDocuments) -> None:
+        await self._check_kept(kept)
+
+
+async def raises(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (NotFoundError("No."), NotFoundError),
+        (LookupError(CANARY), WorkflowFault),
+        (SystemExit(CANARY), WorkflowFault),
+        (StorageFailed(CANARY), UnavailableError),
+    ],
+)
+@virtual
+async def test_what_the_owner_has_not_kept_is_refused_before_there_is_a_run(
+    error: BaseException, kind: type[Exception]
+) -> None:
+    async with Scene(workflows={"follows": Follows(lambda kept: raises(error))}) as scene:
+        with structlog.testing.capture_logs() as lines, pytest.raises(kind) as refused:
+            await scene.submit(workflow="follows")
+        assert CANARY not in str(refused.value)
+        assert CANARY not in json.dumps(lines, default=repr)
+        assert not scene.storage.medium.runs
+
+
+@virtual
+async def test_it_is_the_caller_s_own_documents_that_are_looked_at() -> None:
+    found: list[Document | None] = []
+
+    async def look(kept: OwnDocuments) -> None:
+        found.append(await kept.get("notes", "mine"))
+
+    async with Scene(workflows={"follows": Follows(look)}) as scene:
+        await scene.storage.documents.put(LOCAL_OWNER, [Document("notes", "mine", 1)])
+        for owner in (LOCAL_OWNER, Owner("local", "bob")):
+            await scene.supervisor.submit(request(workflow="follows"), owner)
+    assert [None if each is None else each.body for each in found] == [1, None]
 
 
 def test_a_schema_that_is_none_is_not_hosted() -> None:

@@ -13,7 +13,7 @@ from headwater.domain import event as ev
 from headwater.domain.document import Document, sealed
 from headwater.domain.message import GenerationRequest, Message, Settings, Usage
 from headwater.domain.run import LOCAL_OWNER, Run, RunRequest
-from headwater.errors import BadRequestError, ErrorCode, ProviderError
+from headwater.errors import BadRequestError, ErrorCode, NotFoundError, ProviderError
 from headwater.runs.ending import RESULT_BYTES_MAX
 from headwater.storage.memory import MemoryStorage
 from headwater.workflows.contract import Workflow
@@ -338,3 +338,14 @@ def test_a_whole_number_may_be_written_as_json_schema_lets_it() -> None:
     given = {"user_id": "u", "message": "Hi", "chunks_max": 5.0}
     InputSchema(Conversation.input_schema or {}).check(given)
     assert asked_of(RunRequest("m", workflow="conversation", input=given)).chunks_max == 5
+
+
+async def test_a_session_that_goes_on_is_the_user_s() -> None:
+    kept, goes_on = OwnDocuments(), asked(session_id=EARLIER)
+    await Conversation().check_kept(asked(), kept)
+    await kept.put(Document(SESSIONS, EARLIER, {"user_id": "ann"}))
+    await Conversation().check_kept(goes_on, kept)
+    for other in (asked(session_id=OWN_SESSION), asked(session_id=EARLIER, user_id="bob")):
+        with pytest.raises(NotFoundError) as refused:
+            await Conversation().check_kept(other, kept)
+        assert refused.value.extra == {"pointer": "/input/session_id"}

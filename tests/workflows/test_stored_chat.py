@@ -8,11 +8,13 @@ import msgspec
 import pytest
 
 from headwater.domain import event as ev
-from headwater.domain.document import sealed
+from headwater.domain.document import Document, sealed
 from headwater.domain.message import Message, TextPart, Usage
-from headwater.domain.run import LOCAL_OWNER, Run, RunRequest, RunState
+from headwater.domain.run import LOCAL_OWNER, Owner, Run, RunRequest, RunState
 from headwater.domain.snapshot import fold
-from headwater.errors import BadRequestError, TooLargeError
+from headwater.errors import BadRequestError, NotFoundError, TooLargeError
+from headwater.runs.context import Own
+from headwater.storage.memory import MemoryStorage
 from headwater.workflows.contract import EndedRun
 from headwater.workflows.stored_chat import CHAT, CHATS, KEPT_CHARS_MAX, MESSAGES, StoredChat, chat_of, message_id
 
@@ -38,6 +40,18 @@ def test_a_new_chat_begins_with_its_run() -> None:
     assert (answer.body["role"], answer.body["content"], answer.body["state"]) == ("assistant", "", "running")
     for message in (said, answer):
         assert (message.collection, message.words, message.run) == (MESSAGES, {CHAT: chat.key}, RUN)
+
+
+async def test_one_that_goes_on_is_its_owners() -> None:
+    storage = MemoryStorage()
+    await storage.open()
+    own, others = Own(storage.documents, LOCAL_OWNER), Own(storage.documents, Owner("local", "bob"))
+    await StoredChat().check_kept(ASKED, own)
+    await storage.documents.put(LOCAL_OWNER, [Document(CHATS, CHAT_ID, {})])
+    await StoredChat().check_kept(GOES_ON, own)
+    with pytest.raises(NotFoundError) as refused:
+        await StoredChat().check_kept(GOES_ON, others)
+    assert refused.value.extra == {"pointer": "/metadata/chat"}
 
 
 def test_one_that_goes_on_is_not_begun_again() -> None:

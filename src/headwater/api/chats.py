@@ -18,7 +18,7 @@ from headwater.domain.run import Owner
 from headwater.errors import NotFoundError
 from headwater.providers import estimate
 from headwater.workflows.history import newest_within
-from headwater.workflows.stored_chat import CHAT, CHAT_ID, CHATS, MESSAGES, message_id
+from headwater.workflows.stored_chat import CHAT, CHAT_ID, CHATS, MESSAGES, NO_SUCH_CHAT, message_id
 
 PAGE_LIMIT: Final = 50
 PAGE_LIMIT_MAX: Final = 200
@@ -26,8 +26,6 @@ TITLE_CHARS_MAX: Final = 80
 #: Of a chat's messages, the newest that may be sent along: so many at a time until there are enough.
 HISTORY_MAX: Final = 200
 HISTORY_PAGE: Final = 20
-#: One sentence for an unknown chat and for another owner's: they must look the same.
-NO_SUCH_CHAT: Final = "There is no such chat."
 
 
 class MessageError(msgspec.Struct, frozen=True):

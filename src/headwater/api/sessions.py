@@ -14,7 +14,7 @@ from headwater.api.route import Call, Operation, Reply, Resource
 from headwater.api.settling import forget, settled_page
 from headwater.domain.document import Document
 from headwater.errors import BadRequestError, NotFoundError
-from headwater.workflows.conversation import SESSION, SESSIONS, TURNS, USER, USER_CHARS_MAX
+from headwater.workflows.conversation import NO_SUCH_SESSION, SESSION, SESSIONS, TURNS, USER, USER_CHARS_MAX
 
 FEEDBACK: Final = "feedback"
 VOTE: Final = "vote"
@@ -97,7 +97,7 @@ async def find_session(call: Call, session: str) -> Document:
     if session.isprintable() and len(session) <= _RUN_CHARS_MAX:
         found = await call.services.storage.documents.get(call.owner, SESSIONS, session)
     if found is None or found.body["user_id"] != user_of(call):
-        raise NotFoundError("There is no such session.")
+        raise NotFoundError(NO_SUCH_SESSION)
     return found
 
 

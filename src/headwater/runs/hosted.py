@@ -12,7 +12,15 @@ import structlog
 from headwater.domain.document import Document, sealed
 from headwater.domain.event import Event
 from headwater.domain.run import Run, RunRequest
-from headwater.errors import BadRequestError, RefusedError, WorkflowFault
+from headwater.errors import (
+    BadRequestError,
+    ErrorCode,
+    RefusedError,
+    StorageError,
+    UnavailableError,
+    WorkflowFault,
+)
+from headwater.storage.contract import OwnDocuments
 from headwater.telemetry import frames
 from headwater.workflows.contract import EndedRun, RunContext, Workflow
 from headwater.workflows.guarded import guarded
@@ -52,6 +60,19 @@ class Hosted:
             raise
         except (Exception, SystemExit) as error:
             raise self._fault("check", request.workflow, error) from None
+
+    async def check_kept(self, request: RunRequest, kept: OwnDocuments) -> None:
+        """The same by what the owner has kept. Raises `RefusedError`."""
+        if type(self.workflow).check_kept is Workflow.check_kept:
+            return
+        try:
+            await self.workflow.check_kept(request, kept)
+        except RefusedError:
+            raise
+        except StorageError as error:
+            raise UnavailableError("The storage can not be read.", code=ErrorCode.STORAGE) from error
+        except (Exception, SystemExit) as error:
+            raise self._fault("check_kept", request.workflow, error) from None
 
     def run(self, context: RunContext) -> AsyncIterator[list[Event]]:
         """What happens in a run. Raises whatever the workflow's code does."""

@@ -31,6 +31,7 @@ from headwater.errors import (
 from headwater.providers.resilience import Resilience
 from headwater.runs.attempt import Models
 from headwater.runs.background import stop_answers
+from headwater.runs.context import Own
 from headwater.runs.ending import stop_cancelled, stop_error
 from headwater.runs.hosted import Hosted
 from headwater.runs.needs import check_needs
@@ -203,6 +204,7 @@ class Supervisor:
         self._models.resolve(request.model)
         check_needs(request, hosted.workflow.needs, self._models)
         check_policy(request, self._models.capabilities(request.model), self._models.who_can)
+        await hosted.check_kept(request, Own(self._storage.documents, owner))
         if (source := source_of(request)) is not None:
             await check_source(source, owner, self._storage)
         self._check_room()

@@ -70,6 +70,7 @@ async def check_workflow(
     """
     request = RunRequest("model", workflow.name, messages=list(messages), input=input, settings=settings or Settings())
     _check_taken(workflow, request)
+    await workflow.check_kept(request, _Kept(kept))
     stage = _Stage(workflow, request, _Script(answers), kept)
     whole = await stage.play()
     for pieces in (3, None):

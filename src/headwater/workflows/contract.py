@@ -102,6 +102,9 @@ class Workflow:
     def check(self, request: RunRequest) -> None:
         """Refuses a request before a run exists. Raises `RefusedError`; nothing was stored or called."""
 
+    async def check_kept(self, request: RunRequest, kept: OwnDocuments) -> None:
+        """Refuses a request that goes on with what its owner has not kept; after `check`. Raises `RefusedError`."""
+
     def run(self, context: RunContext) -> AsyncIterator[list[Event]]:
         """Yields what happens, as lists of what happened together: events of its calls, and its own.
 

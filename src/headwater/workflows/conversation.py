@@ -15,9 +15,10 @@ from headwater.domain import event as ev
 from headwater.domain.document import Document
 from headwater.domain.message import GenerationRequest, Message, Settings
 from headwater.domain.run import Run, RunRequest
-from headwater.errors import BadRequestError, ErrorCode, HeadwaterError, ProviderError
+from headwater.errors import BadRequestError, ErrorCode, HeadwaterError, NotFoundError, ProviderError
 from headwater.providers import estimate
 from headwater.providers.simulated import NAME as SIMULATED
+from headwater.storage.contract import OwnDocuments
 from headwater.workflows import conversation_prompts as prompts
 from headwater.workflows import conversation_script as script
 from headwater.workflows.arc.simulated import scripted
@@ -31,6 +32,8 @@ TURNS: Final = "turns"
 SESSION: Final = "session"
 USER: Final = "user"
 SESSION_PATTERN: Final = "^ses_[0-9a-f]{32}$"
+#: One sentence for an unknown session and for another's: they must look the same.
+NO_SUCH_SESSION: Final = "There is no such session."
 USER_CHARS_MAX: Final = 200
 MESSAGE_CHARS_MAX: Final = 100_000
 #: Of a session's turns, the newest that may be told again: so many at a time until there are enough.
@@ -85,6 +88,16 @@ class Conversation(Workflow):
             raise BadRequestError("There is nothing to answer.", pointer="/input/message")
         if not asked.user_id.isprintable():
             raise BadRequestError("A user's id has printable characters only.", pointer="/input/user_id")
+
+    async def check_kept(self, request: RunRequest, kept: OwnDocuments) -> None:
+        asked = asked_of(request)
+        if asked.session_id is None:
+            return
+        session = await kept.get(SESSIONS, asked.session_id)
+        if session is None or session.body["user_id"] != asked.user_id:
+            error = NotFoundError(NO_SUCH_SESSION)
+            error.extra["pointer"] = "/input/session_id"
+            raise error
 
     def run(self, context: RunContext) -> AsyncIterator[list[ev.Event]]:
         return _Turn(context).events()

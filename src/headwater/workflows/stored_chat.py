@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from headwater.domain.document import Document
 from headwater.domain.run import Run, RunRequest, RunState
-from headwater.errors import BadRequestError, TooLargeError
+from headwater.errors import BadRequestError, NotFoundError, TooLargeError
+from headwater.storage.contract import OwnDocuments
 from headwater.workflows.chat import Chat
 from headwater.workflows.contract import EndedRun
 
@@ -21,6 +22,8 @@ MESSAGES: Final = "messages"
 #: Where a run's metadata says which chat it goes on with; the same name among a message's words.
 CHAT: Final = "chat"
 CHAT_ID: Final = re.compile(r"chat_[0-9a-f]{32}")
+#: One sentence for an unknown chat and for another owner's: they must look the same.
+NO_SUCH_CHAT: Final = "There is no such chat."
 #: Of a message that is kept: a character is at most six bytes as JSON, and so each fits a document with all the rest.
 KEPT_CHARS_MAX: Final = 500_000
 
@@ -40,6 +43,13 @@ class StoredChat(Chat):
         chat = request.metadata.get(CHAT)
         if chat is not None and CHAT_ID.fullmatch(chat) is None:
             raise BadRequestError("This is no chat's id.", pointer=f"/metadata/{CHAT}")
+
+    async def check_kept(self, request: RunRequest, kept: OwnDocuments) -> None:
+        chat = request.metadata.get(CHAT)
+        if chat is not None and await kept.get(CHATS, chat) is None:
+            error = NotFoundError(NO_SUCH_CHAT)
+            error.extra["pointer"] = f"/metadata/{CHAT}"
+            raise error
 
     def documents_begun(self, run: Run) -> Sequence[Document]:
         chat, words = chat_of(run.id, run.request), _words(run.id, run.request)
