@@ -1,9 +1,10 @@
 /**
  * What the records of a run amount to: the same fold as the server's, so that a snapshot may come from either.
  *
- * A snapshot is plain data and never changes; what a record leaves alone is shared with the snapshot before, so that a
- * page can tell by identity what to draw again. A record costs a few objects and one string concatenation, whatever the
- * length of the text.
+ * A snapshot is data and never changes; what a record leaves alone is shared with the snapshot before, so that a page
+ * can tell by identity what to draw again. A record costs a few objects and one string concatenation, whatever the
+ * length of the text and of a structured answer: its `value` is made when it is read, from the one that was read
+ * before and the fields since, and costs a copy of each array and object that those have changed.
  */
 
 import { PastUnknown } from "./errors.ts";
@@ -18,7 +19,7 @@ import type {
   ToolCallSnapshot,
   Usage,
 } from "./protocol.ts";
-import { withField } from "./structured-value.ts";
+import { withFields } from "./structured-value.ts";
 
 /**
  * Where a piece of text begins: by its seq, and by its place in the text. A list from the newest backwards.
@@ -62,10 +63,11 @@ interface FieldMark {
 
 /** A call's structured answer, of which fields can be taken back again. */
 interface Answer {
-  readonly value: unknown;
   /** What it was before all of its fields. */
   readonly base: unknown;
   readonly newest: FieldMark | null;
+  /** What it was when it was read last. One for all snapshots, until a field is taken back. */
+  readonly known: { mark: FieldMark | null; value: unknown };
 }
 
 /** What a snapshot is made from, where a later record may take something back. */
@@ -83,11 +85,19 @@ interface History {
   readonly answers: ReadonlyMap<number, Answer>;
 }
 
+/** A snapshot but for what is made when it is read. */
+type Shown = Omit<Snapshot, "value">;
+
+interface Kept {
+  readonly shown: Shown;
+  readonly history: History;
+}
+
 const NOTHING: Pieces = { text: "", newest: null };
 const KINDS = { chunk: "text", reasoning: "reasoning", refusal: "refusal" } as const;
 
-/** Beside the snapshots and not in them: they stay the protocol's plain data. */
-const histories = new WeakMap<Snapshot, History>();
+/** Beside the snapshots and not in them: they stay the protocol's data. */
+const pasts = new WeakMap<Snapshot, Kept>();
 
 /** A run before its first record. */
 export function emptySnapshot(): Snapshot {
@@ -118,11 +128,11 @@ export function fold(snapshot: Snapshot, record: ProtocolRecord): Snapshot {
   if (record.seq <= snapshot.seq) {
     throw new RangeError(`record ${record.seq} does not follow ${snapshot.seq}`);
   }
-  const history = histories.get(snapshot) ?? resumed(snapshot);
-  return applied({ ...snapshot, seq: record.seq }, history, record, snapshot.seq + 1);
+  const { shown, history } = pasts.get(snapshot) ?? resumed(snapshot);
+  return snapshotOf(applied({ ...shown, seq: record.seq }, history, record, snapshot.seq + 1));
 }
 
-function applied(snapshot: Snapshot, history: History, record: ProtocolRecord, first: number): Snapshot {
+function applied(snapshot: Shown, history: History, record: ProtocolRecord, first: number): Kept {
   switch (record.type) {
     case "chunk":
     case "reasoning":
@@ -146,17 +156,18 @@ function applied(snapshot: Snapshot, history: History, record: ProtocolRecord, f
     case "context":
       return kept({ ...snapshot, state: { ...snapshot.state, context: record.data.context } }, history);
     case "field": {
-      const all = new Map(history.answers).set(...withMark(history, record.seq, record.data));
-      const next = { ...history, answers: all };
-      return kept({ ...snapshot, value: answerValue(snapshot, next) ?? null }, next);
+      const answers = new Map(history.answers).set(...withMark(history, record.seq, record.data));
+      return kept(snapshot, { ...history, answers });
     }
-    case "snapshot":
-      return kept({ ...record.data.snapshot, seq: record.seq }, resumed(record.data.snapshot));
+    case "snapshot": {
+      const { shown, history: newer } = resumed(record.data.snapshot);
+      return kept({ ...shown, seq: record.seq }, newer);
+    }
     case "complete": {
       const { finish_reason, usage, result } = record.data;
       const calls = snapshot.calls.map((call) => (call.role === "answer" ? { ...call, finish_reason } : call));
-      const ended = derived({ ...snapshot, calls, finish_reason }, history);
-      return withResult({ ...ended, usage: whole(usage) }, history, result);
+      const { shown } = derived({ ...snapshot, calls, finish_reason }, history);
+      return withResult({ ...shown, usage: whole(usage) }, history, result);
     }
     case "error": {
       const { code, message, retryable, result } = record.data;
@@ -170,18 +181,16 @@ function applied(snapshot: Snapshot, history: History, record: ProtocolRecord, f
 }
 
 /** The end, with the application's result; that is the value where no answer is. */
-function withResult(snapshot: Snapshot, history: History, told: unknown): Snapshot {
-  const result = told ?? null;
-  const answer = answerValue(snapshot, history);
-  return kept({ ...snapshot, result, value: answer === undefined ? result : answer }, history);
+function withResult(snapshot: Shown, history: History, result: unknown): Kept {
+  return kept({ ...snapshot, result: result ?? null }, history);
 }
 
 /** What can be known of the past of a snapshot that came from elsewhere. */
-function resumed(snapshot: Snapshot): History {
+function resumed({ value, ...snapshot }: Snapshot): Kept {
   const only = snapshot.calls[0]?.call ?? 1;
   const newest = snapshot.calls.at(-1)?.call ?? 1;
   const answer = snapshot.calls.findLast((call) => call.role === "answer")?.call ?? 1;
-  return {
+  const history: History = {
     since: snapshot.seq,
     parts: snapshot.parts.map((part) => ({ ...part, call: part.call ?? only, newest: null })),
     tools: snapshot.tool_calls.map((tool) => ({
@@ -195,19 +204,36 @@ function resumed(snapshot: Snapshot): History {
     // Of several calls only the sum is known; the newest is the one that may report again.
     usage: new Map(snapshot.usage === null ? [] : [[newest, snapshot.usage]]),
     usageBefore: null,
-    answers: new Map(
-      snapshot.value === null ? [] : [[answer, { value: snapshot.value, base: snapshot.value, newest: null }]],
-    ),
+    answers: new Map(value === null ? [] : [[answer, unknownFrom(value)]]),
   };
+  return { shown: snapshot, history };
 }
 
-function kept(snapshot: Snapshot, history: History): Snapshot {
-  histories.set(snapshot, history);
+function kept(shown: Shown, history: History): Kept {
+  return { shown, history };
+}
+
+function snapshotOf(past: Kept): Snapshot {
+  const { shown, history } = past;
+  const hasAnswer = history.answers.size > 0;
+  const snapshot = hasAnswer ? withAnswer(shown, history) : { ...shown, value: shown.result ?? null };
+  pasts.set(snapshot, past);
   return snapshot;
 }
 
+function withAnswer(shown: Shown, history: History): Snapshot {
+  let made: readonly [unknown] | null = null;
+  return {
+    ...shown,
+    get value(): unknown {
+      made ??= [answerValue(shown, history)];
+      return made[0];
+    },
+  };
+}
+
 /** The members of a snapshot that are made from its history; what did not change keeps its identity. */
-function derived(snapshot: Snapshot, history: History): Snapshot {
+function derived(snapshot: Shown, history: History): Kept {
   const several = snapshot.calls.length > 1;
   const { parts, tools } = history;
   return kept(
@@ -219,18 +245,17 @@ function derived(snapshot: Snapshot, history: History): Snapshot {
       parts: parts.map((part, at) => shownPart(part, several, snapshot.parts[at])),
       tool_calls: tools.map((tool, at) => shownTool(tool, several, snapshot.tool_calls[at])),
       usage: total(history),
-      value: answerValue(snapshot, history) ?? null,
     },
     history,
   );
 }
 
 function withText(
-  snapshot: Snapshot,
+  snapshot: Shown,
   history: History,
   record: Extract<ProtocolRecord, { type: keyof typeof KINDS }>,
   first: number,
-): Snapshot {
+): Kept {
   const { content, index } = record.data;
   const call = record.data.call ?? 1;
   const kind = KINDS[record.type];
@@ -251,7 +276,7 @@ function inOrder(a: Part, b: Part): number {
   return a.call - b.call || a.index - b.index || (a.kind < b.kind ? -1 : 1);
 }
 
-function joined(snapshot: Snapshot, parts: readonly Part[], kind: Part["kind"]): string {
+function joined(snapshot: Shown, parts: readonly Part[], kind: Part["kind"]): string {
   let text = "";
   for (const part of parts) {
     if (part.kind === kind && answers(snapshot, part.call)) {
@@ -261,7 +286,7 @@ function joined(snapshot: Snapshot, parts: readonly Part[], kind: Part["kind"]):
   return text;
 }
 
-function answers(snapshot: Snapshot, call: number): boolean {
+function answers(snapshot: Shown, call: number): boolean {
   return snapshot.calls.find((known) => known.call === call)?.role !== "internal";
 }
 
@@ -306,7 +331,7 @@ function withCall(calls: readonly CallSnapshot[], call: CallSnapshot): CallSnaps
   return at < 0 ? [...calls, call] : calls.with(at, call);
 }
 
-function withAttempt(snapshot: Snapshot, history: History, data: AttemptData): Snapshot {
+function withAttempt(snapshot: Shown, history: History, data: AttemptData): Kept {
   const { call, number, provider, model } = data;
   const role = snapshot.calls.find((known) => known.call === call)?.role ?? "answer";
   const calls = withCall(snapshot.calls, { call, role, provider, model, attempt: number, finish_reason: null });
@@ -323,7 +348,7 @@ function withAttempt(snapshot: Snapshot, history: History, data: AttemptData): S
   return derived(
     { ...snapshot, calls },
     {
-      since: history.since,
+      ...history,
       parts: history.parts
         .map((part) => (part.call === call ? { ...part, ...cut(part, start) } : part))
         .filter((part) => part.call !== call || part.newest !== null || part.text !== ""),
@@ -367,8 +392,8 @@ function cut({ text, newest }: Pieces, start: number): Pieces {
 /** A call and its structured answer with one more field. */
 function withMark(history: History, seq: number, field: FieldData): [number, Answer] {
   const call = field.call ?? 1;
-  const { value, base, newest } = history.answers.get(call) ?? { value: null, base: null, newest: null };
-  return [call, { value: withField(value, field), base, newest: { seq, field, before: newest } }];
+  const { newest, ...answer } = history.answers.get(call) ?? unknownFrom(null);
+  return [call, { ...answer, newest: { seq, field, before: newest } }];
 }
 
 /** The answers as they were without what a call told from a seq on. */
@@ -386,17 +411,33 @@ function withoutMarks(answers: History["answers"], call: number, start: number):
     left.delete(call);
     return left;
   }
-  const fields: FieldData[] = [];
-  for (let mark = newest; mark !== null; mark = mark.before) {
-    fields.push(mark.field);
-  }
-  return left.set(call, { ...answer, value: fields.reduceRight(withField, answer.base), newest });
+  return left.set(call, { ...unknownFrom(answer.base), newest });
 }
 
-/** The structured answer of the newest answer call that has one; undefined where none has. */
-function answerValue(snapshot: Snapshot, history: History): unknown {
+function unknownFrom(base: unknown): Answer {
+  return { base, newest: null, known: { mark: null, value: base } };
+}
+
+/** The structured answer of the newest answer call that has one, else the application's result. */
+function answerValue(snapshot: Shown, history: History): unknown {
   const calls = [...history.answers.keys()].filter((call) => answers(snapshot, call));
-  return calls.length === 0 ? undefined : history.answers.get(Math.max(...calls))?.value;
+  const answer = history.answers.get(Math.max(...calls));
+  return answer === undefined ? (snapshot.result ?? null) : valueOf(answer);
+}
+
+function valueOf({ base, newest, known }: Answer): unknown {
+  const fields: FieldData[] = [];
+  let mark = newest;
+  while (mark !== null && mark !== known.mark) {
+    fields.push(mark.field);
+    mark = mark.before;
+  }
+  const value = withFields(mark === null ? base : known.value, fields.reverse());
+  if (newest !== null && newest.seq > (known.mark?.seq ?? 0)) {
+    known.mark = newest;
+    known.value = value;
+  }
+  return value;
 }
 
 /** The sum over all attempts of all calls, null where none has reported. */

@@ -116,6 +116,52 @@ test("what a field leaves alone is shared", () => {
   assert.equal(fold(third, told(4, "/grid", [], true)).value, c);
 });
 
+test("fields cost nothing until the value is read, and then one copy of what they have changed", () => {
+  let looks = 0;
+  const items = new Proxy(Array.from({ length: 1000 }, (_, at) => at), {
+    get(target, name, receiver): unknown {
+      looks += 1;
+      return Reflect.get(target, name, receiver);
+    },
+  });
+  const before: Snapshot = { ...emptySnapshot(), value: { items, other: { a: 1 } } };
+  let snapshot = before;
+  for (let seq = 1; seq <= 1000; seq += 1) {
+    const data = { path: `/items/${seq + 999}`, value: seq, done: true };
+    snapshot = fold(snapshot, { seq, t: seq, type: "field", data });
+  }
+  assert.equal(looks, 0);
+  type Told = { items: unknown[]; other: object };
+  const value = snapshot.value as Told;
+  assert.ok(looks < 2 * 1000 + 100, `${looks} looks`);
+  assert.deepEqual([value.items.length, value.items[999], value.items[1999]], [2000, 999, 1000]);
+  assert.equal(value.other, (before.value as Told).other);
+  looks = 0;
+  const data = { path: "/items/2000", value: 0, done: true };
+  assert.equal((fold(snapshot, { seq: 1001, t: 0, type: "field", data }).value as Told).items.length, 2001);
+  assert.equal(looks, 0, "what was read is gone on from");
+});
+
+test("a value that is read late, and again, is the one of its snapshot", () => {
+  const told = (seq: number, value: unknown): ProtocolRecord => ({
+    seq,
+    t: seq,
+    type: "field",
+    data: { path: "/items", value, done: false, delta: seq > 1 },
+  });
+  const first = fold(emptySnapshot(), told(1, [[1]]));
+  const second = fold(first, told(2, [[2]]));
+  const other = fold(first, told(2, [["two"]]));
+  const third = fold(second, told(3, [[3]]));
+  assert.deepEqual(third.value, { items: [[1], [2], [3]] });
+  assert.deepEqual(second.value, { items: [[1], [2]] });
+  assert.deepEqual(first.value, { items: [[1]] });
+  assert.deepEqual(other.value, { items: [[1], ["two"]] });
+  assert.deepEqual(fold(third, told(4, [[4]])).value, { items: [[1], [2], [3], [4]] });
+  assert.equal(second.value, second.value);
+  assert.deepEqual(JSON.parse(JSON.stringify(third)), structuredClone(third));
+});
+
 test("a long text of fields is folded, and taken back, without a stack that grows with it", () => {
   let snapshot = emptySnapshot();
   for (let seq = 1; seq <= 20_000; seq += 1) {
