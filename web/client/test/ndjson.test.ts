@@ -115,7 +115,8 @@ test("reading ends with its reader", async () => {
 
 test("only a run's events are read as lines, and a snapshot is one", async () => {
   await using server = await serving(({ headers, path }) => (headers.accept === NDJSON ? lines(LOG) : json({ path })));
-  const headwater = new Headwater({ baseUrl: server.url, fetch: ndjsonFetch(), headers: { Authorization: "Bearer k" } });
+  const headers = { Authorization: "Bearer k" };
+  const headwater = new Headwater({ baseUrl: server.url, fetch: ndjsonFetch(), headers });
   const call: Call = { method: "GET", path: "/api/v1/events", query: { run: RUN } };
   await headwater.parts.http.open(call, 1000, new AbortController().signal);
   assert.deepEqual(await collect(headwater.follow(RUN, { fromSnapshot: true })), LOG);
