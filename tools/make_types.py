@@ -9,7 +9,7 @@ python -m tools.make_types --check   ends with 1 where the file is not what woul
 import json
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,10 @@ from tools import make_schema
 FILE = Path(__file__).resolve().parent.parent / "web" / "client" / "src" / "protocol.ts"
 LINE_LENGTH: Final = 120
 _HEADER: Final = "// Made by tools/make_types.py from spec/events.schema.json and the OpenAPI document. Do not edit.\n"
+_OPEN: Final = (
+    "/** One of these words, or one that a newer server says and this version does not know. */\n"
+    "export type Open<Word extends string> = Word | (string & {});\n"
+)
 #: Of the OpenAPI document only what a client sends or reads; the rest is for operators.
 _RESOURCES: Final = (
     *("Problem", "RunRequest", "RunResource", "RunSummary", "RunList"),
@@ -28,6 +32,8 @@ _RESOURCES: Final = (
 )
 #: How a field's JSON type is written in `DATA_SHAPES`.
 _LETTERS: Final = {"string": "s", "integer": "i", "number": "n", "boolean": "b", "object": "o", "array": "a"}
+#: What a client sends. All else it reads, and a word that is read may be a newer server's.
+_SENT: Final = ("RunRequest",)
 _SCALARS: Final = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
 
 Schema = Mapping[str, Any]
@@ -46,7 +52,10 @@ def rendered() -> str:
         schema = _renamed(components[name], {})
         known = definitions.setdefault(name, schema)
         assert _form(known) == _form(schema), f"{name} means two things"
-    parts = [_HEADER, *(_declaration(name, schema) for name, schema in definitions.items())]
+    words = {name for name, schema in definitions.items() if "enum" in schema}
+    closed = {*words, *_reachable(components, _SENT)}
+    opened = {name: schema if name in closed else _opened(schema, words) for name, schema in definitions.items()}
+    parts = [_HEADER, _OPEN, *(_declaration(name, schema) for name, schema in opened.items())]
     parts += _records(data_names)
     parts.append(_shapes({name: definitions[data] for name, data in data_names.items()}))
     return "\n".join(parts)
@@ -74,6 +83,17 @@ def _renamed(schema: Schema, titles: Mapping[str, str]) -> dict[str, Any]:
 def _target(reference: str, titles: Mapping[str, str]) -> str:
     name = reference.rpartition("/")[2]
     return titles.get(name, name)
+
+
+def _opened(schema: Any, words: Container[str]) -> Any:
+    """The same schema, whose lists of words (those of these names too) are examples of them."""
+    if isinstance(schema, list):
+        return [_opened(each, words) for each in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    if "enum" in schema or schema.get("$ref") in words:
+        return {"type": "string", "examples": schema.get("enum", schema)}
+    return {key: _opened(value, words) for key, value in schema.items()}
 
 
 def _form(schema: Schema) -> dict[str, Any]:
@@ -132,6 +152,9 @@ def _type(schema: Schema) -> str:
         return str(schema["$ref"])
     if "enum" in schema:
         return " | ".join(json.dumps(each) for each in schema["enum"])
+    if "examples" in schema:
+        known = schema["examples"]
+        return f"Open<{_type(known if isinstance(known, Mapping) else {'enum': sorted(known)})}>"
     if "anyOf" in schema:
         return " | ".join(dict.fromkeys(_type(each) for each in schema["anyOf"]))
     kind = schema.get("type")

@@ -412,7 +412,8 @@ class ClientError(HeadwaterError):
     """Base of what `headwater.client` raises.
 
     `kind` is one of NETWORK, TIMEOUT, SERVER, PARSE, CANCELLED and MAX_RETRIES_EXCEEDED; `code` is the same or,
-    where the server gave one, tells more.
+    where the server gave one, tells more: an `ErrorCode`, or the text of a newer server's that is none here.
     """
 
     kind: ErrorCode = ErrorCode.SERVER
+    code: str  # type: ignore[assignment]  # only here a newer program speaks

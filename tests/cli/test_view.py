@@ -28,11 +28,12 @@ def live(*events: ev.Event) -> str:
     return console.file.getvalue()
 
 
-def test_plain_is_the_answer_on_stdout_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("role", ["internal", "a_later_one"])
+def test_plain_is_the_answer_on_stdout_and_nothing_else(role: str, capsys: pytest.CaptureFixture[str]) -> None:
     play(
         PlainView(),
         ev.Status("connecting"),
-        ev.Call(1, "internal", "p", "m"),
+        ev.Call(1, role, "p", "m"),
         ev.Call(2, "answer", "p", "m"),
         ev.Chunk("the intent", 0, call=1),
         ev.Reasoning("hm", 0, call=2),

@@ -50,8 +50,18 @@ def test_the_code_decides_the_type(status: int, code: str, kind: type, twin: typ
 
 def test_a_code_of_a_later_version_is_a_servers_error_and_is_kept() -> None:
     error = errors.refusal(418, body("TEAPOT"))
-    assert error.code is ErrorCode.SERVER
-    assert error.problem["code"] == "TEAPOT"
+    assert type(error) is errors.ServerError
+    assert (error.code, error.retryable) == ("TEAPOT", False)
+    assert errors.RunFailed(ev.Error("TEAPOT", "Short and stout.", True)).code == "TEAPOT"
+
+
+@pytest.mark.parametrize("code", [None, 7, ["NOT_FOUND"]])
+def test_what_is_no_code_is_a_servers_error(code: object) -> None:
+    assert errors.refusal(418, msgspec.json.encode({"code": code})).code is ErrorCode.SERVER
+
+
+def test_a_known_code_is_one_of_ours() -> None:
+    assert errors.refusal(429, body("QUEUE_FULL")).code is ErrorCode.QUEUE_FULL
 
 
 @pytest.mark.parametrize("status", [404, 409, 410])

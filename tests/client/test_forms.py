@@ -37,7 +37,7 @@ def test_an_object_of_no_known_form_is_refused(data: bytes) -> None:
         b"secret-value",
         b'{"seq":"secret-value","t":1,"type":"chunk","data":{}}',
         b'{"seq":1,"t":1,"type":"error","data":{"code":7,"message":"secret-value"}}',
-        b'{"seq":1,"t":1,"type":"log","data":{"level":"secret-value","message":"x"}}',
+        b'{"seq":1,"t":1,"type":"log","data":{"level":["secret-value"],"message":"x"}}',
     ],
 )
 def test_what_can_not_be_read_is_named_without_what_it_held(data: bytes) -> None:

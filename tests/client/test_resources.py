@@ -36,7 +36,12 @@ def test_a_page_of_runs() -> None:
     assert page.runs[0].snapshot is None
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"id":"run_1"}', run_json("asleep")])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"id":"run_1"}'])
 def test_what_is_not_a_run_is_a_parse_error(body: bytes) -> None:
     with pytest.raises(ParseError):
         decode(body, RunResource)
+
+
+def test_a_state_of_a_later_version_is_read_as_it_is() -> None:
+    assert decode(run_json("asleep"), RunResource).state == "asleep"
+    assert decode(run_json("failed"), RunResource).state is RunState.FAILED

@@ -1,7 +1,7 @@
 """Events of every type, made by hypothesis from the types of their fields."""
 
 import types
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 from hypothesis import strategies as st
@@ -37,6 +37,9 @@ def of_type(kind: Any) -> st.SearchStrategy[Any]:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
         return st.sampled_from(arguments)
+    if origin is Annotated:
+        (known,) = (meta.examples for meta in kind.__metadata__)
+        return st.one_of(st.sampled_from(known), of_type(kind.__origin__))
     if origin in (Union, types.UnionType):
         return st.one_of(*map(of_type, arguments))
     if origin is dict:

@@ -99,7 +99,7 @@ def test_usage_is_flat_on_the_wire() -> None:
         b'{"seq":1,"t":0,"type":"usage","data":[]}',
         b'{"seq":1,"t":0,"type":"usage","data":{"input_tokens":"9"}}',
         b'{"seq":1,"t":0,"type":"usage","data":{"call":"2"}}',
-        b'{"seq":1,"t":0,"type":"complete","data":{"finish_reason":"because","usage":{}}}',
+        b'{"seq":1,"t":0,"type":"complete","data":{"finish_reason":1,"usage":{}}}',
         b'{"seq":1,"t":0,"type":"status","data":{"state":"x"}}}',
     ],
 )

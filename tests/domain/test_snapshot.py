@@ -107,7 +107,7 @@ def slow_fold(records: Sequence[ev.Record]) -> dict[str, Any]:
     left = [record.event for record in struck_out(records)]
     roles = {event.call: event.role for event in left if isinstance(event, ev.Call)}
     announced: dict[int, CallSnapshot] = {}
-    role_then: dict[int, ev.Role] = {}
+    role_then: dict[int, str] = {}
     for event in left:
         if isinstance(event, ev.Call):
             role_then[event.call] = event.role

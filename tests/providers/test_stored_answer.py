@@ -22,7 +22,7 @@ def items_of(*events: ev.Event) -> list[Item]:
     return [item for record in records for item in answer.items(record)]
 
 
-def call(number: int, role: ev.Role = "answer") -> ev.Call:
+def call(number: int, role: str = "answer") -> ev.Call:
     return ev.Call(number, role, "openai", "gpt")
 
 
@@ -49,14 +49,15 @@ def test_what_belongs_to_the_run_is_left_out() -> None:
     assert items_of(call(1), *events) == []
 
 
-def test_internal_calls_are_left_out() -> None:
+@pytest.mark.parametrize("role", ["internal", "a_later_one"])
+def test_internal_calls_are_left_out(role: str) -> None:
     said: list[ev.Event] = [
         ev.Chunk("plan", 0),
         ev.UsageReport(Usage(1)),
         ev.Chunk("answer", 0, call=2),
         ev.UsageReport(Usage(2), 2),
     ]
-    assert items_of(call(1, "internal"), call(2), *said) == [
+    assert items_of(call(1, role), call(2), *said) == [
         ev.Chunk("answer", 0),
         ev.UsageReport(Usage(2, cost_usd=0.0)),
     ]
@@ -101,6 +102,7 @@ def test_it_begins_with_the_first_answer_call() -> None:
 
 def test_a_whole_run_finishes() -> None:
     assert StoredAnswer.finish(ev.Complete("length", Usage())) == Finish("length", "length")
+    assert StoredAnswer.finish(ev.Complete("a_later_one", Usage())) == Finish("stop", "a_later_one")
 
 
 def test_a_failed_run_fails_the_same_way() -> None:

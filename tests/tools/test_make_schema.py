@@ -59,11 +59,11 @@ GOOD = json.loads(ev.encode_record(1, 0, ev.Complete("stop", Usage(), "hi", 2)))
         {"type": 1},
         {"data": {}},
         {"data": []},
-        {"data": {**GOOD["data"], "finish_reason": "because"}},
+        {"data": {**GOOD["data"], "finish_reason": 1}},
         {"type": "chunk"},
         {"type": "usage", "data": {"input_tokens": "9"}},
         {"type": "snapshot", "data": {"snapshot": {}}},
-        {"type": "cancelled", "data": {"by": "nobody", "partial_bytes": 0}},
+        {"type": "cancelled", "data": {"by": None, "partial_bytes": 0}},
     ],
 )
 def test_what_is_not_a_record_is_not_valid(change: dict[str, Any]) -> None:
@@ -73,4 +73,5 @@ def test_what_is_not_a_record_is_not_valid(change: dict[str, Any]) -> None:
 
 def test_an_older_reader_takes_what_a_later_version_adds() -> None:
     VALIDATOR.validate({**GOOD, "data": {**GOOD["data"], "more": 1}, "more": 2})
+    VALIDATOR.validate({**GOOD, "data": {**GOOD["data"], "finish_reason": "because"}})
     VALIDATOR.validate({"seq": 1, "t": 0, "type": "weather", "data": msgspec.json.decode(b"[1]")})

@@ -35,7 +35,7 @@ def test_every_name_that_is_used_is_declared_once() -> None:
     declared = re.findall(r"^export (?:interface|type|const) (\w+)", WRITTEN, re.MULTILINE)
     assert len(declared) == len(set(declared))
     used = set(re.findall(r"[:|(<,] ?([A-Z]\w+)", re.sub(r"/\*\*.*?\*/|//.*?\n", "", WRITTEN, flags=re.DOTALL)))
-    assert used - {"Record", "Extract", "Type", "Data"} <= set(declared)
+    assert used - {"Record", "Extract", "Type", "Data", "Word"} <= set(declared)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,7 @@ def test_every_name_that_is_used_is_declared_once() -> None:
         ({}, "unknown"),
         ({"$ref": "Usage"}, "Usage"),
         ({"enum": ["a", "b"]}, '"a" | "b"'),
+        ({"type": "string", "examples": ["b", "a"]}, 'Open<"a" | "b">'),
         ({"anyOf": [{"type": "number"}, {"type": "integer"}, {"type": "null"}]}, "number | null"),
         ({"type": "array"}, "unknown[]"),
         ({"type": "array", "items": {"$ref": "Tool"}}, "Tool[]"),

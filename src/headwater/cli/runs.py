@@ -80,7 +80,8 @@ def tail(run: RunId, after: After = 0, json: Json = False, url: Url = DEFAULT_UR
             raise typer.Exit(Exit.CANCELLED) from None
         if end is None:
             # The cursor was at the end already: how it ended is in the run.
-            end = {RunState.FAILED: "error", RunState.CANCELLED: "cancelled"}.get(client.get(run).state, "complete")
+            ends: dict[str, str] = {RunState.FAILED: "error", RunState.CANCELLED: "cancelled"}
+            end = ends.get(client.get(run).state, "complete")
     raise typer.Exit(EXIT_BY_FINAL_TYPE[end])
 
 

@@ -43,7 +43,7 @@ class Answers:
         self._internal: set[int] = set()
 
     def take(self, event: ev.Event) -> None:
-        if isinstance(event, ev.Call) and event.role == "internal":
+        if isinstance(event, ev.Call) and event.role != "answer":
             self._internal.add(event.call)
 
     def has(self, call: int | None) -> bool:

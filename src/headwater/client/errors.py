@@ -97,7 +97,7 @@ class ServerError(ClientError):
     """An answer with an error status.
 
     `status` is the answer's, `problem` its problem+json members (RFC 9457; empty if it was something else), and
-    `retry_after_s` what its `Retry-After` asked for. A `code` that this version does not know becomes SERVER.
+    `retry_after_s` what its `Retry-After` asked for. Without a `code` it is SERVER.
     """
 
     def __init__(self, status: int, problem: Mapping[str, Any], retry_after_s: float | None = None) -> None:
@@ -122,17 +122,25 @@ class ServerError(ClientError):
 class NotFound(ServerError, NotFoundError):
     """No such run, or it belongs to another owner."""
 
+    code: ErrorCode
+
 
 class Conflict(ServerError, ConflictError):
     """The idempotency key was used for another request."""
+
+    code: ErrorCode
 
 
 class CursorAhead(ServerError, CursorAheadError):
     """The cursor is past the log's tail: it belongs to another run, or to data that the server has lost."""
 
+    code: ErrorCode
+
 
 class CursorTrimmed(ServerError, CursorTrimmedError):
     """The records after the cursor are gone."""
+
+    code: ErrorCode
 
     @property
     def snapshot(self) -> str | None:
@@ -141,7 +149,8 @@ class CursorTrimmed(ServerError, CursorTrimmedError):
         return link if isinstance(link, str) else None
 
 
-_BY_CODE: Final[dict[ErrorCode, type[ServerError]]] = {
+_CODES: Final = frozenset[str](ErrorCode)
+_BY_CODE: Final[dict[str, type[ServerError]]] = {
     ErrorCode.NOT_FOUND: NotFound,
     ErrorCode.CONFLICT: Conflict,
     ErrorCode.CURSOR_AHEAD: CursorAhead,
@@ -162,11 +171,11 @@ def refusal(status: int, body: bytes, *, retry_after: str | None = None) -> Serv
     return kind(status, problem, _seconds(retry_after))
 
 
-def _code(name: object) -> ErrorCode:
-    try:
-        return ErrorCode(name) if isinstance(name, str) else ErrorCode.SERVER
-    except ValueError:
+def _code(name: object) -> str:
+    """An `ErrorCode` where it is one of these, else the server's own word."""
+    if not isinstance(name, str):
         return ErrorCode.SERVER
+    return ErrorCode(name) if name in _CODES else name
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -227,8 +227,7 @@ def _complete(
 ) -> ev.Complete:
     reason = _OTHER_FINISH_REASONS.get(reason or "", reason or "")
     # A reason that this version does not know is an end all the same.
-    known: Any = reason if reason in _FINISH_REASONS else "stop"
-    return ev.Complete(known, usage or Usage(), final_response, result=result)
+    return ev.Complete(reason if reason in _FINISH_REASONS else "stop", usage or Usage(), final_response, result=result)
 
 
 def _error(value: JsonObject) -> ev.Error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -11,9 +11,11 @@ from headwater.client.errors import ParseError
 from headwater.domain.run import Owner, RunState
 from headwater.domain.snapshot import Snapshot
 
+_STATES: Final = frozenset[str](RunState)
+
 
 class RunResource(msgspec.Struct, frozen=True):
-    """A run as the server shows it. Times are UTC.
+    """A run as the server shows it. Times are UTC. `state` is one of `RunState`, or what a newer server calls it.
 
     `request` is the JSON that started it: plain data and not `RunRequest`, which would refuse a newer server's fields.
     `snapshot` is its fold at `snapshot.seq`. Lists have neither.
@@ -21,7 +23,7 @@ class RunResource(msgspec.Struct, frozen=True):
 
     id: str
     model: str
-    state: RunState
+    state: str
     created_at: datetime
     tail: int
     workflow: str = "chat"
@@ -32,6 +34,10 @@ class RunResource(msgspec.Struct, frozen=True):
     request: dict[str, Any] | None = None
     snapshot: Snapshot | None = None
     metrics: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.state in _STATES:
+            msgspec.structs.force_setattr(self, "state", RunState(self.state))
 
 
 class RunPage(msgspec.Struct, frozen=True):

@@ -8,11 +8,12 @@ The bytes of a record are made once, by `encode_record`, and are what is stored 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 
 from headwater.domain.message import Usage
+from headwater.domain.open_word import open_word
 from headwater.domain.surrogates import scrub_surrogates
 
 #: A record is at most this many bytes; longer output becomes several `chunk`s.
@@ -20,9 +21,11 @@ RECORD_BYTES_MAX = 256 * 1024
 #: `complete.final_response` is left out above this many bytes; its length and SHA-256 stay.
 FINAL_RESPONSE_BYTES_MAX = 64 * 1024
 
+#: The words that this version says. A record that a newer server wrote may have others: they are read as they are.
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "refusal"]
 Role = Literal["answer", "internal"]
 CancelledBy = Literal["user", "disconnect", "revoked"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class _Event(msgspec.Struct, omit_defaults=True, frozen=True):
@@ -53,7 +56,7 @@ class Call(_Event, frozen=True):
 
     type: ClassVar[str] = "call"
     call: int
-    role: Role
+    role: Annotated[str, open_word(Role)]
     provider: str
     model: str
     #: the text that the model is asked with, in bytes of UTF-8; None where that is the run's own messages
@@ -156,7 +159,7 @@ class Log(_Event, frozen=True):
     """A line of progress."""
 
     type: ClassVar[str] = "log"
-    level: Literal["debug", "info", "warning", "error"]
+    level: Annotated[str, open_word(LogLevel)]
     message: str
 
 
@@ -179,7 +182,7 @@ class Complete(_Event, frozen=True):
     """The run's whole and honest end."""
 
     type: ClassVar[str] = "complete"
-    finish_reason: FinishReason
+    finish_reason: Annotated[str, open_word(FinishReason)]
     usage: Usage
     final_response: str | None = None
     #: of the text's UTF-8 bytes; there whether or not the text itself was left out
@@ -192,7 +195,7 @@ class Cancelled(_Event, frozen=True):
     """The run was stopped. What was put out until then is kept; `partial_bytes` is its UTF-8 length."""
 
     type: ClassVar[str] = "cancelled"
-    by: CancelledBy
+    by: Annotated[str, open_word(CancelledBy)]
     partial_bytes: int
     #: the application's, as far as it had come
     result: Any = None

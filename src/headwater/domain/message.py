@@ -6,13 +6,16 @@ Unknown fields are refused, nested ones too.
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
+
+from headwater.domain.open_word import open_word
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high"]
 Verbosity = Literal["low", "medium", "high"]
+UsageSource = Literal["provider", "estimated"]
 
 
 class _Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, frozen=True):
@@ -121,7 +124,7 @@ class Usage(msgspec.Struct, frozen=True):
     output_tokens: int = 0
     reasoning_tokens: int = 0
     cost_usd: float | None = None
-    source: Literal["provider", "estimated"] = "provider"
+    source: Annotated[str, open_word(UsageSource)] = "provider"
     #: of the input, what was put into the provider's cache; and of that, for an hour and not for minutes. Only where
     #: there was any: left out else
     cache_write_tokens: int | msgspec.UnsetType = msgspec.UNSET

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
 from headwater.domain import event as ev
 from headwater.domain.message import Usage
+from headwater.domain.open_word import open_word
 from headwater.domain.structured_value import value_of
 
 PartKind = Literal["text", "reasoning", "refusal"]
@@ -22,7 +23,7 @@ PartKind = Literal["text", "reasoning", "refusal"]
 
 class PartSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     index: int
-    kind: PartKind
+    kind: Annotated[str, open_word(PartKind)]
     text: str
     call: int | None = None
 
@@ -37,7 +38,7 @@ class ToolCallSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
 
 class CallSnapshot(msgspec.Struct, frozen=True):
     call: int
-    role: ev.Role
+    role: Annotated[str, open_word(ev.Role)]
     provider: str
     model: str
     attempt: int = 1

@@ -7,6 +7,7 @@ then each of them by `items`, until the final one, which `finish` takes.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import get_args
 
 import msgspec
 
@@ -16,6 +17,8 @@ from headwater.errors import ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Finish, Item
 
 _Output = ev.Chunk | ev.Reasoning | ev.Refusal | ev.ToolCall | ev.Annotation | ev.ProviderData
+#: By its word. Of one that a newer version of this server gave no more is known than that it is an end.
+_REASONS: dict[str, ev.FinishReason] = {reason: reason for reason in get_args(ev.FinishReason)}
 
 
 class StoredAnswer:
@@ -34,7 +37,7 @@ class StoredAnswer:
         """Takes a record of the first time through."""
         event = record.event
         match event:
-            case ev.Call(role="internal"):
+            case ev.Call(role=role) if role != "answer":
                 self._internal.add(event.call)
             case ev.Call() if self.began_ms is None:
                 self.began_ms = record.t
@@ -79,7 +82,7 @@ class StoredAnswer:
         """The end of the call that is the end of the run. Raises `ProviderError` where the run was not whole."""
         match final:
             case ev.Complete(finish_reason=reason):
-                return Finish(reason, reason)
+                return Finish(_REASONS.get(reason, "stop"), reason)
             case ev.Cancelled():
                 raise Truncated("The run that is replayed was cancelled here.")
             case ev.Error():

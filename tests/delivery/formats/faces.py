@@ -32,5 +32,5 @@ def rendered(face: Face, payloads: Sequence[bytes], cuts: Collection[int] = ()) 
     return data
 
 
-def complete(reason: ev.FinishReason = "stop") -> ev.Complete:
+def complete(reason: str = "stop") -> ev.Complete:
     return ev.Complete(reason, USAGE)

@@ -87,9 +87,10 @@ def test_what_the_message_had_before_comes_first() -> None:
         ("content_filter", "content-filter"),
         ("tool_calls", "tool-calls"),
         ("refusal", "content-filter"),
+        ("a_later_one", "other"),
     ],
 )
-def test_every_reason_for_an_end(reason: ev.FinishReason, theirs: str) -> None:
+def test_every_reason_for_an_end(reason: str, theirs: str) -> None:
     assert parts([complete(reason)])[-1]["finishReason"] == theirs
 
 

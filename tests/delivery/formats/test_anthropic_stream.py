@@ -184,9 +184,10 @@ def test_citations_belong_to_their_text() -> None:
         ("content_filter", "refusal"),
         ("tool_calls", "tool_use"),
         ("refusal", "refusal"),
+        ("a_later_one", "end_turn"),
     ],
 )
-def test_every_reason_for_an_end(reason: ev.FinishReason, theirs: str) -> None:
+def test_every_reason_for_an_end(reason: str, theirs: str) -> None:
     assert shown(complete(reason)) == ended(theirs)
 
 

@@ -55,15 +55,25 @@ LOG: list[ev.Event] = [
 ]
 
 
+@pytest.mark.parametrize("role", ["internal", "a_later_one"])
 @pytest.mark.parametrize("name", FORMATS)
-def test_what_an_internal_call_says_is_in_no_answer(name: str) -> None:
-    payloads = encoded(LOG)
+def test_what_an_internal_call_says_is_in_no_answer(name: str, role: str) -> None:
+    payloads = encoded([ev.Call(2, role, "p", "m"), *LOG[1:]])
     whole = rendered(FORMATS[name](), payloads)
     without = [event for event in LOG if CANARY not in str(event)]
     assert CANARY.encode() not in whole
     assert b"aloud" in whole
     # and the log's records are none the less the answer's, whoever comes back in the middle
     assert rendered(FORMATS[name](), encoded(without)).count(b"aloud") == whole.count(b"aloud")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_words_of_a_later_version_spoil_no_answer(name: str) -> None:
+    """A server that was put back to this version reads what the newer one wrote."""
+    usage = ev.UsageReport(Usage(1, source="a_later_one"))
+    said: list[ev.Event] = [LOG[4], ev.Log("a_later_one", "x"), ev.Chunk("aloud", 0), usage]
+    assert b"aloud" in rendered(FORMATS[name](), encoded([*said, complete("a_later_one")]))
+    rendered(FORMATS[name](), encoded([*said, ev.Cancelled("a_later_one", 5)]))
 
 
 @pytest.mark.parametrize("name", FORMATS)

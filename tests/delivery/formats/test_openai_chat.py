@@ -95,9 +95,10 @@ def test_usage_comes_last_and_is_null_before() -> None:
         ("content_filter", "content_filter"),
         ("tool_calls", "tool_calls"),
         ("refusal", "stop"),
+        ("a_later_one", "stop"),
     ],
 )
-def test_every_reason_for_an_end(reason: ev.FinishReason, theirs: str) -> None:
+def test_every_reason_for_an_end(reason: str, theirs: str) -> None:
     (last,) = chunks(rendered(face(), encoded([complete(reason)])))
     assert last["choices"][0]["finish_reason"] == theirs
 

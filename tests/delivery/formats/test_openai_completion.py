@@ -111,6 +111,10 @@ def test_a_refusal_is_a_message() -> None:
     assert choice["finish_reason"] == "stop"
 
 
+def test_a_reason_of_a_later_version_is_an_end() -> None:
+    assert completion(ev.Chunk("Hi", 0), complete("a_later_one"))["choices"][0]["finish_reason"] == "stop"
+
+
 def test_an_empty_answer_is_empty_text() -> None:
     assert completion(complete())["choices"][0]["message"]["content"] == ""
 

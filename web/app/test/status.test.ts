@@ -107,6 +107,11 @@ test("a list and an answer tell the same of what failed with some output", () =>
   assert.equal(kindOf({ state: "failed", metrics: null }), "failed");
 });
 
+test("a state of a newer server is no complete answer", () => {
+  assert.equal(kindOf({ state: "asleep", metrics: null }), "streaming");
+  assert.equal(kindOf({ state: "asleep", metrics: { chunks: 3 } }), "partial");
+});
+
 test("a list names what runs and what ended as an answer does", () => {
   const states = ["queued", "running", "completed", "cancelled"] as const;
   const kinds = states.map((state) => kindOf({ state, metrics: null }));

@@ -287,7 +287,7 @@ function joined(snapshot: Shown, parts: readonly Part[], kind: Part["kind"]): st
 }
 
 function answers(snapshot: Shown, call: number): boolean {
-  return snapshot.calls.find((known) => known.call === call)?.role !== "internal";
+  return (snapshot.calls.find((known) => known.call === call)?.role ?? "answer") === "answer";
 }
 
 function shownPart({ call, index, kind, text }: Part, several: boolean, old: PartSnapshot | undefined): PartSnapshot {

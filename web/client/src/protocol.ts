@@ -1,5 +1,8 @@
 // Made by tools/make_types.py from spec/events.schema.json and the OpenAPI document. Do not edit.
 
+/** One of these words, or one that a newer server says and this version does not know. */
+export type Open<Word extends string> = Word | (string & {});
+
 /** Where the run is: queued, connecting, streaming, retrying, falling_back, reattaching … */
 export interface StatusData {
   state: string;
@@ -17,7 +20,7 @@ export interface ContextData {
 /** A model call begins. Only the output of `answer` calls is the run's answer. */
 export interface CallData {
   call: number;
-  role: "answer" | "internal";
+  role: Open<"answer" | "internal">;
   provider: string;
   model: string;
   input_bytes?: number | null;
@@ -97,7 +100,7 @@ export interface IterationData {
 
 /** A line of progress. */
 export interface LogData {
-  level: "debug" | "error" | "info" | "warning";
+  level: Open<"debug" | "error" | "info" | "warning">;
   message: string;
 }
 
@@ -108,7 +111,7 @@ export interface UsageData {
   output_tokens?: number;
   reasoning_tokens?: number;
   cost_usd?: number | null;
-  source?: "estimated" | "provider";
+  source?: Open<"estimated" | "provider">;
   cache_write_tokens?: number;
   cache_write_1h_tokens?: number;
   call?: number | null;
@@ -141,7 +144,7 @@ export interface Snapshot {
 
 export interface PartSnapshot {
   index: number;
-  kind: "reasoning" | "refusal" | "text";
+  kind: Open<"reasoning" | "refusal" | "text">;
   text: string;
   call?: number | null;
 }
@@ -156,7 +159,7 @@ export interface ToolCallSnapshot {
 
 export interface CallSnapshot {
   call: number;
-  role: "answer" | "internal";
+  role: Open<"answer" | "internal">;
   provider: string;
   model: string;
   attempt?: number;
@@ -170,7 +173,7 @@ export interface Usage {
   output_tokens?: number;
   reasoning_tokens?: number;
   cost_usd?: number | null;
-  source?: "estimated" | "provider";
+  source?: Open<"estimated" | "provider">;
   cache_write_tokens?: number;
   cache_write_1h_tokens?: number;
 }
@@ -183,7 +186,7 @@ export interface ErrorSnapshot {
 
 /** The run's whole and honest end. */
 export interface CompleteData {
-  finish_reason: "content_filter" | "length" | "refusal" | "stop" | "tool_calls";
+  finish_reason: Open<"content_filter" | "length" | "refusal" | "stop" | "tool_calls">;
   usage: Usage;
   final_response?: string | null;
   final_response_bytes?: number;
@@ -193,7 +196,7 @@ export interface CompleteData {
 
 /** The run was stopped. What was put out until then is kept; `partial_bytes` is its UTF-8 length. */
 export interface CancelledData {
-  by: "disconnect" | "revoked" | "user";
+  by: Open<"disconnect" | "revoked" | "user">;
   partial_bytes: number;
   result?: unknown;
 }
@@ -252,7 +255,7 @@ export interface RunResource {
   id: string;
   workflow: string;
   model: string;
-  state: RunState;
+  state: Open<RunState>;
   created_at: string;
   ended_at: string | null;
   tail: number;
@@ -269,7 +272,7 @@ export interface RunSummary {
   id: string;
   workflow: string;
   model: string;
-  state: RunState;
+  state: Open<RunState>;
   created_at: string;
   ended_at: string | null;
   tail: number;
@@ -458,13 +461,13 @@ export interface NamedTool {
 
 /** What went wrong last; it stays until the next one. */
 export interface LastError {
-  code: ErrorCode;
+  code: Open<ErrorCode>;
   at: string;
 }
 
 /** Whether a model is called: `open` says that it rests after failures, `half_open` that one call tries it. */
 export interface BreakerState {
-  state: "closed" | "half_open" | "open";
+  state: Open<"closed" | "half_open" | "open">;
   rests_ms: number;
 }
 

@@ -31,7 +31,7 @@ from headwater.wire.sse import encode_comment
 STREAM_HEADER = (b"x-vercel-ai-ui-message-stream", b"v1")
 
 #: Our reasons for an end in the client's words.
-FINISH_REASONS: dict[ev.FinishReason, str] = {
+FINISH_REASONS: dict[str, str] = {
     "stop": "stop",
     "length": "length",
     "content_filter": "content-filter",
@@ -163,7 +163,8 @@ class AISDKStream:
     def _complete(self, seq: int, event: ev.Complete) -> bytes:
         self.ended = True
         metadata = {"usage": msgspec.to_builtins(event.usage)}
-        finish = {"type": "finish", "finishReason": FINISH_REASONS[event.finish_reason], "messageMetadata": metadata}
+        reason = FINISH_REASONS.get(event.finish_reason, "other")
+        finish = {"type": "finish", "finishReason": reason, "messageMetadata": metadata}
         return _end(self._segments.at(seq)) + _part({"type": "finish-step"}) + _part(finish) + _DONE
 
     def _failed(self, seq: int, event: ev.Error | ev.Cancelled) -> bytes:

@@ -21,7 +21,7 @@ from headwater.domain import event as ev
 from headwater.domain.message import Usage
 
 #: Our reasons for an end in Anthropic's words, which has none for a filter that is not the model's own.
-STOP_REASONS: dict[ev.FinishReason, str] = {
+STOP_REASONS: dict[str, str] = {
     "stop": "end_turn",
     "length": "max_tokens",
     "tool_calls": "tool_use",
@@ -87,7 +87,7 @@ def usage_object(usage: Usage) -> dict[str, Any]:
 
 def ending(event: ev.Complete, refusal_words: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the end adds to the message, and its usage. Words of a refusal make it one, whatever the provider says."""
-    reason = "refusal" if refusal_words else STOP_REASONS[event.finish_reason]
+    reason = "refusal" if refusal_words else STOP_REASONS.get(event.finish_reason, "end_turn")
     ended: dict[str, Any] = {"stop_reason": reason, "stop_sequence": None}
     if refusal_words:
         ended["stop_details"] = {"type": "refusal", "category": None, "explanation": refusal_words}

@@ -9,7 +9,7 @@ A text record becomes its chunk by cutting the text out of its bytes; only what 
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, get_args
 
 import msgspec
 
@@ -24,8 +24,11 @@ from headwater.wire.sse import encode_comment
 #: The head of an answer is held back for so long at most: proxies and people want a sign of life within a second.
 HEAD_WITHIN_S = 0.8
 
-#: Our reasons for an end that OpenAI calls otherwise: a refusal is said in the message, and ends like any other.
-FINISH_REASONS: dict[ev.FinishReason, str] = {"refusal": "stop"}
+#: Our reasons for an end in OpenAI's words, which has none for a refusal: that is said in the message, and ends like
+#: any other. So does one that a newer version of this server gave.
+FINISH_REASONS: Final[dict[str, str]] = {
+    reason: "stop" if reason == "refusal" else reason for reason in get_args(ev.FinishReason)
+}
 
 #: The delta's member that each type of text becomes.
 _MEMBERS: dict[str, str] = {"chunk": "content", "reasoning": "reasoning_content", "refusal": "refusal"}
@@ -200,7 +203,7 @@ class OpenAIChatStream:
 
     def _complete(self, event: ev.Complete) -> bytes:
         self.ended = True
-        reason = FINISH_REASONS.get(event.finish_reason, event.finish_reason)
+        reason = FINISH_REASONS.get(event.finish_reason, "stop")
         finish = self._of_choice(_encode({"index": 0, "delta": {}, "finish_reason": reason}))
         if not self._usage:
             return finish + _DONE

@@ -38,7 +38,7 @@ class OpenAIChatCompletion(StandingAnswer):
             "index": 0,
             "message": _message(said),
             "logprobs": {"content": logprobs, "refusal": None} if logprobs else None,
-            "finish_reason": FINISH_REASONS.get(end.finish_reason, end.finish_reason),
+            "finish_reason": FINISH_REASONS.get(end.finish_reason, "stop"),
         }
         return {
             "id": self._identity.id,

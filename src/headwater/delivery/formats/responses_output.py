@@ -78,7 +78,7 @@ class ResponseOutput:
 
     def take(self, seq: int, event: ev.Event) -> Change:
         match event:
-            case ev.Call(role="internal"):
+            case ev.Call(role=role) if role != "answer":
                 self._internal.add(event.call)
             case ev.Attempt(supersedes_from=int() as start):
                 return Change(tuple(self._supersede(event.call, start)))

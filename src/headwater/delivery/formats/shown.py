@@ -24,7 +24,7 @@ class Shown:
     def is_shown(self, seq: int, event: ev.Event) -> bool:
         """Whether the record is part of the answer: not if it belongs to a call that is internal."""
         if isinstance(event, ev.Call):
-            if event.role == "internal":
+            if event.role != "answer":
                 self._internal.setdefault(event.call, seq)
             return True
         return seq <= self._internal.get(getattr(event, "call", None) or 0, seq)

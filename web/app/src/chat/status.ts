@@ -1,6 +1,6 @@
 /** Where a run stands, as the page tells it: from what its records say and what its connection does. */
 
-import type { LinkStatus, RunState, RunSummary, Snapshot } from "@headwater/client";
+import type { LinkStatus, RunResource, RunSummary, Snapshot } from "@headwater/client";
 
 export interface Failure {
   readonly code: string;
@@ -81,7 +81,7 @@ export function linkOf(status: LinkStatus, now: number): Link {
 }
 
 /** The end of a run that had ended before the page came, or null if it has not. */
-export function endOf(state: RunState, snapshot: Snapshot): End | null {
+export function endOf(state: RunResource["state"], snapshot: Snapshot): End | null {
   switch (state) {
     case "completed":
       return { type: "complete", reason: snapshot.finish_reason ?? "stop" };
@@ -120,16 +120,19 @@ export function isEnd(kind: StatusKind): boolean {
   return kind === "complete" || kind === "stopped" || kind === "partial" || kind === "failed";
 }
 
-const KINDS: Readonly<Record<Exclude<RunState, "failed">, StatusKind>> = {
-  queued: "queued",
-  running: "streaming",
-  completed: "complete",
-  cancelled: "stopped",
-};
+const KINDS: ReadonlyMap<string, StatusKind> = new Map([
+  ["queued", "queued"],
+  ["running", "streaming"],
+  ["completed", "complete"],
+  ["cancelled", "stopped"],
+]);
 
 /** The same of a run in a list, of which no snapshot is there. */
 export function kindOf({ state, metrics }: Pick<RunSummary, "state" | "metrics">): StatusKind {
-  if (state !== "failed") return KINDS[state];
+  const kind = KINDS.get(state);
+  if (kind !== undefined) return kind;
+  // A newer server's word: of such an end it is not known that the answer is whole.
+  if (state !== "failed") return metrics === null ? "streaming" : "partial";
   return (metrics?.chunks ?? 0) > 0 ? "partial" : "failed";
 }
 

@@ -1,4 +1,4 @@
-import type { RunState, RunSummary } from "@headwater/client";
+import type { RunSummary } from "@headwater/client";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { type ReactNode, useSyncExternalStore } from "react";
@@ -33,7 +33,7 @@ const PAGES: Readonly<Record<string, "/examiner" | "/solver" | "/assistant">> = 
   conversation: "/assistant",
 };
 const NEVER = () => () => {};
-const live = (state: RunState): boolean => state === "queued" || state === "running";
+const live = (state: RunSummary["state"]): boolean => state === "queued" || state === "running";
 
 interface ItemProps {
   readonly conversation: ConversationSummary;
