@@ -6,15 +6,15 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.acceptance.scene import Scene
 from tests.cuts.driver import Driver
-from tests.cuts.plan import Kind, Reading, readings
+from tests.cuts.plan import Kind, Reading, Spoiler, readings
 from tests.kit.client import STUCK_S
-from tests.kit.proxy import Fault, FaultProxy
+from tests.kit.proxy import FaultProxy
 
 #: Readings at once: where there are many cuts, enough of them for the waits of some to be the work of others.
 AT_ONCE, AT_ONCE_MAX, CUTS_FOR_EACH = 8, 24, 400
@@ -36,6 +36,8 @@ class Tally:
 
     readings: int = 0
     cuts: int = 0
+    #: of the reading that had most
+    cuts_of_one: int = 0
     connections: int = 0
     #: ended by themselves with the run's final record
     resumed: int = 0
@@ -54,7 +56,8 @@ class Tally:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.kinds.items()))
         given_up = "; gave up: " + ", ".join(f"{name} {count}" for name, count in self.gave_up.items())
         return (
-            f"{self.cuts} cuts in {self.readings} readings ({kinds}) over {self.connections} connections: "
+            f"{self.cuts} cuts in {self.readings} readings ({kinds}; up to {self.cuts_of_one} cuts each) "
+            f"over {self.connections} connections: "
             f"{self.share:.4%} resumed without user action, {len(self.wrong)} wrong"
             f"{given_up if self.gave_up else ''}"
         )
@@ -95,14 +98,11 @@ class Campaign:
     async def _work(self, plan: Iterator[Reading], cuts: int) -> None:
         while self.tally.cuts < cuts:
             reading = next(plan)
-            faults = dict(enumerate(reading.faults, 1))
-
-            def spoil(number: int, faults: dict[int, Fault] = faults) -> Fault:
-                return faults.get(number, Fault())
-
-            async with FaultProxy(self._scene.port, spoil) as proxy:
-                await self._read(reading, proxy)
+            spoiler = Spoiler(reading.faults)
+            async with FaultProxy(self._scene.port, spoiler) as proxy:
+                await self._read(reading, proxy, spoiler.came)
                 self.tally.cuts += proxy.cuts
+                self.tally.cuts_of_one = max(self.tally.cuts_of_one, proxy.cuts)
                 self.tally.connections += proxy.connections
 
     async def _start(self, prompt: str, words: dict[str, Any]) -> str:
@@ -120,7 +120,7 @@ class Campaign:
         live = await self._start(f"Live {reading.number}", LIVE_RUN)
         return {"runs": [live, *self._ended_runs[1:]]}
 
-    async def _read(self, reading: Reading, proxy: FaultProxy) -> None:
+    async def _read(self, reading: Reading, proxy: FaultProxy, given: Callable[[], None] = lambda: None) -> None:
         asked = await self._asked(reading)
         try:
             async with asyncio.timeout(STUCK_S):
@@ -130,6 +130,7 @@ class Campaign:
                     heartbeat_ms=HEARTBEAT_MS,
                     haste=HASTE,
                     leave_after=1 + reading.number % LEAVES_WITHIN,
+                    given=given,
                     **asked,
                 )
         except TimeoutError:

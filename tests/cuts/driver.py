@@ -5,13 +5,15 @@ it. Readings go on side by side, and answers come in any order. The process ends
 
     → {"id": 1, "url": "http://127.0.0.1:40123", "via": "sse", "heartbeat_ms": 400, "haste": 1000, "runs": ["run_…"]}
     → {"id": 2, "url": "http://127.0.0.1:40124", "via": "sse", "heartbeat_ms": 400, "haste": 1000, "start": {…}}
+    ← {"id": 1, "given": 1}
     ← {"id": 1, "shown": [{"run": "run_…", "records": [{"seq": 1, …}, …]}], "error": null}
     ← {"id": 2, "shown": [{"run": null, "records": []}], "error": {"name": …, "code": "MAX_RETRIES_EXCEEDED"}}
 
 Each of `runs` is followed from its first record; `start` is a request, whose run is started and followed. `via` is how
 the client reads. A silence of 2.5 × `heartbeat_ms` is a dead connection, and each wait before a new try is divided by
-`haste`. `records` are those that a caller was given, in that order, each as the protocol's JSON; there may be several
-callers (`tabs`), of which one that was closed on purpose, after `leave_after` records, has `"left": true`.
+`haste`. `given` is said at each record that a caller is given, before anything else is done: how many there were.
+`records` are those that a caller was given, in that order, each as the protocol's JSON; there may be several callers
+(`tabs`), of which one that was closed on purpose, after `leave_after` records, has `"left": true`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -37,7 +39,7 @@ class Driver:
         self._command = command
         self._directory = directory
         self._process: asyncio.subprocess.Process | None = None
-        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._waiting: dict[int, tuple[asyncio.Future[dict[str, Any]], Callable[[], None]]] = {}
         self._hearing: asyncio.Task[None] | None = None
         #: readings so far
         self.asked = 0
@@ -63,13 +65,13 @@ class Driver:
             await self._process.wait()
         await asyncio.wait([self._hearing])
 
-    async def read(self, **reading: Any) -> dict[str, Any]:
-        """What came of a reading. Raises AssertionError where the process ended."""
+    async def read(self, *, given: Callable[[], None] = lambda: None, **reading: Any) -> dict[str, Any]:
+        """What came of a reading; `given` is called at each record. Raises AssertionError where the process ended."""
         assert self._process is not None
         assert self._process.stdin is not None
         self.asked += 1
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._waiting[self.asked] = answer
+        self._waiting[self.asked] = answer, given
         self._process.stdin.write(json.dumps({"id": self.asked, **reading}).encode() + b"\n")
         await self._process.stdin.drain()
         return await answer
@@ -79,10 +81,14 @@ class Driver:
         assert self._process.stdout is not None
         while line := await self._process.stdout.readline():
             answer: dict[str, Any] = json.loads(line)
-            waiting = self._waiting.pop(answer["id"])
+            waiting, given = self._waiting[answer["id"]]
+            if "given" in answer:
+                given()
+                continue
+            del self._waiting[answer["id"]]
             if not waiting.cancelled():
                 waiting.set_result(answer)
-        for waiting in self._waiting.values():
+        for waiting, _ in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(AssertionError("the client's process ended in the middle of its readings"))
 

@@ -12,19 +12,47 @@ from tests.kit.proxy import By, Fault
 Kind = Literal["ended", "live", "started"]
 
 WAYS: tuple[By, ...] = get_args(By)
-#: The connections of a reading that are spoiled at most. A client may give up after four in a row without progress, and
-#: a page is none until it is whole: two are left for a machine that is busy with other things.
-FAULTS_MAX = 2
+#: The connections of a reading that are spoiled at most.
+FAULTS_MAX = 6
+#: And of these in a row without a record in between. A client may give up after four, and a page is no progress until
+#: it is whole: two are left for a machine that is busy with other things.
+FAULTS_IN_A_ROW_MAX = 2
 #: Every so many readings the line itself is bad: bytes one by one, late, or connections in the wrong order.
 BAD_LINE_EVERY = 5
 
 
 class Reading(NamedTuple):
-    """One reading of a run through a proxy; the faults are those of its first connections, in order."""
+    """One reading of a run through a proxy; the faults are for its connections, in order: see `Spoiler`."""
 
     number: int
     kind: Kind
     faults: tuple[Fault, ...]
+
+
+class Spoiler:
+    """Gives each connection of a reading its fault, as long as records come in between.
+
+    What comes between two connections is only known while they are made: who gives out records says so to `came`.
+    """
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        self._left = list(reversed(faults))
+        self._in_a_row = 0
+        #: whether a record has come since the newest connection
+        self._progressed = False
+
+    def came(self) -> None:
+        self._progressed = True
+
+    def __call__(self, number: int) -> Fault:
+        """The fault of the connection with this number; none where one more could make a client give up."""
+        if self._progressed:
+            self._in_a_row = 0
+        self._progressed = False
+        if not self._left or self._in_a_row == FAULTS_IN_A_ROW_MAX:
+            return Fault()
+        self._in_a_row += 1
+        return self._left.pop()
 
 
 def readings(dice: random.Random, size: int, kinds: tuple[Kind, ...]) -> Iterator[Reading]:
@@ -36,7 +64,7 @@ def readings(dice: random.Random, size: int, kinds: tuple[Kind, ...]) -> Iterato
         for place, by in places:
             number += 1
             first = Fault(place, by, pieces=dice.choice((None, None, 1, 7)))
-            more = tuple(_other(dice, size) for _ in range(dice.randrange(FAULTS_MAX)))
+            more = tuple(_other(dice, size) for _ in range(min(dice.randrange(FAULTS_MAX), dice.randrange(FAULTS_MAX))))
             if number % BAD_LINE_EVERY == 0:
                 more = (_bad_line(dice), *more)[:FAULTS_MAX]
             yield Reading(number, kinds[number % len(kinds)], (first, *more)[:FAULTS_MAX])

@@ -13,6 +13,11 @@ from headwater.client import ClientError, HeadwaterClient, RunRequest, Timing
 from headwater.domain.event import encode_record
 
 
+def say(line: object) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
+    sys.stdout.buffer.flush()
+
+
 async def read(reading: dict[str, Any]) -> dict[str, Any]:
     async def nap(delay_s: float) -> None:
         await asyncio.sleep(delay_s / reading["haste"])  # paces: the wait before a new try, in the harness's haste
@@ -29,6 +34,7 @@ async def read(reading: dict[str, Any]) -> dict[str, Any]:
         try:
             async for record in subscription:
                 records.append(msgspec.Raw(encode_record(*record)))
+                say({"id": reading["id"], "given": len(records)})
         except ClientError as error:
             failure = error
     said = failure and {"name": type(failure).__name__, "code": failure.code, "message": failure.message}
@@ -38,12 +44,9 @@ async def read(reading: dict[str, Any]) -> dict[str, Any]:
 async def main() -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    encoder = msgspec.json.Encoder()
 
     async def answer(line: bytes) -> None:
-        said = encoder.encode(await read(json.loads(line)))
-        sys.stdout.buffer.write(said + b"\n")
-        sys.stdout.buffer.flush()
+        say(await read(json.loads(line)))
 
     async with asyncio.TaskGroup() as readings:
         while line := await reader.readline():

@@ -19,11 +19,14 @@ import pytest
 from tests.acceptance.scene import Scene, figure
 from tests.cuts.campaign import Campaign
 from tests.cuts.driver import CLIENTS, Driver
-from tests.cuts.plan import WAYS, Kind, readings
+from tests.cuts.plan import FAULTS_IN_A_ROW_MAX, WAYS, Kind, Spoiler, readings
 from tests.kit.product import Product
+from tests.kit.proxy import Fault
 from tests.recordings import PROJECT_ROOT
 
 CUTS = int(os.environ.get("HEADWATER_CUTS", "200"))
+#: With so many, some readings are cut more often than a client tries in a row.
+CUTS_ENOUGH = 100
 #: Of the readings, those that must come to their end without anybody's help.
 SHARE_MIN = 0.9999
 KINDS: tuple[Kind, ...] = ("ended", "live", "started")
@@ -44,6 +47,8 @@ async def test_what_is_shown_is_the_log_whatever_is_cut(
         assert tally.wrong == []
         assert tally.cuts >= CUTS
         assert tally.share >= SHARE_MIN, tally.gave_up
+        # A page may bring all that there is, and then nothing is left to be spoiled.
+        assert tally.cuts_of_one > FAULTS_IN_A_ROW_MAX or via not in ("sse", "ndjson") or CUTS < CUTS_ENOUGH
         # One run for each that was asked for, however often its start was cut.
         assert await figure(product.port, "headwater_runs_total") == campaign.runs
 
@@ -73,6 +78,18 @@ async def test_a_client_that_does_worse_is_found(manner: str, data_dir: Path, se
     assert tally.resumed == 1
     assert bool(tally.wrong) is (manner != "gives up")
     assert tally.gave_up.keys() == ({"NETWORK"} if manner == "gives up" else set())
+
+
+def test_a_reading_is_spoiled_again_only_behind_a_record() -> None:
+    faults = tuple(Fault(place) for place in range(6))
+    spoiler = Spoiler(faults)
+    assert [spoiler(number) for number in range(1, 5)] == [*faults[:2], Fault(), Fault()]
+    spoiler.came()
+    spoiler.came()
+    assert [spoiler(number) for number in range(5, 8)] == [*faults[2:4], Fault()]
+    for number, fault in enumerate([*faults[4:], Fault()], 8):
+        spoiler.came()
+        assert spoiler(number) == fault
 
 
 def test_the_cuts_go_through_every_byte_in_every_way() -> None:

@@ -39,10 +39,19 @@ function clientOf({ url, heartbeat_ms, haste }: Reading, transport: typeof fetch
   return new Headwater({ baseUrl: url, timing: { heartbeatMs: heartbeat_ms, sleep: nap }, fetch: transport });
 }
 
-async function collect(subscription: Subscription, shown: Shown): Promise<void> {
+function say(line: object): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+function give({ id }: Reading, { records }: Shown, record: ProtocolRecord): void {
+  records.push(record);
+  say({ id, given: records.length });
+}
+
+async function collect(reading: Reading, subscription: Subscription, shown: Shown): Promise<void> {
   try {
     for await (const record of subscription) {
-      shown.records.push(record);
+      give(reading, shown, record);
     }
   } finally {
     shown.run = subscription.run;
@@ -56,7 +65,7 @@ function alone(transportOf: (reading: Reading) => typeof fetch): Way {
     const subscription =
       run === undefined ? headwater.startAndFollow(reading.start ?? { model: "" }) : headwater.follow(run);
     const shown: Shown = { run: null, records: [] };
-    return { shown: [shown], done: collect(subscription, shown) };
+    return { shown: [shown], done: collect(reading, subscription, shown) };
   };
 }
 
@@ -68,7 +77,7 @@ const many: Way = (reading) => {
       if (error !== undefined) {
         throw error;
       }
-      shown.get(run)?.records.push(record);
+      give(reading, shown.get(run) ?? { run, records: [] }, record);
     }
   };
   return { shown: [...shown.values()], done: follow() };
@@ -87,14 +96,14 @@ const tabs: Way = (reading) => {
   const leave = async (): Promise<void> => {
     const subscription = clientOf(reading, first).follow(run);
     for await (const record of subscription) {
-      shown[0].records.push(record);
+      give(reading, shown[0], record);
       if (shown[0].records.length === reading.leave_after) {
         subscription.close();
       }
     }
     first.close();
   };
-  const stay = collect(clientOf(reading, second).follow(run), shown[1]).finally(() => second.close());
+  const stay = collect(reading, clientOf(reading, second).follow(run), shown[1]).finally(() => second.close());
   return { shown, done: Promise.all([leave(), stay]) };
 };
 
@@ -119,5 +128,5 @@ async function read(reading: Reading): Promise<object> {
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  void read(JSON.parse(line) as Reading).then((came) => process.stdout.write(`${JSON.stringify(came)}\n`));
+  void read(JSON.parse(line) as Reading).then(say);
 }
