@@ -58,6 +58,7 @@ MAY_MAKE_TASKS: Final = {
     "runs/recovery.py": "ends runs side by side, before anything else has begun",
     "cli/checkup/providers.py": "asks every provider at once, in a process of its own; the server never runs it",
     "client/blocking.py": "its loop is its own, in a thread of the caller's process; the server never runs it",
+    "cli/measuring/load.py": "many readers in a process of its own, beside the server that they measure",
     "testing/": "the kits play concurrent callers; they never run in the server",
 }
 LOOP_STARTERS: Final = frozenset({"run", "Runner"})

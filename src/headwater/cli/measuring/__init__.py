@@ -1,0 +1,1 @@
+"""What `headwater bench` measures with: a server of its own, readers, and figures."""
