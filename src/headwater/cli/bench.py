@@ -44,7 +44,7 @@ def bench(
 
     A server is started for it, with its log in a directory of its own that is gone afterwards. With --url one that
     runs is asked, as far as it can be seen from outside; what was started there is deleted again. Only the simulated
-    model is called, whose own work is in the figures. Ctrl-C ends it in the same order.
+    model is called, whose own work is in the figures. Ctrl-C ends it likewise.
     """
     import asyncio
 
