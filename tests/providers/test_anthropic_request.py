@@ -353,7 +353,7 @@ class TestExtra:
         assert body["output_config"]["effort"] == "max"
         assert body["output_config"]["format"]["type"] == "json_schema"
 
-    @pytest.mark.parametrize("name", ["model", "messages", "stream", "system"])
+    @pytest.mark.parametrize("name", ["model", "fallbacks", "messages", "stream", "system"])
     def test_it_can_not_set(self, name: str) -> None:
         with pytest.raises(BadRequestError) as caught:
             body_of(HELLO, Settings(extra={"anthropic": {name: "x"}}))

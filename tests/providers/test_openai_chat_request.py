@@ -236,7 +236,7 @@ def test_extra_wins_over_settings() -> None:
     assert (body["temperature"], body["n"]) == (0.2, 1)
 
 
-@pytest.mark.parametrize("name", ["model", "messages", "stream"])
+@pytest.mark.parametrize("name", ["model", "models", "messages", "stream"])
 def test_extra_can_not_set(name: str) -> None:
     with pytest.raises(BadRequestError) as caught:
         body_of(HELLO, Settings(extra={"openai": {name: "x"}}))

@@ -297,7 +297,7 @@ def test_what_the_caller_answers_goes_back_with_what_was_asked() -> None:
     assert body_of([*HELLO, Message("assistant", provider_data=values)])["input"][1:] == [asked, answer]
 
 
-@pytest.mark.parametrize("name", ["model", "input", "stream"])
+@pytest.mark.parametrize("name", ["model", "models", "input", "stream"])
 def test_what_the_decoder_rests_on_is_reserved(name: str) -> None:
     with pytest.raises(BadRequestError) as caught:
         body_of(HELLO, Settings(extra={"openai": {name: None}}))

@@ -19,8 +19,8 @@ from headwater.providers.anthropic_messages import conversation
 from headwater.providers.anthropic_models import Traits, traits_of
 from headwater.providers.request_rules import check_verbosity, extra_of
 
-#: What `settings.extra` can not set: our decoder and our accounting rest on these.
-RESERVED: Final = frozenset({"model", "messages", "stream", "system"})
+#: What `settings.extra` can not set: our decoder and our accounting rest on these, and the models are the operator's.
+RESERVED: Final = frozenset({"model", "fallbacks", "messages", "stream", "system"})
 #: Reasoning by a budget: tokens for each effort. The API takes no budget below the first.
 THINKING_BUDGETS: Final[Mapping[ReasoningEffort, int]] = {
     "minimal": 1_024,

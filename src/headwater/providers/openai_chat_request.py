@@ -27,8 +27,9 @@ from headwater.providers.openai_chat_reasoning import ReasoningField, returned
 from headwater.providers.openai_parts import chat_format
 from headwater.providers.request_rules import check_detail, check_verbosity, extra_of, image_url, tool_results
 
-#: What `settings.extra` can not set: our decoder and our accounting rest on these.
-RESERVED: Final = frozenset({"model", "messages", "stream"})
+#: What `settings.extra` can not set: our decoder and our accounting rest on these. With `models` a caller would name
+#: others than the operator's to OpenRouter: https://openrouter.ai/docs/guides/routing/model-fallbacks
+RESERVED: Final = frozenset({"model", "models", "messages", "stream"})
 
 _Json = dict[str, Any]
 

@@ -30,8 +30,8 @@ from headwater.providers.model_limits import Models
 from headwater.providers.openai_parts import chat_format, named_schema
 from headwater.providers.request_rules import check_detail, check_verbosity, extra_of, image_url, tool_results
 
-#: What `settings.extra` can not set: our decoder and our accounting rest on these.
-RESERVED: Final = frozenset({"model", "input", "stream"})
+#: What `settings.extra` can not set: our decoder and our accounting rest on these, and the models are the operator's.
+RESERVED: Final = frozenset({"model", "models", "input", "stream"})
 #: Settings that Chat Completions has a field for and this API has none.
 _OF_CHAT: Final = ("stop", "seed", "frequency_penalty", "presence_penalty")
 #: Fields that our settings and `extra` may both say a part of.
