@@ -364,6 +364,18 @@ class TestBackground:
         output = [{"type": "message", "content": [{"type": "output_text", "text": "Hi"}]}]
         assert reader.feed(Frame(json.dumps(ended(output=output)).encode())) == [Chunk("Hi", 0)]
 
+    def test_a_stream_that_begins_anew_is_heard_from_there_on(self) -> None:
+        reader = DIALECT.resume(PLAIN, Checkpoint("resp_1", 4, items=1, parts=1))
+        again = [CREATED, {**BEGUN, "sequence_number": 1}, delta("Hi", sequence_number=2), {"type": "keepalive"}]
+        again += [delta(" there", output_index=1, sequence_number=5), delta("!", output_index=1, sequence_number=6)]
+        items = [item for event in again for item in reader.feed(Frame(json.dumps(event).encode()))]
+        assert items == [Chunk(" there", 1), Chunk("!", 1)]
+
+    def test_an_error_in_place_of_the_rest_is_heard_whatever_its_number(self) -> None:
+        reader = DIALECT.resume(PLAIN, Checkpoint("resp_1", 4))
+        with pytest.raises(ProviderError):
+            reader.feed(Frame(json.dumps({"type": "error", "sequence_number": 0, "message": "gone"}).encode()))
+
     def test_what_comes_is_numbered_on(self) -> None:
         reader = DIALECT.resume(PLAIN, Checkpoint("resp_1", 4, items=5, parts=3, tool_calls=2))
         items = reader.feed(Frame(json.dumps(delta("Hi", output_index=5)).encode()))

@@ -160,6 +160,8 @@ class ResponsesDecoder:
             else OutputItems(provider, items=resumed.items, parts=resumed.parts, tool_calls=resumed.tool_calls, ids=ids)
         )
         self._response_id = resumed.response_id if resumed is not None else ""
+        #: until the first event behind the place where it goes on: the number of that place
+        self._passed: int | None = None if resumed is None else resumed.sequence_number
         self._finish: Finish | None = None
         #: the status of a response that failed, and the error that it holds
         self._failed = ""
@@ -186,6 +188,8 @@ class ResponsesDecoder:
                 if read is None:
                     return []
                 event = read
+            if self._passed is not None and self._was_before(event):
+                return []
             if event.type == _TEXT_DELTA and self._is_same_part(event):
                 delta = event.delta
                 return [Chunk(delta, self._part.index)] if delta.__class__ is str and delta else []
@@ -211,6 +215,16 @@ class ResponsesDecoder:
             raise Truncated(provider=self._provider, detail="the stream ended without a response's end")
         self._ended = True
         return [self._finish]
+
+    def _was_before(self, event: _Event) -> bool:
+        """Whether the event is one that the checkpoint covers: a server that begins anew is not heard twice."""
+        number = event.sequence_number
+        if self._passed is None or number.__class__ is not int or event.type == "error":
+            return False
+        if number <= self._passed:
+            return True
+        self._passed = None
+        return False
 
     def _is_same_part(self, event: _Event) -> bool:
         """Whether nothing has to be done for this delta of text but to hand it on."""
