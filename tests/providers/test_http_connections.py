@@ -1,6 +1,7 @@
 """Whose socket is open when: pooled after whole answers, closed on every cancel, and what happens without one."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -210,10 +211,15 @@ class TestUnreachable:
 
     @pytest.mark.parametrize("script", [[EndWithoutTerminator()], [Reset()]], ids=["closed", "reset"])
     async def test_the_peer_leaves_without_an_answer(self, script: list[Step]) -> None:
+        unheard: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
         async with calling(script) as (upstream, provider):
             _, error = await failing(provider)
             assert error.code is ErrorCode.NETWORK
             assert len(upstream.requests) == 1, "it is not sent again: it may have been begun"
+        del error
+        gc.collect()
+        assert unheard == [], "it would be a line of the log that is not ours"
 
     async def test_a_name_that_leads_nowhere(self) -> None:
         async def resolve(host: str, port: int) -> Sequence[str]:

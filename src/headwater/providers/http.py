@@ -314,6 +314,10 @@ class _Response(aiohttp.ClientResponse):
     async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
         protocol = connection.protocol
         closed = protocol.closed if protocol is not None else None
+        if closed is not None:
+            # once, however many answers come over it
+            closed.remove_done_callback(_ask_why)
+            closed.add_done_callback(_ask_why)
         try:
             await super().start(connection)
         except BaseException:
@@ -341,8 +345,6 @@ class _Response(aiohttp.ClientResponse):
 
         closed.add_done_callback(tell)
         content.on_eof(forget)
-        closed.remove_done_callback(_ask_why)
-        closed.add_done_callback(_ask_why)
 
 
 async def _pieces(body: bytes, was_sent: Callable[[], object]) -> AsyncIterator[bytes]:
