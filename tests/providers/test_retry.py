@@ -177,9 +177,11 @@ def test_a_whole_answer_is_asked_of_those_who_give_one_only() -> None:
     assert plan(Leg(POLICY), Leg(POLICY)).after(REFUSALS[0], reach(), put_out=False) == Step("fall_back")
 
 
-def test_what_is_garbled_is_not_asked_for_again_without_budget() -> None:
-    it = plan(Leg(POLICY, can_whole=True))
-    assert it.after(failure(ErrorCode.PARSE), reach(budget=RetryBudget(reserve=0)), put_out=False) is None
+@pytest.mark.parametrize("error", [failure(ErrorCode.PARSE), REFUSALS[0]])
+def test_without_budget_no_whole_answer_is_asked_for(error: HeadwaterError) -> None:
+    it, budget = plan(Leg(POLICY, can_whole=True)), RetryBudget(reserve=1)
+    assert it.after(error, reach(budget=budget), put_out=False) == Step("whole")
+    assert plan(Leg(POLICY, can_whole=True)).after(error, reach(budget=budget), put_out=False) is None
 
 
 def test_only_a_provider_refuses_to_stream() -> None:

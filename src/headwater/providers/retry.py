@@ -171,8 +171,9 @@ class Plan:
     def _may_ask_whole(self, error: HeadwaterError, reach: Reach) -> bool:
         if self.is_last or not self._legs[self.place].can_whole or reach.is_resting or reach.left_s <= 0:
             return False
-        # Who refuses to stream is asked otherwise, at once and from then on; garbled streams may be a passing fault.
-        return refuses_streaming(error) or (error.code is ErrorCode.PARSE and reach.budget.take())
+        # Who refuses to stream is asked otherwise at once, and from then on if that is answered; garbled streams may be
+        # a passing fault. Both are paid for: in an outage a refusal may only seem to be one of streams.
+        return (refuses_streaming(error) or error.code is ErrorCode.PARSE) and reach.budget.take()
 
     def _retry_wait_s(self, error: HeadwaterError, reach: Reach) -> float | None:
         policy = self._legs[self.place].policy
