@@ -135,6 +135,19 @@ async def test_who_is_not_reached_any_more_is_given_up_before_another_is_paid() 
 
 
 @virtual
+async def test_an_answer_that_was_begun_and_is_lost_is_paid_for_though_nothing_of_it_was_heard() -> None:
+    async with Cut() as scene:
+        scene.lasting._script = [ev.Chunk("", 0), ev.Chunk("", 0), *scene.lasting._script]
+        scene.lasting.cuts = {2: Truncated()}
+        scene.lasting.failures = [ProviderError(ErrorCode.AUTH, status_code=401)]
+        events = await scene.told()
+        assert isinstance(events[-1], ev.Error)
+        assert [event.usage for event in events if isinstance(event, ev.UsageReport)] == [
+            Usage(1, 0, 0, source="estimated")
+        ]
+
+
+@virtual
 async def test_what_the_provider_has_forgotten_or_says_otherwise_ends_as_it_was_cut() -> None:
     for other in (False, True):
         async with Cut() as scene:

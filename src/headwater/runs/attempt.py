@@ -238,7 +238,13 @@ class Attempt:
         code = ErrorCode.CANCELLED if self._was_hurried else self.code
         around.resilience.ended(self.route, permit, code, now)
         stream = self._stream
-        self.untold = self.meter.missing(self.code, is_unanswered=is_unanswered(stream), interim=interim_usage(stream))
+        # An error in place of the rest is none in place of the answer, which was begun.
+        is_unheard = self.code is not None and self._reattachment.is_in_vain
+        self.untold = self.meter.missing(
+            ErrorCode.TRUNCATED if is_unheard else self.code,
+            is_unanswered=is_unanswered(stream),
+            interim=interim_usage(stream),
+        )
         around.observer.provider_called(self._told(now - self._began))
 
     def _told(self, seconds: float) -> ProviderCalled:

@@ -33,6 +33,11 @@ class Reattachment:
         #: how the connection was lost since which nothing new has come
         self._first: HeadwaterError | None = None
 
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether the connection was lost, and nothing new has come since: what the provider makes is not heard."""
+        return self._first is not None
+
     def wait_s(self, failure: HeadwaterError, *, has_progressed: bool, left_s: float, draw: float) -> float | None:
         """How long to wait before the rest is asked for; None where the answer is given up.
 
