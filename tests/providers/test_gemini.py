@@ -131,6 +131,16 @@ def test_a_picture_that_fits_no_record_is_told_of_without_its_content() -> None:
     assert rest == [Finish("stop", "STOP")]
 
 
+def test_a_signature_that_fits_no_record_is_left_out() -> None:
+    picture = {"inlineData": {"mimeType": "image/png", "data": "QUJD"}, "thoughtSignature": "A" * 300_000}
+    items = run(candidate({"text": "Here", "thoughtSignature": "A" * 300_000}, picture, finish="STOP"))
+    assert items == [
+        Chunk("Here", 0),
+        Annotation("gemini", {"inlineData": picture["inlineData"]}),
+        Finish("stop", "STOP"),
+    ]
+
+
 def test_sources_are_told_when_they_change() -> None:
     one, two = {"citationSources": [{"uri": "a"}]}, {"citationSources": [{"uri": "b"}]}
     grounding = {"webSearchQueries": ["x"]}

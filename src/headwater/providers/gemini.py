@@ -311,7 +311,9 @@ class GeminiDecoder:
         if part.thought:
             value["thought"] = True
         value["thoughtSignature"] = part.thought_signature
-        items.append(ProviderData(self._provider, self._value(value)))
+        # Less than the whole of it would be refused; those of pictures can be longer than the picture.
+        if fits(value := self._value(value)):
+            items.append(ProviderData(self._provider, value))
 
     def _take_sources(self, candidate: _Candidate, items: list[Item]) -> None:
         """Some are repeated with each frame; they are told when they change."""
