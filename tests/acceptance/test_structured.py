@@ -156,7 +156,7 @@ async def test_a_schema_that_is_none_is_refused_before_there_is_a_run(data_dir: 
 async def test_the_state_of_an_ag_ui_client_is_the_answer(data_dir: Path) -> None:
     async with ScriptedUpstream(by_prompt(SCRIPTS)) as upstream, with_upstream(data_dir, upstream) as product:
         asked = {"model": SCRIPTED, "settings": {"json_schema": SCHEMA}}
-        prompts = ("plain", "whole", "fenced", "broken", "__proto__")
+        prompts = (*READ, "broken", "__proto__")
         outcomes = await ag_ui(
             product, *(task(user(prompt), forwardedProps=asked) | {"state": {"mine": 1}} for prompt in prompts)
         )
@@ -178,8 +178,7 @@ async def test_the_state_of_an_ag_ui_client_is_the_answer(data_dir: Path) -> Non
 async def test_the_data_parts_of_use_chat_amount_to_the_answer(data_dir: Path) -> None:
     async with ScriptedUpstream(by_prompt(SCRIPTS)) as upstream, with_upstream(data_dir, upstream) as product:
         asked: dict[str, Any] = {"settings": {"json_schema": SCHEMA}}
-        prompts = ("plain", "whole", "fenced")
-        tasks = [use_chat.send(f"chat {prompt}", use_chat.user(prompt), **asked) for prompt in prompts]
+        tasks = [use_chat.send(f"chat {prompt}", use_chat.user(prompt), **asked) for prompt in READ]
         for outcome in await use_chat.ai_sdk(product, *tasks):
             parts = [part["data"] for part in outcome["message"]["parts"] if part["type"] == "data-field"]
             assert len({part["path"] for part in parts}) == len(parts), "one for each place"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from headwater.wire.answer_json import VALUES_MAX, AnswerJSON, AnswerRepair
+from headwater.wire.answer_json import BEGINNINGS_MAX, VALUES_MAX, AnswerJSON, AnswerRepair
 from headwater.wire.partial_json import Known, Note
 from headwater.wire.thinking_marks import THINKING_MARKS
 from tests.wire.test_partial_json import ALL, cut, each_char, folded
@@ -124,6 +124,15 @@ def test_what_is_no_whole_answer(text: str, note: Note, value: Any) -> None:
         assert note == "no_json" or folded(known) == value
 
 
+def test_an_answer_begins_anew_only_so_many_times() -> None:
+    for times in (BEGINNINGS_MAX, BEGINNINGS_MAX + 1):
+        text = "".join(f'{{"answer": {number}}}</think>' for number in range(times)) + JSON
+        for pieces in ([text], each_char(text)):
+            answer, known = read(pieces)
+            assert answer.value == (VALUE if times == BEGINNINGS_MAX else {"answer": BEGINNINGS_MAX})
+            assert known.count(NULL) == BEGINNINGS_MAX
+
+
 # ── the value that fits ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -185,7 +194,7 @@ def test_only_so_many_values_are_asked_about() -> None:
         asked.append(value)
         return has_answer(value)
 
-    for between in (" ", "</think>", "<think>{}</think>"):
+    for between in (" ", "<think>{}</think>"):
         for pieces in ([between.join(['{"x": 1}'] * 99) + JSON], [f'{{"x": 1}}{between}'] * 99 + [JSON]):
             asked.clear()
             answer, _ = read(pieces, fits)

@@ -19,6 +19,8 @@ from headwater.wire.thinking_marks import THINKING_MARKS, has_mark, mark_end, ne
 
 #: So many values of one answer are asked whether they fit.
 VALUES_MAX: Final = 8
+#: So many times an answer begins anew; what is told of it may be held against all that was told before.
+BEGINNINGS_MAX: Final = 8
 
 #: `thinking` was passed over, or another, whole value (`other_value`) that did not fit.
 AnswerRepair = Repair | Literal["thinking", "other_value"]
@@ -113,6 +115,7 @@ class AnswerJSON:
         #: what may be the beginning of a mark
         self._held = ""
         self._repairs: set[AnswerRepair] = set()
+        self._beginnings = 0
 
     # ── what it amounts to ──────────────────────────────────────────────────────────────────────
 
@@ -201,6 +204,9 @@ class AnswerJSON:
 
     def _take_back(self, known: list[Known]) -> None:
         """All before this was thinking."""
+        self._beginnings += 1
+        if self._beginnings > BEGINNINGS_MAX:
+            return
         if self.told is not None:
             known.append(Known("", None, False))
         if self.is_whole or self.note is not None:

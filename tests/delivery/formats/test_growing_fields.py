@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headwater.delivery.formats.growing_fields import GrowingFields, Place
 from headwater.domain.event import Field
-from headwater.domain.structured_value import applied
+from headwater.domain.structured_value import applied, value_at
 from headwater.wire.partial_json import PartialJSON
 
 
@@ -71,6 +71,21 @@ def test_a_long_text_is_said_a_few_times_only_and_at_its_end() -> None:
     assert all(b <= a * 9 / 8 + 5 for a, b in pairwise(lengths))
 
 
+def test_what_was_told_below_a_place_that_is_told_anew_is_told_as_it_is_now() -> None:
+    fields = [put("", {}), put("/l", []), put("/l/0", [1]), put("/x", 2), more("/x/y", "z"), put("", {"l": [3]}, True)]
+    growing = GrowingFields()
+    told = [
+        (place, growing.below(seq, place))
+        for seq, field in enumerate(fields, 1)
+        if (place := growing.place(seq, field))
+    ]
+    assert [below for _, below in told[:-1]] == [[]] * 4
+    assert told[-1] == (
+        Place("", {"l": [3]}, True, False),
+        [Place("/l", [3], True, False), Place("/l/0", 3, True, False), Place("/x", None, True, False)],
+    )
+
+
 _json = st.recursive(
     st.none() | st.integers(0, 99) | st.text("ab~/", max_size=9),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("a/~", max_size=2), inner, max_size=4),
@@ -88,9 +103,15 @@ def test_what_the_places_amount_to_is_the_answer(values: list[Any], size: int) -
             fields += [Field(k.path, k.value, k.is_done, None, k.is_delta) for k in parser.feed(text[at : at + size])]
     growing = GrowingFields()
     state: Any = None
+    newest: dict[str, Any] = {}
     said = [growing.place(seq, field) for seq, field in enumerate(fields, 1)]
-    for place in said:
+    for seq, place in enumerate(said, 1):
         if place is not None:
             state = applied(state, put(place.path, place.value))
+            newest |= {each.path: each.value for each in (place, *growing.below(seq, place))}
     assert state == {"all": values[-1]}
+    for path, value in newest.items():
+        there = value_at(state, path)
+        assert type(value) is type(there), "what grew in it has places of its own"
+        assert isinstance(there, list | dict) or value == there
     assert [growing.place(seq, field) for seq, field in reversed([*enumerate(fields, 1)])][::-1] == said

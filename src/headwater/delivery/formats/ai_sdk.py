@@ -157,8 +157,10 @@ class AISDKStream:
         place = self._fields.place(seq, event)
         if place is None:
             return b""
-        data = {"path": place.path, "value": place.value, "done": place.is_done}
-        return _part(_data("field", data, id=place.path))
+        return b"".join(
+            _part(_data("field", {"path": each.path, "value": each.value, "done": each.is_done}, id=each.path))
+            for each in (place, *self._fields.below(seq, place))
+        )
 
     def _complete(self, seq: int, event: ev.Complete) -> bytes:
         self.ended = True

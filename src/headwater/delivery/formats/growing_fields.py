@@ -34,19 +34,21 @@ class _Text:
 
 
 class _Node:
-    """A place that has a value, and those in it by the last step of their paths."""
+    """A place that was told, and those in it by the last step of their paths."""
 
-    __slots__ = ("below", "text")
+    __slots__ = ("below", "is_told", "text")
 
     def __init__(self) -> None:
         self.below: dict[str, _Node] = {}
+        #: whether it was told since what is above it was
+        self.is_told = False
         self.text: _Text | None = None
 
 
 class GrowingFields:
     """Learns from field records, each first given in order; what was learned is a fact of the log."""
 
-    __slots__ = ("_again", "_first", "_learned", "_places", "_value")
+    __slots__ = ("_again", "_below", "_first", "_learned", "_places", "_value")
 
     def __init__(self) -> None:
         self._learned = 0
@@ -55,6 +57,8 @@ class GrowingFields:
         self._places = _Node()
         #: the records that told a place for the first time
         self._first: set[int] = set()
+        #: the records that told a place below which something had been told, and the paths of that
+        self._below: dict[int, list[str]] = {}
         #: the records with which a text is said again, and how much of it there was
         self._again: dict[int, tuple[_Text, int]] = {}
 
@@ -70,6 +74,13 @@ class GrowingFields:
         text, length = self._again[seq]
         return Place(field.path, "".join(text.pieces)[:length], field.done, False)
 
+    def below(self, seq: int, place: Place) -> list[Place]:
+        """What was told below a place before the record told that anew: as it is now, and null where it is gone."""
+        depth = len(place.path)
+        return [
+            Place(path, value_at(place.value, path[depth:]), place.is_done, False) for path in self._below.get(seq, ())
+        ]
+
     def _learn(self, seq: int, field: Field) -> None:
         if field.delta and type(field.value) is str:
             self._grow(seq, field, field.value)
@@ -78,7 +89,9 @@ class GrowingFields:
             node, is_first = self._node(field.path)
             if is_first:
                 self._first.add(seq)
-            node.below, node.text = {}, None
+            if node.below:
+                self._below[seq] = _forget(node, field.path)
+            node.text = None
         self._value = applied(self._value, field)
 
     def _node(self, path: str) -> tuple[_Node, bool]:
@@ -88,7 +101,8 @@ class GrowingFields:
             below = node.below.get(step)
             if below is None:
                 below = node.below[step] = _Node()
-                is_first = True
+            is_first = is_first or not below.is_told
+            below.is_told = True
             node = below
         return node, is_first
 
@@ -106,3 +120,16 @@ class GrowingFields:
         if field.done or (fresh > 0 and fresh * _SAID_AGAIN >= text.said):
             text.said = text.length
             self._again[seq] = (text, text.length)
+
+
+def _forget(node: _Node, path: str) -> list[str]:
+    """What is below the node was not told since. Its paths, what is in a place behind the place."""
+    found: list[str] = []
+    todo = [(node, path)]
+    while todo:
+        above, at = todo.pop()
+        if above is not node:
+            above.is_told, above.text = False, None
+            found.append(at)
+        todo += [(each, f"{at}/{step}") for step, each in reversed(above.below.items())]
+    return found
