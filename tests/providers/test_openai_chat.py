@@ -299,17 +299,18 @@ def test_usage_on_every_chunk_is_told_once() -> None:
 
 def test_usage_that_waits_for_the_end_can_be_asked_for() -> None:
     reader = decoder()
-    assert reader.interim is None
-    for at in (1, 2):
-        assert reader.feed(Frame(chunk({"content": "x"}, usage={"prompt_tokens": 9, "completion_tokens": at}))) == [
-            Chunk("x", 0)
-        ]
-        assert reader.interim == Usage(9, 0, at)
+    frames = [chunk({"content": "x"}, usage={"prompt_tokens": 9, "completion_tokens": at}) for at in (1, 2)]
     # in a chunk of its own, with more to come
-    assert reader.feed(Frame(b'{"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 3}}')) == []
-    assert reader.interim == Usage(9, 0, 3)
-    reader.feed(Frame(chunk({}, "stop", usage={"prompt_tokens": 9, "completion_tokens": 4})))
-    assert reader.interim is None, "it was told"
+    frames.append(b'{"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 3}}')
+    frames.append(chunk({}, "stop", usage={"prompt_tokens": 9, "completion_tokens": 4}))
+    told: list[list[Item]] = []
+    interim = [reader.interim]
+    for frame in frames:
+        told.append(reader.feed(Frame(frame)))
+        interim.append(reader.interim)
+    assert told[:3] == [[Chunk("x", 0)], [Chunk("x", 0)], []]
+    # the last is told, and waits no longer
+    assert interim == [None, Usage(9, 0, 1), Usage(9, 0, 2), Usage(9, 0, 3), None]
 
 
 def test_usage_is_told_again_where_it_changes() -> None:

@@ -120,7 +120,7 @@ async def the_reader(response: httpx2.Response) -> None:
 
 def an_error(error: ClientError) -> None:
     assert_type(error.kind, ErrorCode)
-    assert_type(error.code, ErrorCode)
+    assert_type(error.code, str)
     assert_type(error.retryable, bool)
     as_the_server_names_it: HeadwaterError = error
     assert_type(as_the_server_names_it.message, str)
