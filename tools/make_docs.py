@@ -25,6 +25,7 @@ from headwater.providers import (
     anthropic,
     deepseek_models,
     gemini,
+    gemini_models,
     groq_models,
     mistral_models,
     openai_models,
@@ -145,6 +146,10 @@ MODELS: Final[Mapping[str, tuple[Models, Sequence[str]]]] = {
             "pixtral-large-2411",
         ),
     ),
+    "`gemini`, `gemini_array`": (
+        gemini_models.MODELS,
+        ("gemini-2.5-flash", "gemini-2.5-pro", "gemini-3-flash-preview", "gemini-3-pro-preview"),
+    ),
 }
 #: As a caller says them, from least to most.
 EFFORTS: Final[tuple[str, ...]] = get_args(ReasoningEffort)
@@ -201,9 +206,11 @@ def _quirks(quirks: Quirks) -> list[str]:
         "`developer` is sent as `system`": not quirks.developer_role,
         "no JSON schema": not quirks.json_schema,
         "text only": not quirks.content_parts,
+        "no tools": not quirks.tools,
         "no names of authors": not quirks.names,
         "no `detail` of an image": quirks.content_parts and not quirks.image_detail,
         "`logprobs` is how many": quirks.logprobs == "count",
+        "reasoning by a `thinking_budget`": bool(quirks.thinking_budgets),
         f"reasoning is turned off by `{next(iter(quirks.reasoning_off), '')}`": bool(quirks.reasoning_off),
     }
     return [other for other, holds in others.items() if holds]

@@ -189,6 +189,34 @@ def test_reasoning_is_turned_on_and_off_in_the_servers_own_way() -> None:
         assert body_of(HELLO, settings, **ways) == {**without, **switched}
 
 
+def test_reasoning_is_asked_for_by_a_budget_where_that_is_the_servers_way() -> None:
+    ways: dict[str, Any] = {
+        "reasoning_on": {"think": True},
+        "reasoning_off": {"think": False},
+        "thinking_budgets": {"low": 10, "high": 20},
+    }
+    assert body_of(HELLO, Settings(reasoning_effort="high"), **ways) == {
+        **body_of(HELLO),
+        "think": True,
+        "thinking_budget": 20,
+    }
+    assert body_of(HELLO, Settings(reasoning_effort="none"), **ways) == {**body_of(HELLO), "think": False}
+
+
+@pytest.mark.parametrize(
+    ("messages", "settings", "pointer"),
+    [
+        (HELLO, Settings(tools=[Tool("add")]), "/settings/tools"),
+        ([*HELLO, Message("assistant", tool_calls=[ToolUse("a", "add", "{}")])], Settings(), "/messages/1"),
+        ([*HELLO, Message("tool", [ToolResultPart("a", "1")])], Settings(), "/messages/1"),
+    ],
+)
+def test_tools_are_refused_where_they_are_not_known(messages: list[Message], settings: Settings, pointer: str) -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        body_of(messages, settings, tools=False)
+    assert caught.value.extra == {"pointer": pointer}
+
+
 def test_log_probabilities_are_asked_for_in_the_servers_own_way() -> None:
     asked = Settings(logprobs=3)
     assert {**body_of(HELLO), "logprobs": True, "top_logprobs": 3} == body_of(HELLO, asked)

@@ -76,3 +76,8 @@ def test_a_server_whose_answers_go_on_without_us_says_so() -> None:
     having = {name for name, row in SERVERS.items() if "background" in row.capabilities}
     assert having == {"openai_responses", "azure_responses", "bedrock_responses"}
     assert all(isinstance(SERVERS[name].dialect(), Reattachable) for name in having)
+
+
+def test_one_that_searches_by_itself_calls_no_tools() -> None:
+    lacking = {name for name, row in SERVERS.items() if "tools" not in row.capabilities}
+    assert lacking == {"perplexity"}

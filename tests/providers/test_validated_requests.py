@@ -42,6 +42,7 @@ MODELS: Final[Mapping[str, tuple[str, ...]]] = {
 
 #: Members of a body that a provider documents, and its SDK's types have not, or no longer: by row, or by dialect.
 OWN_MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "alibaba": ("enable_thinking", "thinking_budget"),
     "deepseek": ("thinking", "reasoning_content"),
     "mistral": ("random_seed", "prefix"),
     # There `logprobs` is a number.

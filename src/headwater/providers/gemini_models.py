@@ -1,4 +1,5 @@
-"""What each Gemini makes of being asked to think, by its name (https://ai.google.dev/gemini-api/docs/thinking).
+"""What each Gemini makes of being asked to think, by its name (https://ai.google.dev/gemini-api/docs/thinking), and
+what it does not take of Google's own API.
 
 Of a name that says nothing (`gemini-flash-latest`, another maker's model on Vertex) nothing is refused: the server
 will say it.
@@ -8,6 +9,8 @@ from __future__ import annotations
 
 import re
 from typing import Final, Literal, NamedTuple
+
+from headwater.providers.model_limits import Limits, Models
 
 
 class Thinking(NamedTuple):
@@ -41,6 +44,12 @@ _MODELS: Final = (
 )
 _NEWER: Final = Thinking("level")
 
+#: Behind Google's own API, penalties came to an end with 2.5: "Penalty is not enabled for this model", but for 0
+#: (https://github.com/google-gemini/cookbook/issues/1290). On Vertex AI they are taken.
+MODELS: Final = Models(
+    (r"(?:models/)?gemini-(?:2\.5|3)", Limits(fixed=(("frequency_penalty", 0.0), ("presence_penalty", 0.0))))
+)
+
 #: What a request can ask any of them for.
 CAPABILITIES: Final = ("text", "reasoning", "tools", "json_schema", "images", "seed")
 
@@ -49,6 +58,11 @@ def thinking_of(model: str) -> Thinking:
     """By the provider's name for the model, in any of its forms."""
     name = model.rpartition("/")[2]
     return next((thinking for pattern, thinking in _MODELS if pattern.match(name)), _NEWER)
+
+
+def kind_of(model: str) -> tuple[Thinking, Limits]:
+    """Equal for models that take the same."""
+    return thinking_of(model), MODELS.limits_of(model)
 
 
 def capabilities_of(model: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from headwater.domain.message import GenerationRequest, NamedTool, ReasoningEffo
 from headwater.errors import BadRequestError, UnsupportedError
 from headwater.providers.gemini_contents import contents_of, media_resolution
 from headwater.providers.gemini_models import thinking_of
+from headwater.providers.model_limits import Models
 from headwater.providers.request_rules import check_verbosity, extra_of
 
 #: What `settings.extra` can not set: our decoder and our accounting rest on these.
@@ -49,6 +50,8 @@ class GeminiQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     events: bool = True
     #: what a bare name of a model stands under in the path
     models_path: str = "models"
+    #: what its models do not take, where what one is called says it
+    models: Models | None = None
     #: what a name that says more must begin with
     model_forms: tuple[str, ...] = ("models", "tunedModels")
 
@@ -70,6 +73,9 @@ def request_body(request: GenerationRequest, quirks: GeminiQuirks) -> _Json:
     Raises `UnsupportedError` for what Gemini can not do, `BadRequestError` (with a JSON pointer into the request) for
     messages that can not be meant.
     """
+    if quirks.models is not None:
+        settings = quirks.models.fit(request.model, request.settings)
+        request = msgspec.structs.replace(request, settings=settings)
     model = thinking_of(request.model)
     system, contents = contents_of(
         request.messages, quirks.provider_name, must_sign=model.signs, sees_by_part=model.sees_by_part

@@ -59,6 +59,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     content_parts: bool = True
     #: whether `verbosity` is known
     verbosity: bool = True
+    #: whether tools can be called
+    tools: bool = True
     #: whether a message may say who its author is
     names: bool = True
     #: whether `image_url.detail` is known; a server without it shows its model all that the model can see
@@ -66,6 +68,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     #: what turns reasoning on and off, where the effort itself does not
     reasoning_on: Mapping[str, Any] = {}
     reasoning_off: Mapping[str, Any] = {}
+    #: tokens for each effort, where reasoning is asked for by a `thinking_budget`
+    thinking_budgets: Mapping[ReasoningEffort, int] = {}
     #: the field of an assistant's message that its reasoning goes back in
     reasoning_field: ReasoningField = ""
     #: how log probabilities are asked for: by whether and how many, or by how many alone
@@ -133,6 +137,8 @@ def _settings(settings: Settings, quirks: Quirks) -> _Json:
     if (answer_format := chat_format(settings)) is not None:
         body["response_format"] = answer_format
     if settings.tools:
+        if not quirks.tools:
+            raise UnsupportedError(f"{quirks.provider_name} calls no tools of its callers", pointer="/settings/tools")
         body["tools"] = [_tool(tool) for tool in settings.tools]
     if isinstance(settings.tool_choice, NamedTool):
         body["tool_choice"] = {"type": "function", "function": {"name": settings.tool_choice.name}}
@@ -152,6 +158,8 @@ def _reasoning(effort: ReasoningEffort | None, quirks: Quirks) -> _Json:
         return {}
     if effort == "none" and quirks.reasoning_off:
         return {**quirks.reasoning_off}
+    if effort in quirks.thinking_budgets:
+        return {**quirks.reasoning_on, "thinking_budget": quirks.thinking_budgets[effort]}
     return {"reasoning_effort": effort, **(quirks.reasoning_on if effort != "none" else {})}
 
 
@@ -177,6 +185,8 @@ def _messages(messages: list[Message], quirks: Quirks, *, thinks: bool) -> list[
 def _message(message: Message, pointer: str, quirks: Quirks) -> list[_Json]:
     """One message, as one of the provider's or several: each tool's result is a message of its own there."""
     results = tool_results(message, pointer)
+    if (results or message.tool_calls) and not quirks.tools:
+        raise UnsupportedError(f"{quirks.provider_name} knows no calls of tools and no results", pointer=pointer)
     sent: list[_Json] = [
         {"role": "tool", "tool_call_id": result.tool_call_id, "content": result.content} for result in results
     ]

@@ -85,7 +85,7 @@ def _chat(
 
 
 def _of_chat(quirks: Quirks) -> tuple[str, ...]:
-    able = {"json_schema": quirks.json_schema, "images": quirks.content_parts}
+    able = {"json_schema": quirks.json_schema, "images": quirks.content_parts, "tools": quirks.tools}
     prefill = () if quirks.prefill == "no" else ("prefill",)
     return (*(each for each in _ALL if able.get(each, True)), *prefill)
 
@@ -133,6 +133,10 @@ _CHAT: Mapping[str, ServerRow] = {
         max_tokens_field="max_tokens",
         developer_role=False,
         verbosity=False,
+        # https://www.alibabacloud.com/help/en/model-studio/deep-thinking
+        reasoning_on={"enable_thinking": True},
+        reasoning_off={"enable_thinking": False},
+        thinking_budgets={"minimal": 1_024, "low": 4_096, "medium": 10_240, "high": 24_576},
     ),
     "cerebras": _chat(
         "cerebras",
@@ -195,10 +199,12 @@ _CHAT: Mapping[str, ServerRow] = {
         max_tokens_field="max_tokens",
         reasoning_field="reasoning_details",
     ),
+    # Searches by itself, and refuses tools and the role `tool`.
     "perplexity": _chat(
         "perplexity",
         "https://api.perplexity.ai",
         "PERPLEXITY_API_KEY",
+        tools=False,
         max_tokens_field="max_tokens",
         stream_options=False,
         developer_role=False,
@@ -226,14 +232,14 @@ _CHAT: Mapping[str, ServerRow] = {
 }
 
 
-def _gemini(name: str, *, base_url: str, api_key_env: str, **quirks: object) -> ServerRow:
+def _gemini(name: str, *, base_url: str, api_key_env: str, **quirks: Any) -> ServerRow:
     """A server that speaks generateContent and takes Google's API keys, which never go into a URL."""
-    its_quirks = msgspec.convert({"provider_name": name, **quirks}, GeminiQuirks)
+    its_quirks = GeminiQuirks(provider_name=name, **quirks)
     return ServerRow(
         dialect=lambda: Gemini(its_quirks),
         capabilities=gemini_models.CAPABILITIES,
         capabilities_of=gemini_models.capabilities_of,
-        kind_of=gemini_models.thinking_of,
+        kind_of=gemini_models.kind_of,
         base_url=base_url,
         api_key_env=api_key_env,
         auth_header="x-goog-api-key",
@@ -245,21 +251,26 @@ def _gemini(name: str, *, base_url: str, api_key_env: str, **quirks: object) -> 
 
 _GOOGLE: Final = "https://generativelanguage.googleapis.com/v1beta"
 #: On Vertex AI a model is its publisher's, or an endpoint of one's own.
-_ON_VERTEX: Final = {"models_path": "publishers/google/models", "model_forms": ["publishers", "endpoints"]}
-_VERTEX_QUIRKS: Final = msgspec.convert({"provider_name": "vertex", **_ON_VERTEX}, GeminiQuirks)
+_ON_VERTEX: Final[dict[str, Any]] = {
+    "models_path": "publishers/google/models",
+    "model_forms": ("publishers", "endpoints"),
+}
+_VERTEX_QUIRKS: Final = GeminiQuirks(provider_name="vertex", **_ON_VERTEX)
 
 #: Those of generateContent.
 _GEMINI: Mapping[str, ServerRow] = {
-    "gemini": _gemini("gemini", base_url=_GOOGLE, api_key_env="GEMINI_API_KEY"),
+    "gemini": _gemini("gemini", base_url=_GOOGLE, api_key_env="GEMINI_API_KEY", models=gemini_models.MODELS),
     # The same answers as one JSON array, for a way on which events do not come through.
-    "gemini_array": _gemini("gemini_array", base_url=_GOOGLE, api_key_env="GEMINI_API_KEY", events=False),
+    "gemini_array": _gemini(
+        "gemini_array", base_url=_GOOGLE, api_key_env="GEMINI_API_KEY", events=False, models=gemini_models.MODELS
+    ),
     # Its address is the project's, https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION, and
     # its key an access token.
     "vertex": ServerRow(
         dialect=lambda: Gemini(_VERTEX_QUIRKS),
         capabilities=gemini_models.CAPABILITIES,
         capabilities_of=gemini_models.capabilities_of,
-        kind_of=gemini_models.thinking_of,
+        kind_of=gemini_models.kind_of,
         models_path=None,
     ),
     "vertex_express": msgspec.structs.replace(
