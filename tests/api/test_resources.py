@@ -21,7 +21,7 @@ PROTOCOL: dict[str, Any] = json.loads("""
    "calls": [{"call": 1, "role": "answer", "model": "simulated", "attempt": 1, "finish_reason": null}], "state": {},
    "usage": {"input_tokens": 9, "cached_input_tokens": 0, "output_tokens": 33, "reasoning_tokens": 0, "cost_usd": null,
              "source": "estimated"},
-   "finish_reason": null, "error": null}}
+   "finish_reason": null, "error": null, "result": null}}
 """)
 #: What is shown beyond it: readers pass over what they do not know.
 BEYOND = {"metrics"}
