@@ -172,6 +172,40 @@ def test_asked_while_offline(chat: Chat, model: ScriptedModel, server: Server, s
     assert [each["id"] for each in server.runs()] == [run]
 
 
+@pytest.mark.parametrize("how", ["killed", "offline"])
+def test_the_list_tells_no_state_that_is_not_known(
+    chat: Chat, model: ScriptedModel, gates: list[Gate], server: Server, watch: Watch, how: str
+) -> None:
+    """What has ended stays so, whoever is away; what went on may have ended meanwhile."""
+    watch.expect(OFFLINE if how == "offline" else DOWN)
+    model.answers("Over?", told_in_parts(PARTS, []))
+    over = server.ask("Over?")
+    server.ended(over)
+    elsewhere = server.ask(QUESTION)
+    run = chat.ask(QUESTION)
+    chat.shows(TEXTS[1])
+
+    def listed(run: str, words: str) -> None:
+        expect(chat.page.locator(f"[data-testid=runs] [data-run='{run}']")).to_contain_text(words)
+
+    for shown in (run, elsewhere):
+        listed(shown, "Streaming")
+    listed(over, "Complete")
+    if how == "offline":
+        chat.page.context.set_offline(True)
+    else:
+        server.kill()
+    listed(run, "Reconnecting")
+    listed(elsewhere, "State unknown")
+    listed(over, "Complete")
+    if how == "offline":
+        chat.page.context.set_offline(False)
+    else:
+        server.start()
+    for shown in (run, elsewhere):
+        listed(shown, "Streaming" if how == "offline" else "Partial")
+
+
 @pytest.mark.parametrize("at", [0, 2, len(PARTS)])
 def test_the_server_is_killed_and_started_again(
     chat: Chat, model: ScriptedModel, server: Server, states: States, watch: Watch, at: int

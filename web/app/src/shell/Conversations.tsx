@@ -12,7 +12,10 @@ const PAGE = 40;
 const LIVE_MS = 4000;
 const IDLE_MS = 30_000;
 
-const WORDS: Readonly<Record<StatusKind, string>> = {
+/** `unknown`: it went on when the list was last read, and the list can not be read now. */
+type ListedKind = StatusKind | "unknown";
+
+const WORDS: Readonly<Record<ListedKind, string>> = {
   connecting: "Connecting",
   queued: "Queued",
   streaming: "Streaming",
@@ -24,6 +27,7 @@ const WORDS: Readonly<Record<StatusKind, string>> = {
   stopped: "Stopped",
   partial: "Partial",
   failed: "Failed",
+  unknown: "State unknown",
 };
 /** Where the runs of an application are looked at; all others are chats. */
 const PAGES: Readonly<Record<string, "/examiner" | "/solver" | "/assistant">> = {
@@ -39,14 +43,17 @@ interface ItemProps {
   readonly conversation: ConversationSummary;
   /** The runs that the page shows. */
   readonly shown: readonly string[];
+  /** Whether the list is as the server has it, as far as one knows. */
+  readonly current: boolean;
 }
 
-/** Where a run stands. The end of the one that is shown is told as its answer tells it, and at once. */
-function useKind(run: RunSummary, shown: boolean): StatusKind {
+/** Where a run stands. Of the one that is shown its answer tells the end, at once, and that nothing is heard of it. */
+function useKind(run: RunSummary, shown: boolean, current: boolean): ListedKind {
   const { runs } = useServer();
   const followed = shown ? runs.get(run.id) : null;
   const told = useSyncExternalStore(followed?.subscribe ?? NEVER, () => followed?.view().status.kind ?? null);
-  return told !== null && isEnd(told) ? told : kindOf(run);
+  if (told !== null && (!current || isEnd(told) || told === "reconnecting")) return told;
+  return current || !live(run.state) ? kindOf(run) : "unknown";
 }
 
 interface TargetProps {
@@ -81,11 +88,11 @@ function Target({ conversation: { run, compared }, current, children }: TargetPr
   );
 }
 
-function Item({ conversation, shown }: ItemProps) {
+function Item({ conversation, shown, current }: ItemProps) {
   const { run, title, runs, compared, complete } = conversation;
-  const one = useKind(run, compared === null && shown.includes(run.id));
+  const one = useKind(run, compared === null && shown.includes(run.id), current);
   // Where answers side by side went differently, no single one of them says how.
-  const mixed = compared !== null && isEnd(one) && complete > 0 && complete < compared.length;
+  const mixed = compared !== null && one !== "unknown" && isEnd(one) && complete > 0 && complete < compared.length;
   const kind = mixed ? "partial" : one;
   return (
     <li>
@@ -120,6 +127,8 @@ export function Conversations() {
     refetchInterval: ({ state }) =>
       state.data?.pages.some((page) => page.runs.some((run) => live(run.state))) ? LIVE_MS : IDLE_MS,
   });
+  // Offline the browser does not even ask.
+  const current = !query.isError && !query.isPaused;
   const conversations = groupRuns(query.data?.pages.flatMap((page) => page.runs) ?? []);
   return (
     <div className="conversations" data-testid="runs" aria-busy={query.isPending}>
@@ -135,7 +144,7 @@ export function Conversations() {
       {query.isSuccess && conversations.length === 0 && <p className="hint">What you ask is kept here.</p>}
       <ul>
         {conversations.map((conversation) => (
-          <Item key={conversation.id} conversation={conversation} shown={shown} />
+          <Item key={conversation.id} conversation={conversation} shown={shown} current={current} />
         ))}
       </ul>
       {query.hasNextPage && (
