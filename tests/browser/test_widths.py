@@ -66,3 +66,22 @@ def test_a_single_model_is_not_told_as_many(new_context: NewContext) -> None:
     page = new_context().new_page()
     page.goto("/models")
     expect(page.get_by_test_id("found")).to_have_text("1 model", timeout=PATIENCE_MS)
+
+
+@pytest.mark.parametrize("workflow", ["solver", "visual_solver"])
+def test_what_was_predicted_is_beside_what_is_right(new_context: NewContext, server: Server, workflow: str) -> None:
+    asked = {"workflow": workflow, "model": "simulated", "input": {"task_id": "007bbfb7"}}
+    run = str(server.http.post("/api/v1/runs", json=asked).json()["id"])
+    server.ended(run)
+    page = new_context().new_page()
+    page.goto(f"/solver?run={run}")
+    grids = [page.get_by_role("img", name=f"Test 1, {which}") for which in ("predicted", "truth")]
+    expect(grids[1]).to_be_visible(timeout=PATIENCE_MS)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate(DRAWN)
+        predicted, truth = (grid.bounding_box() for grid in grids)
+        assert predicted is not None
+        assert truth is not None
+        assert (truth["y"], truth["width"]) == pytest.approx((predicted["y"], predicted["width"]), abs=1), width
+        assert truth["x"] >= predicted["x"] + predicted["width"], width

@@ -29,20 +29,22 @@ function Test({ number, test: { output, truth, isRight, share, error }, input }:
             <GridView grid={input} label={`${name}, input`} side={GRID_PX} />
           </figure>
         )}
-        <figure>
-          <figcaption>Predicted</figcaption>
-          {output === null ? (
-            <p className="hint">{error ?? "The program made no grid of it."}</p>
-          ) : (
-            <GridView grid={output} label={`${name}, predicted`} side={GRID_PX} against={truth} />
-          )}
-        </figure>
-        {truth !== null && (
+        <div className="result-compared">
           <figure>
-            <figcaption>Truth</figcaption>
-            <GridView grid={truth} label={`${name}, truth`} side={GRID_PX} />
+            <figcaption>Predicted</figcaption>
+            {output === null ? (
+              <p className="hint">{error ?? "The program made no grid of it."}</p>
+            ) : (
+              <GridView grid={output} label={`${name}, predicted`} side={GRID_PX} against={truth} />
+            )}
           </figure>
-        )}
+          {truth !== null && (
+            <figure>
+              <figcaption>Truth</figcaption>
+              <GridView grid={truth} label={`${name}, truth`} side={GRID_PX} />
+            </figure>
+          )}
+        </div>
       </div>
     </section>
   );
