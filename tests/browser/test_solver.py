@@ -280,6 +280,9 @@ def test_by_looking_at_pictures(solving: Solving) -> None:
     expect(calls.get_by_role("heading")).to_have_text([f"Call {number}" for number in range(1, 7)])
     expect(calls.last).to_contain_text("patternDescription")
     expect(page.get_by_test_id("result").get_by_test_id("result-test")).to_have_count(1)
+    # Nothing is logged, so there is no place for it.
+    expect(solving.tokens).to_be_visible()
+    expect(page.get_by_test_id("log-panel")).to_have_count(0)
     expect(page.get_by_test_id("score-chart")).to_be_hidden()
 
 

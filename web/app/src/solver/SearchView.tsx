@@ -69,7 +69,10 @@ export function SearchView({ id, task, puzzle, view, solving }: SearchViewProps)
       </div>
       <div className="search-panels">
         <TokensPanel calls={view.calls} ended={ended} />
-        <LogPanel lines={view.lines} before={view.linesBefore} socket={view.socket} ended={ended} />
+        {/* Who looks tells each step by its phase, and logs nothing. */}
+        {(!looks || view.lines.length > 0) && (
+          <LogPanel lines={view.lines} before={view.linesBefore} socket={view.socket} ended={ended} />
+        )}
       </div>
     </article>
   );
