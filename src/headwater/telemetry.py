@@ -69,6 +69,8 @@ class ProviderCalled(NamedTuple):
     cost_usd: float | None = None
     #: the provider's own words for a failure, without keys; they may quote the request
     detail: str = ""
+    #: it was ended by a limit of the run's own, below everybody's, which says nothing about the model
+    was_hurried: bool = False
 
 
 class CallRepeated(NamedTuple):

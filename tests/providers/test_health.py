@@ -52,6 +52,12 @@ def test_calls_that_ended_well_and_badly_make_the_rate(health: Health, clock: Ha
     assert health.figures("another") == NOTHING
 
 
+def test_the_impatience_of_a_caller_is_not_the_model_s(health: Health) -> None:
+    health.provider_called(called(ErrorCode.TIMEOUT)._replace(was_hurried=True))
+    figures = health.figures("mini")
+    assert (figures.calls, figures.success_rate, figures.last_error) == (0, None, None)
+
+
 @pytest.mark.parametrize("code", sorted(NEUTRAL))
 def test_what_says_nothing_about_the_model_is_not_counted(health: Health, code: ErrorCode) -> None:
     health.provider_called(called(code, first_s=0.5))

@@ -235,6 +235,7 @@ async def test_the_impatience_of_some_does_not_take_a_model_from_others(own_s: f
             await scene.end_of(run)
             codes.append(scene.error(run).code)
         assert codes == ["TIMEOUT", "TIMEOUT", code]
+        assert [call.was_hurried for call in scene.listener.calls] == [code == "TIMEOUT"] * len(scene.listener.calls)
 
 
 @virtual

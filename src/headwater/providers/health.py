@@ -77,7 +77,8 @@ class RecentCalls:
 
     def note(self, detail: ProviderCalled, now: float, now_ms: int) -> None:
         code = None if detail.code is None else ErrorCode(detail.code)
-        is_good = True if code is None else None if code in NEUTRAL else False
+        is_neutral = detail.was_hurried or code in NEUTRAL
+        is_good = True if code is None else None if is_neutral else False
         if code is not None and is_good is False:
             self._last_error = LastError(code, now_ms)
         self._outcomes.append(_Outcome(now, is_good, detail.first_token_s, detail.tokens_per_s))

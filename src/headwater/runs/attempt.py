@@ -263,6 +263,7 @@ class Attempt:
             output_tokens=usage.output_tokens,
             cost_usd=usage.cost_usd,
             detail=self._detail,
+            was_hurried=self._was_hurried,
         )
 
 
