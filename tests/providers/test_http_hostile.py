@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from headwater.errors import ErrorCode
+from headwater.errors import ErrorCode, ProviderError
 from headwater.providers.answer_reader import AnswerLimits
 from tests.kit.upstream import (
     DONE,
@@ -15,7 +15,7 @@ from tests.kit.upstream import (
     Stall,
     Status,
 )
-from tests.providers.calls import HELLO, STOP, calling, failing, open_pool, text_of
+from tests.providers.calls import ASKED, HELLO, STOP, calling, failing, open_pool, text_of
 
 
 class TestHostileBodies:
@@ -56,8 +56,11 @@ class TestHostileBodies:
             _,
             provider,
         ):
-            got, error = await failing(provider)
-            assert (got, error.code) == ([], ErrorCode.PARSE)
+            stream = provider.stream(ASKED, connect_s=10)
+            assert await anext(stream) == [], "it is an answer, and paid for"
+            with pytest.raises(ProviderError) as caught:
+                await anext(stream)
+            assert caught.value.code is ErrorCode.PARSE
 
     async def test_a_compressed_refusal_still_has_its_status(self) -> None:
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}

@@ -64,7 +64,12 @@ async def test_who_never_answered_is_not_paid() -> None:
 @virtual
 async def test_an_error_in_place_of_an_answer_is_not_paid_and_one_in_its_middle_is() -> None:
     stopped = Usage(3, cost_usd=3.0, source="estimated")
-    cases = [(ErrorCode.OVERLOADED, None), (ErrorCode.CANCELLED, stopped), (ErrorCode.TIMEOUT, stopped)]
+    cases = [
+        (ErrorCode.OVERLOADED, None),
+        (ErrorCode.CANCELLED, stopped),
+        (ErrorCode.TIMEOUT, stopped),
+        (ErrorCode.PARSE, stopped),
+    ]
     for code, missing in cases:
         meter = meter_of(DEAR)
         meter.took([])
@@ -81,6 +86,7 @@ async def test_an_error_in_place_of_an_answer_is_not_paid_and_one_in_its_middle_
         (ErrorCode.TIMEOUT, True),
         (ErrorCode.NETWORK, True),
         (ErrorCode.TRUNCATED, True),
+        (ErrorCode.PARSE, True),
         (ErrorCode.RATE_LIMIT, False),
         (ErrorCode.SERVER, False),
     ],

@@ -113,9 +113,9 @@ class HttpProvider:
             try:
                 if not 200 <= response.status < 300:
                     raise await self._refusal(response)
-                self._check_encoding(response)
                 is_stream = self._is_stream(response)
                 yield []
+                self._check_encoding(response)
                 reader = AnswerReader(self._dialect, request, self._limits, self._secrets, decoder)
                 answer.interim = reader.interim
                 if not is_stream:

@@ -15,8 +15,10 @@ from headwater.providers import estimate
 from headwater.providers.contract import Item
 from headwater.providers.cost import Pricing, priced
 
-#: Ends that are not the provider's word: it has worked until then, and perhaps after.
-_UNHEARD: Final = frozenset({ErrorCode.CANCELLED, ErrorCode.TIMEOUT, ErrorCode.NETWORK, ErrorCode.TRUNCATED})
+#: Ends that are not the provider's word, or none that can be read: it has worked until then, and perhaps after.
+_UNHEARD: Final = frozenset(
+    {ErrorCode.CANCELLED, ErrorCode.TIMEOUT, ErrorCode.NETWORK, ErrorCode.TRUNCATED, ErrorCode.PARSE}
+)
 
 
 class CallMeter:
