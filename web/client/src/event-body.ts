@@ -35,6 +35,11 @@ export class EventBody {
     this.#write(`${id === "" ? "" : `id: ${id}\n`}${lines.join("")}\n`);
   }
 
+  /** The cursor moves over records that are left out. */
+  moved(id: string): void {
+    this.#write(`id: ${id}\n\n`);
+  }
+
   /** What a reader takes as a sign of life. */
   comment(): void {
     this.#write(": alive\n\n");

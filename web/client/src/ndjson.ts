@@ -1,7 +1,7 @@
 /** Reading a record a line (https://github.com/ndjson/ndjson-spec), where something on the way spoils event streams. */
 
 import { EVENT_STREAM } from "./http.ts";
-import { pageOf, type RunEvents, runEventsFetch } from "./run-events.ts";
+import { isEmptyEnd, pageOf, type RunEvents, runEventsFetch } from "./run-events.ts";
 
 const NDJSON = "application/x-ndjson";
 
@@ -54,8 +54,7 @@ async function withoutLines({ query, askPage }: RunEvents): Promise<Response> {
     if (!response.ok) {
       return response;
     }
-    const { closed, tail } = await pageOf(response);
-    if (closed && tail === cursor) {
+    if (isEmptyEnd(await pageOf(response))) {
       return new Response(null, { status: 204 });
     }
   }

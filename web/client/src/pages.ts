@@ -1,7 +1,7 @@
 /** Reading without a stream: pages of records, each asked for when the one before has been read (long-poll). */
 
 import { EVENT_STREAM } from "./http.ts";
-import { pageOf, type RunEvents, runEventsFetch } from "./run-events.ts";
+import { isEmptyEnd, pageOf, type RunEvents, runEventsFetch } from "./run-events.ts";
 
 const utf8 = new TextEncoder();
 
@@ -30,7 +30,7 @@ async function answered({ query, askPage }: RunEvents, waitMs: number): Promise<
     return first;
   }
   let page = await pageOf(first);
-  if (page.closed && page.records.length === 0) {
+  if (isEmptyEnd(page)) {
     return new Response(null, { status: 204 });
   }
   let given = false;

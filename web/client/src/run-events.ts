@@ -72,6 +72,11 @@ function named(response: Response, run: string): Response {
   return new Response(response.body, { status: response.status, headers });
 }
 
+/** Whether nothing more will come: of a reader of some types the cursor may be before the tail, too. */
+export function isEmptyEnd({ records, last, closed, tail }: Page): boolean {
+  return closed && records.length === 0 && last >= tail;
+}
+
 /** Throws `TypeError` for an answer that is no page. */
 export async function pageOf(response: Response): Promise<Page> {
   if (!response.ok) {

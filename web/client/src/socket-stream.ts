@@ -74,7 +74,7 @@ export class SocketStream {
     this.#body.end();
   }
 
-  take({ record, end }: SocketMessage): void {
+  take({ record, after, end }: SocketMessage): void {
     if (!this.isAnswered) {
       return;
     }
@@ -86,6 +86,8 @@ export class SocketStream {
     if (record !== undefined) {
       this.#isEmpty = false;
       this.#body.event(JSON.stringify(record), String(record.seq));
+    } else if (after !== undefined) {
+      this.#body.moved(String(after));
     }
   }
 
@@ -125,6 +127,8 @@ export class SocketStream {
       this.#told.resolve(new Response(null, { status: 204 }));
     }
     this.opened();
+    // Of a reader of some types, that may be further than its last record.
+    this.#body.moved(String(tail));
     this.#body.end();
   }
 }

@@ -18,6 +18,8 @@ const ENDED_MAX = 100;
 const ALIVE_MS = 1000;
 /** What a request over a socket can say; one with other headers (a key) goes the way that can. */
 const SENT: ReadonlySet<string> = new Set(["accept", "content-type", "idempotency-key"]);
+/** The same of an address. */
+const SAID: ReadonlySet<string> = new Set(["after", "from", "types"]);
 const EVENTS_PATH = /^(.*\/api\/v1\/)runs\/([^/]+)\/events$/;
 const RUNS_PATH = /^(.*\/api\/v1\/)runs$/;
 
@@ -109,8 +111,9 @@ function wantedBy(input: string | URL, init: RequestInit | undefined): Wanted | 
   const after = Number(query.get("after") ?? 0);
   const run = decodeURIComponent(name);
   const place = query.has("from") ? { from: query.get("from") } : { after };
-  const known = [...query.keys()].every((each) => each === "after" || each === "from");
-  return known && query.size < 2 ? { address, run, after, message: { op: "subscribe", run, ...place } } : null;
+  const types = query.get("types")?.split(",");
+  const fits = [...query.keys()].every((each) => SAID.has(each)) && !(query.has("from") && query.has("after"));
+  return fits ? { address, run, after, message: { op: "subscribe", run, ...place, types } } : null;
 }
 
 /** One socket and the streams that it carries. It is closed when the last of them is over, and breaks with them all. */
@@ -273,11 +276,15 @@ class Line {
   #break(): void {
     this.#gone(this);
     const socket = this.#socket;
-    socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
+    socket.onmessage = socket.onclose = socket.onerror = null;
+    // A browser complains of one that is closed before it has opened.
+    socket.onopen = () => socket.close();
     this.#unsent = [];
     const streams = [...this.#streams];
     this.#streams.clear();
-    socket.close();
+    if (this.#hasOpened) {
+      socket.close();
+    }
     for (const stream of streams) {
       stream.lost(this.#hasOpened);
     }

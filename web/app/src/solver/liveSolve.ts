@@ -1,14 +1,16 @@
 /** One search as the page follows it: its tokens over the event stream, its steps over the WebSocket too. */
 
-import { type Headwater, NotFound, PastUnknown } from "@headwater/client";
+import { Headwater, NotFound, PastUnknown } from "@headwater/client";
+import { followTypes } from "@headwater/client/by-type";
+import { webSocketFetch } from "@headwater/client/websocket";
 import { Audience } from "../browser/audience.ts";
-import { readOverSocket } from "../browser/recordSocket.ts";
 import { loadRun } from "../chat/liveRun.ts";
 import { SolveFold, type SolveView, STEP_TYPES } from "./solveFold.ts";
 
 export class LiveSolve {
   readonly id: string;
   readonly #client: Headwater;
+  readonly #sockets = new Headwater({ fetch: webSocketFetch() });
   readonly #fold: SolveFold;
   readonly #audience = new Audience(
     (signal) => this.#live(signal),
@@ -82,17 +84,21 @@ export class LiveSolve {
     return false;
   }
 
-  #steps(signal: AbortSignal): Promise<void> {
-    const listener = {
-      record: (record: Parameters<SolveFold["note"]>[0]) => {
+  async #steps(signal: AbortSignal): Promise<void> {
+    const onStatus = ({ state }: { readonly state: string }): void => {
+      this.#fold.socket(state === "streaming");
+      if (!signal.aborted) this.#audience.tell();
+    };
+    try {
+      const steps = followTypes(this.#sockets, this.id, STEP_TYPES, { after: this.#fold.step, onStatus, signal });
+      for await (const record of steps) {
         this.#fold.note(record);
         this.#audience.tell();
-      },
-      open: (open: boolean) => {
-        this.#fold.socket(open);
-        if (!signal.aborted) this.#audience.tell();
-      },
-    };
-    return readOverSocket({ run: this.id, after: this.#fold.step, types: STEP_TYPES }, listener, signal);
+      }
+    } catch {
+      // The event stream brings the steps as well, and says what there is to be said.
+    } finally {
+      this.#fold.socket(false);
+    }
   }
 }
