@@ -98,8 +98,9 @@ def test_the_end_of_a_run_that_used_nothing_says_so_at_no_cost() -> None:
 
 
 def test_what_is_cut_has_the_result_as_far_as_it_had_come() -> None:
-    assert cut_events(folded(), stop_cancelled("user"), result=[1]) == [ev.Cancelled("user", 0, result=[1])]
-    (error,) = cut_events(folded(), stop_error(ErrorCode.DRAINING), result={"best": 1})
+    *_, cancelled = cut_events(folded(), stop_cancelled("user"), result=[1])
+    assert cancelled == ev.Cancelled("user", 0, result=[1])
+    *_, error = cut_events(folded(), stop_error(ErrorCode.DRAINING), result={"best": 1})
     assert isinstance(error, ev.Error)
     assert error.result == {"best": 1}
 
