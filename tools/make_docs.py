@@ -34,7 +34,7 @@ from headwater.providers import (
 from headwater.providers.anthropic_models import Traits, traits_of
 from headwater.providers.breaker import breaker_diagram
 from headwater.providers.contract import Dialect
-from headwater.providers.model_limits import Limits, Models
+from headwater.providers.model_limits import Limits, Models, only_value
 from headwater.providers.openai_chat import FAILURES, FINISH_REASONS, OpenAIChat, Quirks
 from headwater.providers.openai_responses import OpenAIResponses, ResponsesQuirks
 from headwater.providers.provider_error import CODE_BY_STATUS, CODE_BY_WORD
@@ -290,7 +290,7 @@ def _limits(limits: Limits) -> Iterator[str]:
     words = {"reasoning": "reason", "images": "see images", "json_schema": "keep to a schema", "tools": "call tools"}
     yield ", ".join(word for lack, word in words.items() if lack in limits.lacks) or "—"
     when = {"always": "", "unless_off": ", unless the effort is `none`", "if_asked": ", where it is asked to reason"}
-    fixed = ", ".join(f"`{name}`" + ("" if only is None else f" but {only:g}") for name, only in limits.fixed)
+    fixed = ", ".join(f"`{name}`" + ("" if only is None else f" but {only_value(only)}") for name, only in limits.fixed)
     yield fixed + when[limits.fixed_when] if fixed else "—"
     if "reasoning" in limits.lacks or limits.efforts is None:
         yield "—"

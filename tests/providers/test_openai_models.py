@@ -64,6 +64,16 @@ def test_what_a_model_that_always_reasons_does_not_take(model: str, refused: Set
         MODELS.fit(other, refused)
 
 
+@pytest.mark.parametrize("model", ["gpt-3.5-turbo", "gpt-4", "gpt-4o-mini", "gpt-4-turbo", "o3", "o4-mini"])
+def test_a_model_before_gpt_5_takes_no_verbosity_but_what_it_has(model: str) -> None:
+    assert MODELS.fit(model, Settings(verbosity="medium")) == Settings()
+    with pytest.raises(UnsupportedError, match="takes no `verbosity` but medium") as caught:
+        MODELS.fit(model, Settings(verbosity="low"))
+    assert caught.value.extra == {"pointer": "/settings/verbosity"}
+    for other in ("gpt-5-mini", "gpt-5.1", "gpt-5-chat-latest", "something-newer"):
+        assert MODELS.fit(other, Settings(verbosity="low")) == Settings(verbosity="low")
+
+
 @pytest.mark.parametrize(("model", "knows"), [("gpt-5-nano", True), ("gpt-5.1", False), ("o4-mini", False)])
 def test_the_least_effort(model: str, knows: bool) -> None:
     with contextlib.nullcontext() if knows else pytest.raises(UnsupportedError, match="the effort `minimal`"):

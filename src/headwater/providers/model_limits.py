@@ -23,7 +23,7 @@ class Limits(NamedTuple):
     #: capabilities that its server's dialect has words for, and the model has not
     lacks: frozenset[str] = frozenset()
     #: settings that it takes at one value only, which they have anyway; None for those that it takes at none
-    fixed: tuple[tuple[str, float | None], ...] = ()
+    fixed: tuple[tuple[str, float | str | None], ...] = ()
     #: when that is so: always, unless reasoning is turned off, or where reasoning is asked for
     fixed_when: Literal["always", "unless_off", "if_asked"] = "always"
     #: the efforts that it knows; None for all, or where that is not known
@@ -71,7 +71,7 @@ def _refused_or_idle(model: str, limits: Limits, settings: Settings) -> Iterator
         if value is None or value == []:
             continue
         if value != only:
-            but = "" if only is None else f" but {only:g}"
+            but = "" if only is None else f" but {only_value(only)}"
             when = "" if limits.fixed_when == "always" else " while it reasons"
             raise UnsupportedError(f"The model `{model}` takes no `{name}`{but}{when}.", pointer=f"/settings/{name}")
         yield name
@@ -79,6 +79,11 @@ def _refused_or_idle(model: str, limits: Limits, settings: Settings) -> Iterator
         yield "reasoning_effort"
     elif effort is not None and limits.efforts is not None and effort not in limits.efforts:
         raise UnsupportedError(_unknown_effort(model, effort, limits.efforts), pointer="/settings/reasoning_effort")
+
+
+def only_value(value: float | str) -> str:
+    """The one value that a setting may have, in words."""
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _unknown_effort(model: str, effort: ReasoningEffort, known: Collection[ReasoningEffort]) -> str:
