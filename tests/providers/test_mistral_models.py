@@ -2,13 +2,13 @@
 
 import pytest
 
-from headwater.domain.message import GenerationRequest, Message, ReasoningEffort, Settings
+from headwater.domain.message import GenerationRequest, Message
 from headwater.errors import UnsupportedError
 from headwater.providers.mistral_models import MODELS
 from headwater.providers.servers import SERVERS
+from tests.providers.efforts import EFFORTS, known_efforts
 
 ALL = ("text", "reasoning", "tools", "json_schema", "images")
-EFFORTS: tuple[ReasoningEffort, ...] = ("none", "minimal", "low", "medium", "high")
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,7 @@ def test_a_name_says_what_a_model_lacks(model: str, lacks: set[str]) -> None:
     ],
 )
 def test_which_efforts_a_model_knows(model: str, known: set[str]) -> None:
-    taken = set()
-    for effort in EFFORTS:
-        try:
-            MODELS.fit(model, Settings(reasoning_effort=effort))
-        except UnsupportedError:
-            continue
-        taken.add(effort)
-    assert taken == known
+    assert known_efforts(MODELS, model) == known
 
 
 def test_a_message_has_no_name() -> None:
