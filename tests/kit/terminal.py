@@ -13,8 +13,15 @@ import termios
 from collections.abc import Mapping
 from types import TracebackType
 
-# Runs in the child: the session's leader takes the terminal, so that Ctrl-C reaches it as a signal.
-_TAKE_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from headwater.cli import main; main()"
+# Runs in the child: the session's leader takes the terminal, so that Ctrl-C reaches it as a signal. Tests that a shell
+# runs in the background inherit that it is ignored; what is run in a terminal does not.
+_TAKE_TERMINAL = """
+import fcntl, signal, termios
+signal.signal(signal.SIGINT, signal.default_int_handler)
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from headwater.cli import main
+main()
+"""
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 CTRL_C, CTRL_D = b"\x03", b"\x04"
 
