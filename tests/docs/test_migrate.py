@@ -193,8 +193,7 @@ async def test_from_openai_s_sdk_one_comes_back(data_dir: Path, seeded: random.R
 
 
 async def test_from_lite_llm(data_dir: Path) -> None:
-    before, with_the_library, after = shown("migrate-litellm", "python")
-    compile(with_the_library, "shown", "exec")
+    before, after = shown("migrate-litellm", "python")
     async with (
         ScriptedUpstream(error_answer(401, "no")) as first,
         ScriptedUpstream(error_answer(400, "no credit", kind="insufficient_quota")) as second,
