@@ -238,10 +238,14 @@ def test_the_server_is_killed_in_the_middle(
     run = solving.start()
     solving.done(1)
     solving.says("I look at the pairs. ")
+    listed = solving.page.locator(f"[data-testid=runs] [data-run='{run}']")
     server.kill()
     solving.badge("reconnecting")
+    # The page reads the search; the list beside it has no reader of its own that could say something else.
+    expect(listed).to_contain_text("State unknown")
     server.start()
     solving.badge("complete")
+    expect(listed).to_contain_text("Complete")
     expect(solving.page.get_by_test_id("result")).to_have_attribute("data-solved", "true")
     assert server.run(run)["state"] == "completed"
     assert len(prompts) == 3, "the finished iteration is not asked for again"

@@ -36,6 +36,8 @@ const PAGES: Readonly<Record<string, "/examiner" | "/solver" | "/assistant">> = 
   visual_solver: "/solver",
   conversation: "/assistant",
 };
+/** The workflows whose pages read a run themselves. */
+const READ_THERE: ReadonlySet<string> = new Set(["analysis", "solver", "visual_solver"]);
 const NEVER = () => () => {};
 const live = (state: RunSummary["state"]): boolean => state === "queued" || state === "running";
 
@@ -47,13 +49,18 @@ interface ItemProps {
   readonly current: boolean;
 }
 
-/** Where a run stands. Of the one that is shown its answer tells the end, at once, and that nothing is heard of it. */
+/**
+ * Where a run stands. Of the one that is shown its answer tells the end, at once, and that nothing is heard of it.
+ * Pages with a reader of their own tell of an end by having the list read again: it does not follow their runs as well.
+ */
 function useKind(run: RunSummary, shown: boolean, current: boolean): ListedKind {
   const { runs } = useServer();
-  const followed = shown ? runs.get(run.id) : null;
+  const followed = shown && !READ_THERE.has(run.workflow) ? runs.get(run.id) : null;
   const told = useSyncExternalStore(followed?.subscribe ?? NEVER, () => followed?.view().status.kind ?? null);
-  if (told !== null && (!current || isEnd(told) || told === "reconnecting")) return told;
-  return current || !live(run.state) ? kindOf(run) : "unknown";
+  if (told !== null && isEnd(told)) return told;
+  if (!live(run.state)) return kindOf(run);
+  if (told !== null && (!current || told === "reconnecting")) return told;
+  return current ? kindOf(run) : "unknown";
 }
 
 interface TargetProps {
