@@ -167,8 +167,8 @@ async def test_a_live_run_behind_a_bad_network(product: Product) -> None:
 @pytest.mark.slow
 async def test_a_server_that_is_killed_and_started_again_in_mid_run(product: Product) -> None:
     async with Driver() as driver:
-        follower = driver.tell("killed", baseUrl=product.url, request={**REQUEST, **said(400, 10)})
-        other = driver.tell("next", baseUrl=product.url, request={**REQUEST, **said(400, 10)})
+        follower = driver.tell("killed", baseUrl=product.url, request={**REQUEST, **said(40_000, 10)})
+        other = driver.tell("next", baseUrl=product.url, request={**REQUEST, **said(40_000, 10)})
         killed = False
         async for _ in driver.seen():
             if not killed and min(len(follower.records), len(other.records)) >= 10:
@@ -235,7 +235,7 @@ async def test_several_live_runs_behind_a_bad_network_and_a_server_that_is_kille
     def plan(number: int) -> Fault:
         return Fault(150 * number, ("close", "reset")[number % 2]) if number < 8 else Fault()
 
-    runs = [str((await start_run(product.port, **said(400, 10))).json()["id"]) for _ in range(6)]
+    runs = [str((await start_run(product.port, **said(40_000, 10))).json()["id"]) for _ in range(6)]
     async with FaultProxy(product.port, plan) as proxy, Driver() as driver:
         follower = driver.tell("six", baseUrl=proxy.url, runs=runs)
         killed = False
