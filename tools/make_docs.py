@@ -327,7 +327,8 @@ def consequences() -> str:
         return "yes" if holds else "no"
 
     rows = [[f"`{code}`", *map(word, row)] for code, row in CONSEQUENCES.items()]
-    return table(["code", "retried", "falls back", "counted by the breaker"], rows)
+    heads = ["code", "retried", "falls back", "counted by the breaker", "few in a row"]
+    return table(heads, rows)
 
 
 def breaker_states() -> str:

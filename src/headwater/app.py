@@ -304,6 +304,7 @@ def resilience_policy(settings: ResilienceSettings) -> ResiliencePolicy:
         RetryPolicy(settings.tries_max, settings.backoff_s, settings.backoff_max_s),
         settings.budget_ratio,
         settings.budget_reserve,
+        settings.budget_in_vain,
         Thresholds(
             settings.breaker_failures, settings.breaker_share, settings.breaker_window_s, settings.breaker_rest_s
         ),

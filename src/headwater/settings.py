@@ -127,6 +127,8 @@ class ResilienceSettings(_Section):
     #: further tries for each success at a provider, and how many there are at the beginning and at most
     budget_ratio: float = Field(default=0.1, ge=0, le=1)
     budget_reserve: float = Field(default=10.0, ge=0, le=10_000)
+    #: further tries at a provider that may be down, from one success there to the next
+    budget_in_vain: int = Field(default=3, ge=0, le=10_000)
     #: a model rests after so many failures (0: never) that are so large a share of what ended in so long a time
     breaker_failures: int = Field(default=5, ge=0, le=100)
     breaker_share: float = Field(default=0.5, ge=0, le=1)

@@ -102,7 +102,7 @@ async def test_an_outage_costs_hardly_more_calls_than_requests(
             assert called < REQUESTS / 2
             assert await figure(scene.port, "headwater_breaker", 'state="open"') == 1
         else:
-            assert (refused, called) == (0, REQUESTS + 10)
+            assert (refused, called) == (0, REQUESTS + 3)
         repeats = await figure(scene.port, "headwater_call_repeats_total", 'step="retry"')
         assert repeats == called - sum(codes.values())
         await scene.judge()

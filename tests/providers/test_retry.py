@@ -49,7 +49,11 @@ def test_what_is_retried_is_counted_and_may_fall_back() -> None:
 
 @pytest.mark.parametrize("code", [ErrorCode.BAD_REQUEST, ErrorCode.CONTENT_FILTER, ErrorCode.CANCELLED])
 def test_nothing_follows_what_the_request_is_at_fault_for(code: ErrorCode) -> None:
-    assert consequence_of(code) == (False, False, False)
+    assert consequence_of(code) == (False, False, False, False)
+
+
+def test_whoever_counts_requests_is_not_down() -> None:
+    assert [code for code, row in CONSEQUENCES.items() if row.retry and not row.down] == [ErrorCode.RATE_LIMIT]
 
 
 # ── the wait ────────────────────────────────────────────────────────────────────────────────────
@@ -75,24 +79,39 @@ def test_a_wait_ends_before_the_deadline_and_not_before_the_provider_wants(
 # ── the budget ──────────────────────────────────────────────────────────────────────────────────
 
 
-@given(st.lists(st.booleans(), max_size=400), st.sampled_from([0.0, 0.1, 0.5]), st.sampled_from([0.0, 3.0, 10.0]))
-def test_there_are_never_more_further_tries_than_the_reserve_and_a_share_of_the_successes(
-    happens: list[bool], ratio: float, reserve: float
+#: "good" is a call that reaches its end; the others want another try.
+HAPPENS = st.lists(st.sampled_from(["good", "down", "limited"]), max_size=400)
+
+
+@given(HAPPENS, st.sampled_from([0.0, 0.1, 0.5]), st.sampled_from([0.0, 3.0, 10.0]), st.integers(0, 12))
+def test_further_tries_are_the_reserve_and_a_share_of_the_successes_and_few_while_nothing_succeeds(
+    happens: list[str], ratio: float, reserve: float, in_vain_max: int
 ) -> None:
-    """`True` is a call that reaches its end, `False` one that wants another try."""
-    budget, taken, succeeded = RetryBudget(ratio, reserve), 0, 0
-    for good in happens:
-        if good:
-            succeeded += 1
+    budget = RetryBudget(ratio, reserve, in_vain_max)
+    taken = succeeded = in_vain = 0
+    for each in happens:
+        if each == "good":
+            succeeded, in_vain = succeeded + 1, 0
             budget.succeeded()
-        else:
-            taken += budget.take()
+        elif budget.take(down=each == "down"):
+            taken += 1
+            in_vain += each == "down"
         assert taken <= reserve + ratio * succeeded + 1e-6
+        assert in_vain <= in_vain_max
         assert 0 <= budget.tokens <= reserve
 
 
+def test_one_success_ends_an_outage() -> None:
+    budget = RetryBudget(0.1, 10, in_vain_max=3)
+    assert [budget.take() for _ in range(5)] == [True, True, True, False, False]
+    # who counts requests is up
+    assert budget.take(down=False)
+    budget.succeeded()
+    assert [budget.take() for _ in range(5)] == [True, True, True, False, False]
+
+
 def test_ten_successes_pay_for_one_further_try() -> None:
-    budget = RetryBudget(0.1, 10)
+    budget = RetryBudget(0.1, 10, in_vain_max=10)
     while budget.take():
         pass
     for _ in range(10):
@@ -149,6 +168,15 @@ def test_without_budget_there_is_no_further_try_of_the_same_model() -> None:
     it = plan(Leg(POLICY), Leg(POLICY))
     steps = [it.after(failure(), reach(budget=budget), put_out=False) for _ in range(3)]
     assert [step and step.kind for step in steps] == ["retry", "fall_back", None]
+
+
+def test_a_limit_of_requests_is_waited_out_by_more_than_an_outage_is() -> None:
+    def retried(code: ErrorCode) -> int:
+        budget = RetryBudget(reserve=10, in_vain_max=3)
+        steps = [plan().after(failure(code), reach(budget=budget), put_out=False) for _ in range(20)]
+        return sum(step is not None for step in steps)
+
+    assert (retried(ErrorCode.OVERLOADED), retried(ErrorCode.RATE_LIMIT)) == (3, 10)
 
 
 def test_a_step_that_is_not_taken_costs_nothing() -> None:

@@ -25,9 +25,10 @@ class ResiliencePolicy(NamedTuple):
     """All that can be set. Times in seconds."""
 
     retry: RetryPolicy = RetryPolicy()
-    #: further tries for each success, and how many there are at the beginning
+    #: further tries for each success, how many there are at the beginning, and in an outage until something succeeds
     budget_ratio: float = 0.1
     budget_reserve: float = 10.0
+    budget_in_vain: int = 3
     breaker: Thresholds = Thresholds()
 
 
@@ -115,7 +116,9 @@ class Resilience:
         """That of the route's provider: a server in trouble is in trouble for all its models."""
         budget = self._budgets.get(route.provider)
         if budget is None:
-            budget = self._budgets[route.provider] = RetryBudget(self.policy.budget_ratio, self.policy.budget_reserve)
+            policy = self.policy
+            budget = RetryBudget(policy.budget_ratio, policy.budget_reserve, policy.budget_in_vain)
+            self._budgets[route.provider] = budget
         return budget
 
     def admit(self, route: Route, now: float) -> Permit:

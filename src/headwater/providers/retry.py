@@ -3,7 +3,8 @@
 Two things keep an outage from being made worse. Every wait is drawn at random from zero up to a bound that doubles
 ("full jitter", https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), so callers do not come back
 together; and tries beyond the first are paid from a budget that only successes fill, so there are few of them just
-when nothing succeeds (gRPC A6, https://github.com/grpc/proposal/blob/master/A6-client-retries.md#throttling).
+when nothing succeeds (gRPC A6, https://github.com/grpc/proposal/blob/master/A6-client-retries.md#throttling). Time does
+not fill it, as it does Finagle's: an outage that lasts would be paid for as long as it lasts.
 """
 
 from __future__ import annotations
@@ -24,25 +25,27 @@ class Consequence(NamedTuple):
     fall_back: bool
     #: it says something about how the provider is, so its breaker counts it
     counted: bool
+    #: the provider may be down, so that few further tries in a row are made; not of one that is up, and counts
+    down: bool
 
 
 #: By the code of the failure. A code that is not here ends the call: the request is at fault, or we are.
 CONSEQUENCES: Final[Mapping[ErrorCode, Consequence]] = {
-    ErrorCode.NETWORK: Consequence(True, True, True),
-    ErrorCode.TIMEOUT: Consequence(True, True, True),
-    ErrorCode.RATE_LIMIT: Consequence(True, True, True),
-    ErrorCode.OVERLOADED: Consequence(True, True, True),
-    ErrorCode.SERVER: Consequence(True, True, True),
-    ErrorCode.TRUNCATED: Consequence(True, True, True),
-    ErrorCode.PARSE: Consequence(True, True, True),
+    ErrorCode.NETWORK: Consequence(True, True, True, True),
+    ErrorCode.TIMEOUT: Consequence(True, True, True, True),
+    ErrorCode.RATE_LIMIT: Consequence(True, True, True, False),
+    ErrorCode.OVERLOADED: Consequence(True, True, True, True),
+    ErrorCode.SERVER: Consequence(True, True, True, True),
+    ErrorCode.TRUNCATED: Consequence(True, True, True, True),
+    ErrorCode.PARSE: Consequence(True, True, True, True),
     # A key or an account is not mended by trying again, and says nothing about the provider's health.
-    ErrorCode.AUTH: Consequence(False, True, False),
-    ErrorCode.BUDGET: Consequence(False, True, False),
-    ErrorCode.CONTEXT_LENGTH: Consequence(False, True, False),
-    ErrorCode.UNSUPPORTED: Consequence(False, True, False),
-    ErrorCode.CIRCUIT_OPEN: Consequence(False, True, False),
+    ErrorCode.AUTH: Consequence(False, True, False, False),
+    ErrorCode.BUDGET: Consequence(False, True, False, False),
+    ErrorCode.CONTEXT_LENGTH: Consequence(False, True, False, False),
+    ErrorCode.UNSUPPORTED: Consequence(False, True, False, False),
+    ErrorCode.CIRCUIT_OPEN: Consequence(False, True, False, False),
 }
-_NOTHING: Final = Consequence(False, False, False)
+_NOTHING: Final = Consequence(False, False, False, False)
 
 
 def consequence_of(code: ErrorCode) -> Consequence:
@@ -78,23 +81,29 @@ class RetryPolicy(NamedTuple):
 class RetryBudget:
     """A bucket of tokens, one for each further try. It starts full, and every success puts in a part of a token.
 
-    So there are never more further tries than `reserve` and `ratio` of the successes.
+    So there are never more further tries than `reserve` and `ratio` of the successes; and of those that follow what
+    may be an outage never more than `in_vain_max` from one success to the next, however full the bucket is. An outage
+    is thus as many calls as requests, and `in_vain_max`.
     """
 
-    def __init__(self, ratio: float = 0.1, reserve: float = 10.0) -> None:
+    def __init__(self, ratio: float = 0.1, reserve: float = 10.0, in_vain_max: int = 3) -> None:
         self._ratio = ratio
         self._reserve = reserve
+        self._in_vain_max = in_vain_max
+        self._in_vain = 0
         self.tokens = reserve
 
     def succeeded(self) -> None:
+        self._in_vain = 0
         self.tokens = min(self._reserve, self.tokens + self._ratio)
 
-    def take(self) -> bool:
-        """Whether there is a further try left; then it is taken."""
+    def take(self, *, down: bool = True) -> bool:
+        """Whether there is a further try left; then it is taken. `down` is as in `Consequence`."""
         # A tenth ten times over is not quite one.
-        if self.tokens < 1 - 1e-9:
+        if self.tokens < 1 - 1e-9 or (down and self._in_vain >= self._in_vain_max):
             return False
         self.tokens = max(0.0, self.tokens - 1)
+        self._in_vain += down
         return True
 
 
@@ -188,7 +197,7 @@ class Plan:
             # Another model answers sooner than this one wants to be asked.
             return None
         wait_s = policy.wait_s(self.tries, asked_s, reach.left_s, reach.draw)
-        return wait_s if wait_s is not None and reach.budget.take() else None
+        return wait_s if wait_s is not None and reach.budget.take(down=consequence_of(error.code).down) else None
 
 
 #: The word, or the field of that name; not a part of an address or of a name that somebody gave.
