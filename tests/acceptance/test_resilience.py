@@ -164,6 +164,22 @@ async def test_what_would_fail_again_is_called_once_and_does_not_open_the_breake
         await scene.judge()
 
 
+async def test_what_may_pass_is_called_again(data_dir: Path) -> None:
+    """Fault 23, with every status that the providers' own SDKs try again, and those that say so of themselves."""
+    statuses = [408, 409, 425, 429, 498, 499, 500, 502, 503, 504, 524, 529]
+    scripts = [script for status in statuses for script in (refusal(status), chat_stream(["Hi"]))]
+    async with (
+        ScriptedUpstream(*scripts) as upstream,
+        with_models(data_dir, upstream, budget_reserve=20, breaker_share=1) as product,
+    ):
+        scene = Scene(product)
+        for number, status in enumerate(statuses, 1):
+            records = await ended(scene)
+            assert (status, records[-1].type, answer_text(records)) == (status, "complete", "Hi")
+            assert len(upstream.requests) == 2 * number
+        await scene.judge()
+
+
 @pytest.mark.parametrize("how", ["an error event", "a cut"])
 async def test_a_failure_in_the_middle_is_not_retried_and_is_counted(data_dir: Path, how: str) -> None:
     """Faults 17 and 25."""

@@ -3,6 +3,9 @@
 import json
 from typing import Any
 
+import anthropic
+import httpx2
+import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +21,7 @@ from headwater.providers.provider_error import (
     provider_error,
     redact_keys,
 )
+from headwater.providers.retry import consequence_of
 
 DIALECT = OpenAIChat(Quirks(provider_name="acme"))
 SPENT = "enforced_spend_limit_reached"
@@ -66,6 +70,10 @@ def refused(status: int, body: Any = None, headers: dict[str, str] | None = None
         (400, {"error": {"code": "429", "type": "x", "message": "m"}}, ErrorCode.BAD_REQUEST),
         (408, None, ErrorCode.TIMEOUT),
         (504, b"", ErrorCode.TIMEOUT),
+        (409, {"error": {"message": "Could not get the lock in time"}}, ErrorCode.SERVER),
+        (409, {"error": {"message": "m", "code": "invalid_api_key"}}, ErrorCode.AUTH),
+        (425, b"", ErrorCode.SERVER),
+        (499, {"error": {"message": "Request cancelled", "type": "request_cancelled"}}, ErrorCode.SERVER),
         (500, {"error": "model crashed"}, ErrorCode.SERVER),
         (
             400,
@@ -133,6 +141,22 @@ def test_the_status_may_be_in_the_error_itself() -> None:
 def test_every_code_has_a_sentence() -> None:
     codes = {*CODE_BY_WORD.values(), *CODE_BY_STATUS.values(), *(code for _, code in CODE_BY_PHRASE)}
     assert codes | {ErrorCode.SERVER, ErrorCode.BAD_REQUEST} == SENTENCES.keys()
+
+
+SDKS: dict[str, openai.OpenAI | anthropic.Anthropic] = {
+    "openai": openai.OpenAI(api_key="k"),
+    "anthropic": anthropic.Anthropic(api_key="k"),
+}
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+def test_what_the_providers_own_sdks_try_again_is_tried_again(sdk: str) -> None:
+    """Whoever comes from one of them expects no less."""
+    again = {status for status in range(400, 600) if SDKS[sdk]._should_retry(httpx2.Response(status))}
+    assert {408, 409, 429, 500, 502, 503, 504, 529} <= again
+    ours = {status for status in range(400, 600) if consequence_of(refused(status).code).retry}
+    assert again - ours == {501}
+    assert ours - again == {425, 498, 499}
 
 
 def test_a_quota_is_not_worth_another_try_and_a_rate_is() -> None:

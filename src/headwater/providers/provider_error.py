@@ -120,7 +120,9 @@ CODE_BY_PHRASE: Final[tuple[tuple[re.Pattern[str], ErrorCode], ...]] = (
     (re.compile(r"overloaded|at capacity|over capacity", re.IGNORECASE), ErrorCode.OVERLOADED),
 )
 
-#: Statuses that say more than their hundred.
+#: Statuses that say more than their hundred. Three of the 400s may pass by themselves: 409 is a lock that was waited
+#: for in vain (OpenAI's and Anthropic's SDKs send the request again), 425 asks for just that (RFC 8470, 5.2), and 499
+#: is a request that somebody between us and the model gave up: we did not, or there would be nobody to read of it.
 CODE_BY_STATUS: Final[dict[int, ErrorCode]] = {
     401: ErrorCode.AUTH,
     402: ErrorCode.BUDGET,
@@ -128,10 +130,13 @@ CODE_BY_STATUS: Final[dict[int, ErrorCode]] = {
     404: ErrorCode.UNSUPPORTED,
     405: ErrorCode.UNSUPPORTED,
     408: ErrorCode.TIMEOUT,
+    409: ErrorCode.SERVER,
     410: ErrorCode.UNSUPPORTED,
     413: ErrorCode.CONTEXT_LENGTH,
+    425: ErrorCode.SERVER,
     429: ErrorCode.RATE_LIMIT,
     498: ErrorCode.OVERLOADED,
+    499: ErrorCode.SERVER,
     501: ErrorCode.UNSUPPORTED,
     503: ErrorCode.OVERLOADED,
     504: ErrorCode.TIMEOUT,
