@@ -88,6 +88,7 @@ MODELS: Final[Mapping[str, tuple[Models, Sequence[str]]]] = {
             "gpt-5.2",
             "gpt-5.4",
             "gpt-5.5",
+            "gpt-5.6",
         ),
     ),
     "`xai`, `xai_responses`": (
@@ -273,7 +274,9 @@ def _traits(traits: Traits) -> Iterator[str]:
     yield {"none": "no", "budget": "by a budget", "adaptive": "the model has the say"}[traits.thinking]
     off = {"is_off": "off anyway", "never": "effort `low`: never off"}
     yield off.get(traits.thinking_off, f"`{traits.thinking_off}`")
-    for holds in (traits.effort, traits.sampling, traits.prefill, traits.json_schema, traits.forced_tools):
+    beyond = ", ".join(f"`{effort}`" for effort in get_args(ReasoningEffort) if effort in traits.beyond_high)
+    yield f"to `high`{beyond and ', and '}{beyond}" if traits.effort else "no"
+    for holds in (traits.sampling, traits.prefill, traits.json_schema, traits.forced_tools):
         yield "yes" if holds else "no"
 
 

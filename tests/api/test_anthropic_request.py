@@ -66,6 +66,8 @@ def test_null_is_as_if_it_was_not_there() -> None:
         ({"thinking": {"type": "adaptive"}}, {"reasoning_effort": "high"}),
         ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}, {"reasoning_effort": "low"}),
         ({"output_config": {"effort": "medium"}}, {"reasoning_effort": "medium"}),
+        ({"output_config": {"effort": "xhigh"}}, {"reasoning_effort": "xhigh"}),
+        ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}, {"reasoning_effort": "max"}),
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, {"reasoning_effort": "minimal"}),
         ({"thinking": {"type": "enabled", "budget_tokens": 1025}}, {"reasoning_effort": "low"}),
         ({"thinking": {"type": "enabled", "budget_tokens": 10_000}}, {"reasoning_effort": "medium"}),
@@ -175,7 +177,7 @@ def test_what_can_not_be_done_is_refused(members: dict[str, Any], pointer: str) 
         ({"max_tokens": "many"}, "/max_tokens"),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "/tools/0/type"),
         ({"messages": [{"role": "user", "content": [{"type": "document"}]}]}, "/messages/0/content/0/type"),
-        ({"output_config": {"effort": "max"}}, "/output_config/effort"),
+        ({"output_config": {"effort": "extreme"}}, "/output_config/effort"),
     ],
 )
 def test_what_is_not_known_is_refused_by_its_place(members: dict[str, Any], pointer: str) -> None:

@@ -39,6 +39,7 @@ def test_null_is_as_if_it_was_not_there() -> None:
             Settings(temperature=0.5, top_p=1.0, max_tokens=7, parallel_tool_calls=False),
         ),
         ({"reasoning": {"effort": "low", "summary": "auto"}}, Settings(reasoning_effort="low")),
+        ({"reasoning": {"effort": "max"}}, Settings(reasoning_effort="max")),
         ({"top_logprobs": 3}, Settings(logprobs=3)),
         ({"include": ["message.output_text.logprobs"]}, Settings(logprobs=0)),
         ({"text": {"format": {"type": "text"}, "verbosity": "low"}}, Settings(verbosity="low")),

@@ -1,11 +1,24 @@
 """Usage adds up; parts are told apart by their type."""
 
+from typing import get_args, get_type_hints
+
 import msgspec
 import pytest
+from anthropic.types import OutputConfigParam
+from google.genai.types import ThinkingLevel
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.shared import ReasoningEffort as OpenAIEffort
 
-from headwater.domain.message import ImagePart, Message, ProviderValue, TextPart, ToolResultPart, Usage
+from headwater.domain.message import (
+    ImagePart,
+    Message,
+    ProviderValue,
+    ReasoningEffort,
+    TextPart,
+    ToolResultPart,
+    Usage,
+)
 
 USAGES = st.builds(
     Usage,
@@ -63,3 +76,12 @@ def test_what_is_sent_back_is_as_it_came() -> None:
     message = msgspec.json.decode(sent, type=Message)
     assert message.provider_data == [ProviderValue("openai", {"a": [1, None]})]
     assert msgspec.json.encode(message) == sent
+
+
+def test_the_efforts_are_the_words_that_providers_have() -> None:
+    """Of OpenAI and Anthropic those of their SDKs' types; Google's levels are the same words in capitals."""
+    ours = get_args(ReasoningEffort)
+    assert set(ours) == {*get_args(get_args(OpenAIEffort)[0])}
+    (of_anthropic,) = (each for each in get_args(get_type_hints(OutputConfigParam)["effort"]) if get_args(each))
+    assert set(get_args(of_anthropic)) < set(ours)
+    assert {level.value.lower() for level in ThinkingLevel} - {"thinking_level_unspecified"} < set(ours)

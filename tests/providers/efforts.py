@@ -1,10 +1,12 @@
 """Which efforts a server's table knows of a model."""
 
+from typing import get_args
+
 from headwater.domain.message import ReasoningEffort, Settings
 from headwater.errors import UnsupportedError
 from headwater.providers.model_limits import Models
 
-EFFORTS: tuple[ReasoningEffort, ...] = ("none", "minimal", "low", "medium", "high")
+EFFORTS: tuple[ReasoningEffort, ...] = get_args(ReasoningEffort)
 
 
 def known_efforts(models: Models, model: str) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from hypothesis import strategies as st
 
@@ -11,6 +11,7 @@ from headwater.domain.message import (
     ImagePart,
     Message,
     NamedTool,
+    ReasoningEffort,
     Settings,
     TextPart,
     Tool,
@@ -24,6 +25,8 @@ OPEN_SCHEMA: Final = {"type": "object", "properties": {"x": {"type": "integer"}}
 OPENAI_SETTINGS: Final = [
     Settings(),
     Settings(reasoning_effort="minimal", verbosity="low"),
+    Settings(reasoning_effort="xhigh"),
+    Settings(reasoning_effort="max"),
     Settings(logprobs=3),
     Settings(json_schema=OPEN_SCHEMA, verbosity="high"),
     Settings(json_object=True),
@@ -91,7 +94,7 @@ _VALUES: Final[dict[str, st.SearchStrategy[dict[str, Any]]]] = {
         "max_tokens": st.sampled_from([1, 16, 1000, 100_000]),
         "stop": st.lists(st.text(min_size=1, max_size=5), max_size=6),
         "seed": st.sampled_from([0, -1, 2**31]),
-        "reasoning_effort": st.sampled_from(["none", "minimal", "low", "medium", "high"]),
+        "reasoning_effort": st.sampled_from(get_args(ReasoningEffort)),
         "verbosity": st.sampled_from(["low", "medium", "high"]),
         "json_schema": _SCHEMAS,
         "json_object": st.booleans(),

@@ -2,8 +2,10 @@
 
 import pytest
 
+from headwater.domain.message import ReasoningEffort
 from headwater.providers.anthropic_models import CAPABILITIES, UNKNOWN, Traits, capabilities_of, traits_of
 
+MAX, BOTH = frozenset[ReasoningEffort]({"max"}), frozenset[ReasoningEffort]({"xhigh", "max"})
 #: One model of each kind, in the order of the fields of `Traits`.
 KINDS = {
     "claude-3-5-haiku-20241022": Traits("none", "is_off", False, True, True, False, True),
@@ -12,16 +14,16 @@ KINDS = {
     "claude-opus-4-1-20250805": Traits("budget", "is_off", False, True, True, True, True, False),
     "claude-sonnet-4-5-20250929": Traits("budget", "is_off", False, True, True, True, True, False),
     "claude-opus-4-5-20251101": Traits("budget", "is_off", True, True, True, True, True, False),
-    "claude-opus-4-6": Traits("adaptive", "is_off", True, True, False, True, True, False),
-    "claude-opus-4-7": Traits("adaptive", "is_off", True, False, False, True, True),
-    "claude-opus-5": Traits("adaptive", "disabled", True, False, False, True, True),
-    "claude-sonnet-5": Traits("adaptive", "disabled", True, False, False, True, True),
-    "claude-haiku-5-5": Traits("adaptive", "disabled", True, False, False, True, True),
-    "claude-sonnet-5-5": Traits("adaptive", "between_tools", True, False, False, True, False),
-    "claude-opus-5-5": Traits("adaptive", "never", True, False, False, True, False),
-    "claude-fable-5": Traits("adaptive", "never", True, False, False, True, True),
-    "claude-fable-5-1": Traits("adaptive", "never", True, False, False, True, False),
-    "claude-mythos-preview": Traits("adaptive", "never", True, False, False, True, True),
+    "claude-opus-4-6": Traits("adaptive", "is_off", True, True, False, True, True, False, MAX),
+    "claude-opus-4-7": Traits("adaptive", "is_off", True, False, False, True, True, True, BOTH),
+    "claude-opus-5": Traits("adaptive", "disabled", True, False, False, True, True, True, BOTH),
+    "claude-sonnet-5": Traits("adaptive", "disabled", True, False, False, True, True, True, BOTH),
+    "claude-haiku-5-5": Traits("adaptive", "disabled", True, False, False, True, True, True, BOTH),
+    "claude-sonnet-5-5": Traits("adaptive", "between_tools", True, False, False, True, False, True, BOTH),
+    "claude-opus-5-5": Traits("adaptive", "never", True, False, False, True, False, True, BOTH),
+    "claude-fable-5": Traits("adaptive", "never", True, False, False, True, True, True, BOTH),
+    "claude-fable-5-1": Traits("adaptive", "never", True, False, False, True, False, True, BOTH),
+    "claude-mythos-preview": Traits("adaptive", "never", True, False, False, True, True, True, MAX),
 }
 
 

@@ -15,6 +15,7 @@ from headwater.domain.message import (
     Message,
     NamedTool,
     ProviderValue,
+    ReasoningEffort,
     Settings,
     TextPart,
     Tool,
@@ -203,6 +204,16 @@ class TestReasoning:
                 "medium",
                 {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "medium"}},
             ),
+            (
+                "claude-sonnet-4-6",
+                "max",
+                {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "max"}},
+            ),
+            (
+                "claude-opus-4-7",
+                "xhigh",
+                {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "xhigh"}},
+            ),
             ("claude-3-5-haiku", "none", {}),
             ("claude-opus-4-8", "none", {}),
             ("claude-opus-5", "none", {"thinking": {"type": "disabled"}}),
@@ -213,6 +224,27 @@ class TestReasoning:
     def test_effort(self, model: str, effort: Any, sent: dict[str, Any]) -> None:
         body = body_of(HELLO, Settings(reasoning_effort=effort), model)
         assert {name: body[name] for name in ("thinking", "output_config") if name in body} == sent
+
+    @pytest.mark.parametrize(
+        ("model", "beyond_high"),
+        [
+            ("claude-sonnet-4-5", set()),
+            ("claude-opus-4-5", set()),
+            ("claude-opus-4-6", {"max"}),
+            ("claude-mythos-preview", {"max"}),
+            ("us.anthropic.claude-opus-4-8-v1:0", {"xhigh", "max"}),
+            ("claude-haiku-5-5", {"xhigh", "max"}),
+            ("a-name-that-says-nothing", {"xhigh", "max"}),
+        ],
+    )
+    def test_efforts_above_high(self, model: str, beyond_high: set[str]) -> None:
+        efforts: tuple[ReasoningEffort, ...] = ("xhigh", "max")
+        for effort in efforts:
+            if effort in beyond_high:
+                assert body_of(HELLO, Settings(reasoning_effort=effort), model)["output_config"] == {"effort": effort}
+            else:
+                pointer, words = refused(Settings(reasoning_effort=effort), model)
+                assert (pointer, f"the effort `{effort}`" in words) == ("/settings/reasoning_effort", True)
 
     def test_an_answer_fits_beside_it(self) -> None:
         body = body_of(HELLO, Settings(reasoning_effort="high", max_tokens=6_000), OLD)

@@ -22,9 +22,9 @@ from headwater.providers.servers import SERVERS
         ("gemini-2.5-flash-lite", Thinking("budget", can_stop=True, budget_min=512)),
         ("gemini-3-pro-preview", Thinking("level")),
         ("gemini-3.5-flash", Thinking("level")),
-        ("gemini-10-pro", Thinking("level")),
-        ("gemini-flash-latest", Thinking("level")),
-        ("llama-4", Thinking("level")),
+        ("gemini-10-pro", Thinking("level", xhigh=True)),
+        ("gemini-flash-latest", Thinking("level", xhigh=True)),
+        ("llama-4", Thinking("level", xhigh=True)),
     ],
 )
 def test_thinking(model: str, thinking: Thinking) -> None:

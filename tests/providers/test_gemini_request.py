@@ -154,6 +154,8 @@ def test_settings() -> None:
         ("models/gemini-2.5-flash", "medium", {"thinkingBudget": 8192, "includeThoughts": True}),
         ("gemini-3-pro-preview", "high", {"thinkingLevel": "HIGH", "includeThoughts": True}),
         ("gemini-flash-latest", "minimal", {"thinkingLevel": "MINIMAL", "includeThoughts": True}),
+        ("gemini-4-pro", "xhigh", {"thinkingLevel": "XHIGH", "includeThoughts": True}),
+        ("gemini-flash-latest", "xhigh", {"thinkingLevel": "XHIGH", "includeThoughts": True}),
     ],
 )
 def test_thinking(model: str, effort: Any, expected: dict[str, Any] | None) -> None:
@@ -168,6 +170,12 @@ def test_thinking(model: str, effort: Any, expected: dict[str, Any] | None) -> N
         ("models/gemini-1.5-pro", "minimal"),
         ("gemini-2.5-pro", "none"),
         ("gemini-3-flash-preview", "none"),
+        ("gemini-2.5-flash", "xhigh"),
+        ("gemini-2.5-pro", "max"),
+        ("gemini-3-pro-preview", "xhigh"),
+        ("gemini-3.1-pro-preview", "xhigh"),
+        ("gemini-3.5-flash", "xhigh"),
+        ("gemini-4-pro", "max"),
     ],
 )
 def test_thinking_that_can_not_be_had_or_stopped(model: str, effort: Any) -> None:

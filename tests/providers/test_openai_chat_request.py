@@ -201,6 +201,9 @@ def test_reasoning_is_asked_for_by_a_budget_where_that_is_the_servers_way() -> N
         "thinking_budget": 20,
     }
     assert body_of(HELLO, Settings(reasoning_effort="none"), **ways) == {**body_of(HELLO), "think": False}
+    with pytest.raises(UnsupportedError, match="none for the effort `max`, but for `high`") as caught:
+        body_of(HELLO, Settings(reasoning_effort="max"), **ways)
+    assert caught.value.extra == {"pointer": "/settings/reasoning_effort"}
 
 
 @pytest.mark.parametrize(

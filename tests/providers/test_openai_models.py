@@ -9,6 +9,7 @@ from headwater.domain.message import GenerationRequest, Message, Settings
 from headwater.errors import UnsupportedError
 from headwater.providers.catalog import Catalog, ModelRow
 from headwater.providers.openai_models import MODELS
+from tests.providers.efforts import known_efforts
 
 ALL = ("text", "reasoning", "tools", "json_schema", "images")
 
@@ -80,6 +81,28 @@ def test_the_least_effort(model: str, knows: bool) -> None:
         MODELS.fit(model, Settings(reasoning_effort="minimal"))
 
 
+@pytest.mark.parametrize(
+    ("model", "beyond_high"),
+    [
+        ("o3", set()),
+        ("gpt-5-mini", set()),
+        ("gpt-5-pro", set()),
+        ("gpt-5.1", set()),
+        ("gpt-5.1-codex", set()),
+        ("gpt-5.1-codex-max", {"xhigh"}),
+        ("gpt-5.2-2025-12-11", {"xhigh"}),
+        ("gpt-5.4-mini", {"xhigh"}),
+        ("gpt-5.5", {"xhigh"}),
+        ("gpt-5.6", {"xhigh", "max"}),
+        ("gpt-5.6-sol", {"xhigh", "max"}),
+        ("gpt-6-sol", {"xhigh", "max"}),
+        ("my-deployment", {"xhigh", "max"}),
+    ],
+)
+def test_the_efforts_above_high(model: str, beyond_high: set[str]) -> None:
+    assert known_efforts(MODELS, model) & {"xhigh", "max"} == beyond_high
+
+
 @pytest.mark.parametrize("model", ["gpt-5.1", "gpt-5.2-2025-12-11", "gpt-5.4-mini"])
 def test_a_later_model_takes_a_temperature_unless_it_is_asked_to_reason(model: str) -> None:
     for setting in (Settings(temperature=0.2), Settings(top_p=0.5), Settings(logprobs=1)):
@@ -111,13 +134,13 @@ def test_what_a_model_does_not_take_is_refused_before_the_call(provider: str) ->
 
 def test_a_model_of_the_same_provider_and_with_the_same_capabilities_can_be_the_one_that_can() -> None:
     rows = [
-        ModelRow(name=name, provider="openai") for name in ("gpt-5-mini", "gpt-5-nano", "gpt-5.1", "gpt-5.2", "gpt-4o")
+        ModelRow(name=name, provider="openai") for name in ("gpt-5-mini", "gpt-5-nano", "gpt-5.2", "gpt-5.4", "gpt-4o")
     ]
     catalog = Catalog.from_rows(rows, {})
     assert len({info.capabilities for info in catalog.models()[1:5]}) == 1
     with pytest.raises(UnsupportedError) as caught:
         catalog.check(GenerationRequest("gpt-5-mini", [Message("user", "Why?")], Settings(temperature=0.2)))
-    assert caught.value.message.endswith("but 1. `gpt-5.1` or `gpt-4o` can.")
+    assert caught.value.message.endswith("but 1. `gpt-5.2` or `gpt-4o` can.")
 
 
 def test_a_model_that_can_not_reason_is_not_asked_to() -> None:

@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from headwater.domain.message import GenerationRequest, Message, ReasoningEffort, Settings
+from headwater.domain.message import GenerationRequest, Message, Settings
 from headwater.errors import UnsupportedError
 from headwater.providers.catalog import Catalog, ModelRow
 from headwater.providers.xai_models import MODELS
+from tests.providers.efforts import EFFORTS
 
 ALL = ("text", "reasoning", "tools", "json_schema", "images")
-EFFORTS: tuple[ReasoningEffort, ...] = ("none", "minimal", "low", "medium", "high")
 REASON = ["grok-3-mini", "grok-4", "grok-4-0709", "grok-4-fast-reasoning", "grok-4.20-0309-reasoning", "grok-4.5"]
 
 

@@ -31,7 +31,9 @@ PARAMETERS: Final[dict[str, Parameter]] = {
         " omitted` and `between_tools` are refused",
     ),
     "output_config": Parameter(
-        _TAKEN, "`effort` `low`, `medium` or `high`, unless thinking has a budget or is off; `format` `json_schema`"
+        _TAKEN,
+        "`effort` `low`, `medium`, `high`, `xhigh` or `max`, unless thinking has a budget or is off; `format`"
+        " `json_schema`",
     ),
     "tools": Parameter(
         _TAKEN, "`custom` ones: name, description, `input_schema`, `strict`. Anthropic's own tools are refused"

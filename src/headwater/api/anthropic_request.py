@@ -113,7 +113,7 @@ class JsonSchemaFormat(_Body, frozen=True, tag="json_schema", tag_field="type"):
 
 
 class OutputConfig(_Body, frozen=True):
-    effort: Literal["low", "medium", "high"] | None = None
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
     format: JsonSchemaFormat | None = None
 
 

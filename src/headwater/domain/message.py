@@ -13,7 +13,8 @@ import msgspec
 from headwater.domain.open_word import open_word
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
-ReasoningEffort = Literal["none", "minimal", "low", "medium", "high"]
+#: From the least to the most. No model knows all of them.
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Verbosity = Literal["low", "medium", "high"]
 UsageSource = Literal["provider", "estimated"]
 

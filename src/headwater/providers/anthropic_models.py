@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final, Literal, NamedTuple
 
+from headwater.domain.message import ReasoningEffort
+
 #: What the models together can be asked for.
 CAPABILITIES: Final = ("text", "reasoning", "tools", "json_schema", "images", "prefill")
 
@@ -41,17 +43,25 @@ class Traits(NamedTuple):
     forced_tools: bool = False
     #: whether `temperature` and `top_p` may differ at once
     both_samplers: bool = True
+    #: the efforts above `high` that it knows; there is no budget for any
+    beyond_high: frozenset[ReasoningEffort] = frozenset()
 
 
 #: A name that says nothing: the server will say what its model does not take.
-UNKNOWN: Final = Traits(thinking_off="disabled", sampling=True, prefill=True, forced_tools=True)
+UNKNOWN: Final = Traits(
+    thinking_off="disabled",
+    beyond_high=frozenset({"xhigh", "max"}),
+    sampling=True,
+    prefill=True,
+    forced_tools=True,
+)
 
 
 def traits_of(model: str) -> Traits:
     """What this model takes, by its name in any provider's spelling."""
     name = model.lower()
     if "claude-mythos-preview" in name:
-        return Traits(forced_tools=True)
+        return Traits(forced_tools=True, beyond_high=frozenset({"max"}))
     if (found := _LINE_FIRST.search(name)) is not None:
         line, major, minor = found.groups()
     elif (found := _VERSION_FIRST.search(name)) is not None:
@@ -63,6 +73,7 @@ def traits_of(model: str) -> Traits:
         thinking=_thinking(version),
         thinking_off=_thinking_off(line, version),
         effort=version >= (4, 6) or (line == "opus" and version == (4, 5)),
+        beyond_high=_beyond_high(version),
         sampling=version < (4, 7),
         both_samplers=not (4, 1) <= version < (4, 7),
         prefill=version < (4, 6),
@@ -75,6 +86,13 @@ def _thinking(version: tuple[int, int]) -> Literal["none", "budget", "adaptive"]
     if version < (3, 7):
         return "none"
     return "budget" if version < (4, 6) else "adaptive"
+
+
+def _beyond_high(version: tuple[int, int]) -> frozenset[ReasoningEffort]:
+    """The first column of the table at https://platform.claude.com/docs/en/build-with-claude/effort."""
+    if version < (4, 6):
+        return frozenset()
+    return frozenset({"max"}) if version < (4, 7) else frozenset({"xhigh", "max"})
 
 
 def _thinking_off(line: str, version: tuple[int, int]) -> Literal["is_off", "disabled", "between_tools", "never"]:

@@ -21,7 +21,8 @@ from headwater.providers.request_rules import check_verbosity, extra_of
 
 #: What `settings.extra` can not set: our decoder and our accounting rest on these, and the models are the operator's.
 RESERVED: Final = frozenset({"model", "fallbacks", "messages", "stream", "system"})
-#: Reasoning by a budget: tokens for each effort. The API takes no budget below the first.
+#: Reasoning by a budget: tokens for each effort. The API takes no budget below the first, and there is no word for more
+#: than the last.
 THINKING_BUDGETS: Final[Mapping[ReasoningEffort, int]] = {
     "minimal": 1_024,
     "low": 4_096,
@@ -29,7 +30,14 @@ THINKING_BUDGETS: Final[Mapping[ReasoningEffort, int]] = {
     "high": 24_576,
 }
 #: Reasoning that is left to the model: how hard it tries. There is nothing below low.
-EFFORTS: Final[Mapping[ReasoningEffort, str]] = {"minimal": "low", "low": "low", "medium": "medium", "high": "high"}
+EFFORTS: Final[Mapping[ReasoningEffort, str]] = {
+    "minimal": "low",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "xhigh",
+    "max": "max",
+}
 
 #: Settings that Messages has nothing for, and what they are called to the caller.
 _ABSENT: Final[Mapping[str, str]] = {
@@ -155,6 +163,9 @@ class _Model:
             return {"thinking": {"type": traits.thinking_off}}
         if traits.thinking == "none":
             self._refuse("does not reason", "/settings/reasoning_effort", "Claude 3.7 and newer do.")
+        if effort in ("xhigh", "max") and effort not in traits.beyond_high:
+            able = {"xhigh": "Claude 4.7 and newer do.", "max": "Claude 4.6 and newer do."}[effort]
+            self._refuse(f"does not know the effort `{effort}`", "/settings/reasoning_effort", able)
         wanted: _Json = {"output_config": {"effort": EFFORTS[effort]}} if traits.effort else {}
         if traits.thinking == "adaptive":
             # Newer models leave their thinking out unless it is asked for.

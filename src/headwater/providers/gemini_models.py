@@ -22,6 +22,8 @@ class Thinking(NamedTuple):
     can_stop: bool = False
     #: the least budget but 0
     budget_min: int = 1
+    #: whether there is a level above `high`, in the API's own words
+    xhigh: bool = False
 
     @property
     def signs(self) -> bool:
@@ -41,8 +43,11 @@ _MODELS: Final = (
     (re.compile(r"gemini-2\.5-pro"), Thinking("budget", budget_min=128)),
     (re.compile(r"gemini-2\.5-flash-lite"), Thinking("budget", can_stop=True, budget_min=512)),
     (re.compile(r"gemini-[12]\b"), Thinking("budget", can_stop=True)),
+    (re.compile(r"gemini-3(?:\.[0-5])?\b"), Thinking("level")),
 )
-_NEWER: Final = Thinking("level")
+#: `ThinkingLevel` has had an `XHIGH` for these (https://googleapis.github.io/python-genai/genai.html): it is theirs to
+#: refuse.
+_NEWER: Final = Thinking("level", xhigh=True)
 
 #: Behind Google's own API, penalties came to an end with 2.5: "Penalty is not enabled for this model", but for 0
 #: (https://github.com/google-gemini/cookbook/issues/1290). On Vertex AI they are taken.

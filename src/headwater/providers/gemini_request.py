@@ -133,6 +133,10 @@ def _thinking(model: str, effort: ReasoningEffort, max_tokens: int | None) -> _J
         return {"thinkingBudget": 0, "includeThoughts": False}
     if thinking.by == "none":
         raise UnsupportedError(f"`{model[:100]}` does not think", pointer="/settings/reasoning_effort")
+    if effort == "max" or (effort == "xhigh" and not thinking.xhigh):
+        raise UnsupportedError(
+            f"`{model[:100]}` does not know the effort `{effort}`, but `high`", pointer="/settings/reasoning_effort"
+        )
     if thinking.by == "level":
         return {"thinkingLevel": effort.upper(), "includeThoughts": True}
     budget = _BUDGETS[effort]

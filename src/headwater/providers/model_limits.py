@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -89,6 +89,5 @@ def only_value(value: float | str) -> str:
 def _unknown_effort(model: str, effort: ReasoningEffort, known: Collection[ReasoningEffort]) -> str:
     if not known:
         return f"The model `{model}` takes no `reasoning_effort`."
-    order = ("none", "minimal", "low", "medium", "high")
-    words = ", ".join(f"`{each}`" for each in order if each in known)
+    words = ", ".join(f"`{each}`" for each in get_args(ReasoningEffort) if each in known)
     return f"The model `{model}` does not know the effort `{effort}`, but {words}."

@@ -158,6 +158,9 @@ def _reasoning(effort: ReasoningEffort | None, quirks: Quirks) -> _Json:
         return {}
     if effort == "none" and quirks.reasoning_off:
         return {**quirks.reasoning_off}
+    if effort in ("xhigh", "max") and quirks.thinking_budgets:
+        words = f"`{quirks.provider_name}` reasons by a budget, and has none for the effort `{effort}`, but for `high`"
+        raise UnsupportedError(words, pointer="/settings/reasoning_effort")
     if effort in quirks.thinking_budgets:
         return {**quirks.reasoning_on, "thinking_budget": quirks.thinking_budgets[effort]}
     return {"reasoning_effort": effort, **(quirks.reasoning_on if effort != "none" else {})}

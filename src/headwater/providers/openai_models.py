@@ -26,6 +26,10 @@ _GPT_5: Final = Limits(fixed=_FIXED, efforts=frozenset({"minimal", "low", "mediu
 #: Reason only where they are asked to, and then take as little
 #: (https://platform.openai.com/docs/guides/latest-model, "parameter compatibility").
 _LATER: Final = Limits(efforts=frozenset({"none", "low", "medium", "high"}))
+#: From 5.2 on they can be told to reason longer than they did ("xhigh is supported for all models after
+#: gpt-5.1-codex-max", the API's own reference), and from 5.6 on longer still.
+_XHIGH: Final = Limits(efforts=frozenset({"none", "low", "medium", "high", "xhigh"}))
+_MAX: Final = Limits(efforts=frozenset({"none", "low", "medium", "high", "xhigh", "max"}))
 _FIXED_WHILE_REASONING: Final = (("temperature", 1.0), ("top_p", 1.0), ("logprobs", None))
 
 _TEXT_ONLY: Final = Limits(lacks=frozenset({"reasoning", "json_schema", "images"}), fixed=_VERBOSITY)
@@ -45,6 +49,9 @@ MODELS: Final = Models(
     (rf"o[134](?:-mini|-pro)?{_END}", _O),
     (rf"gpt-5(?:-mini|-nano)?{_END}", _GPT_5),
     (rf"gpt-5-pro{_END}", Limits(efforts=frozenset({"high"}))),
-    (r"gpt-5\.[1-4](?!\d)", _LATER._replace(fixed=_FIXED_WHILE_REASONING, fixed_when="if_asked")),
-    (r"gpt-5\.\d", _LATER),
+    (r"gpt-5\.1-codex-max", _XHIGH._replace(fixed=_FIXED_WHILE_REASONING, fixed_when="if_asked")),
+    (r"gpt-5\.1(?!\d)", _LATER._replace(fixed=_FIXED_WHILE_REASONING, fixed_when="if_asked")),
+    (r"gpt-5\.[2-4](?!\d)", _XHIGH._replace(fixed=_FIXED_WHILE_REASONING, fixed_when="if_asked")),
+    (r"gpt-5\.5(?!\d)", _XHIGH),
+    (r"gpt-5\.\d", _MAX),
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -22,6 +22,7 @@ from headwater.domain.message import (
     Message,
     NamedTool,
     Part,
+    ReasoningEffort,
     Settings,
     TextPart,
     Tool,
@@ -151,10 +152,7 @@ REQUESTS: Final[Mapping[str, Asked]] = {
     "few tokens": _settings(("4321",), max_tokens=4321),
     "words to stop at": _settings(("Haltwort", "Endwort"), stop=["Haltwort", "Endwort"]),
     "a seed": _settings(("1234567",), seed=1234567),
-    **{
-        f"{effort} effort": _settings(reasoning_effort=effort)
-        for effort in ("none", "minimal", "low", "medium", "high")
-    },
+    **{f"{effort} effort": _settings(reasoning_effort=effort) for effort in get_args(ReasoningEffort)},
     "a short answer": _settings(verbosity="low"),
     "a long answer": _settings(verbosity="high"),
     "an answer to a schema": _settings(("heron", "reeds"), json_schema=_SCHEMA),

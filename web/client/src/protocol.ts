@@ -329,7 +329,7 @@ export interface Settings {
   max_tokens?: number | null;
   stop?: string[];
   seed?: number | null;
-  reasoning_effort?: "high" | "low" | "medium" | "minimal" | "none" | null;
+  reasoning_effort?: "high" | "low" | "max" | "medium" | "minimal" | "none" | "xhigh" | null;
   verbosity?: "high" | "low" | "medium" | null;
   json_schema?: Record<string, unknown> | null;
   json_object?: boolean;
