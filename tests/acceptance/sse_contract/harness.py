@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -15,6 +18,8 @@ from tests.recordings import PROJECT_ROOT
 #: The contract's own: so long may a message take.
 MESSAGE_LIMIT_S = 5.0
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+#: And a large one longer, at this pace.
+_BYTES_PER_S = 2 * 1024 * 1024
 _ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -56,9 +61,14 @@ class Connection:
 
 
 class Listener:
-    """What the client under test connects to: a stream of its own for each test, and the callbacks of it."""
+    """What the client under test connects to: a stream of its own for each test, and the callbacks of it.
 
-    def __init__(self) -> None:
+    `answers`: by their paths, the requests that get no stream, but these bytes; those that came are `answered`.
+    """
+
+    def __init__(self, answers: Mapping[str, bytes] | None = None) -> None:
+        self.answered: list[Asked] = []
+        self._answers = answers or {}
         self.connections: asyncio.Queue[Connection] = asyncio.Queue()
         self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._early: dict[int, dict[str, Any]] = {}
@@ -90,15 +100,19 @@ class Listener:
         async with asyncio.timeout(MESSAGE_LIMIT_S):
             return await self.connections.get()
 
-    async def message(self) -> dict[str, Any]:
-        """The next message, in the order that their numbers give."""
-        async with asyncio.timeout(MESSAGE_LIMIT_S):
+    async def message(self, size: int = 0) -> dict[str, Any]:
+        """The next message, in the order that their numbers give; of about `size` bytes."""
+        async with asyncio.timeout(MESSAGE_LIMIT_S + size / _BYTES_PER_S):
             return await self.messages.get()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 asked = await read_request(reader)
+                if (answer := self._answers.get(asked.path)) is not None:
+                    self.answered.append(asked)
+                    writer.write(answer)
+                    continue
                 if not asked.path.startswith("/callback/"):
                     self.connections.put_nowait(Connection(asked, reader, writer))
                     return
@@ -126,33 +140,43 @@ async def read_request(reader: asyncio.StreamReader) -> Asked:
 
 
 class Adapter:
-    """An adapter service, as a process."""
+    """An adapter service, as a process. It may serve several tests, one after another."""
 
     def __init__(self, command: Sequence[str | Path]) -> None:
         self._command = command
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._clients: list[str] = []
         self.port = 0
 
-    async def __aenter__(self) -> Self:
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command, cwd=PROJECT_ROOT, stdout=asyncio.subprocess.PIPE
-        )
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(self._command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
-        async with asyncio.timeout(30):
-            line = await self._process.stdout.readline()
-        self.port = int(line.removeprefix(b"listening on "))
+        self.port = int(self._process.stdout.readline().removeprefix(b"listening on "))
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         """Asks it to stop, as the contract has it, and does not take no for an answer."""
         assert self._process is not None
-        try:
-            async with asyncio.timeout(10):
-                await self.ask("DELETE", "/")
-                assert await self._process.wait() == 0
-        finally:
-            if self._process.returncode is None:
-                self._process.kill()
+        with self._process as process:
+            try:
+                with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+                    connection.request("DELETE", "/")
+                    assert connection.getresponse().status == 204
+                assert process.wait(10) == 0
+            finally:
+                process.kill()
+
+    async def make_client(self, asked: object) -> str:
+        """Its path."""
+        path = (await self.ask("POST", "/", asked)).headers["location"]
+        self._clients.append(path)
+        return path
+
+    async def close_clients(self) -> None:
+        """Those that no test has closed."""
+        for path in self._clients:
+            assert (await call(self.port, "DELETE", path)).status in (204, 404)
+        self._clients.clear()
 
     async def ask(self, method: str, path: str, body: object = None) -> Answer:
         """The answer, whose status is 2xx."""

@@ -12,7 +12,7 @@ import random
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import httpx2
@@ -28,9 +28,13 @@ from headwater.client.backoff import Backoff
 from headwater.client.http import Http, make_http
 from headwater.wire.sse import Frame
 
+#: Every one that any version of the contract's harness knows; `204` is what it called the last one at first.
 CAPABILITIES = [
+    "204",
     "bom",
     "comments",
+    "empty-or-missing-location",
+    "event-type-listeners",
     "headers",
     "last-event-id",
     "payload-size-stress-testable",
@@ -38,7 +42,11 @@ CAPABILITIES = [
     "read-timeout",
     "report",
     "restart",
+    "retry",
+    "server-directed-shutdown-request",
 ]
+#: The contract's largest event is of 128 MiB, and the client's own limit for one that a caller can raise.
+EVENT_BYTES_MAX = 256 * 1024 * 1024
 
 
 class Parameters(msgspec.Struct, rename="camel"):
@@ -55,20 +63,40 @@ class Parameters(msgspec.Struct, rename="camel"):
     body: str | None = None
 
 
+class Listen(msgspec.Struct):
+    type: str
+
+
+class Command(msgspec.Struct):
+    """What a stream is asked to do."""
+
+    command: Literal["restart", "listen"]
+    listen: Listen | None = None
+
+
 class Stream:
-    """One client on one URL, until it is closed."""
+    """One client on one URL, until it is closed. Tells events without a type, and those of types that it listens for.
+
+    Redirects are the adapter's: the client itself takes none, so that its key goes to one server only.
+    """
 
     def __init__(self, asked: Parameters, callbacks: httpx2.AsyncClient) -> None:
         parts = urlsplit(asked.stream_url)
         self._asked = asked
         self._path = asked.stream_url.removeprefix(f"{parts.scheme}://{parts.netloc}") or "/"
-        self._http = Http(make_http(f"{parts.scheme}://{parts.netloc}", {}, None))
+        client = make_http(f"{parts.scheme}://{parts.netloc}", {}, None)
+        client.follow_redirects = True
+        self._http = Http(client)
         self._callbacks = callbacks
         self._number = itertools.count(1)
         self._last_id = asked.last_event_id or ""
+        self._types = {"message"}
         self._silence_s = asked.read_timeout_ms / 1000 if asked.read_timeout_ms else None
         self._reader: SSEStreamReader | None = None
         self._following = asyncio.create_task(self._follow())
+
+    def listen(self, type_: str) -> None:
+        self._types.add(type_)
 
     async def restart(self) -> None:
         if self._reader is not None:
@@ -107,13 +135,16 @@ class Stream:
         if response.status_code == httpx2.codes.NO_CONTENT:
             await response.aclose()
             return True
-        reader = self._reader = SSEStreamReader(response, silence_s=self._silence_s, comments=True)
+        reader = self._reader = SSEStreamReader(
+            response, silence_s=self._silence_s, comments=True, event_bytes_max=EVENT_BYTES_MAX
+        )
         try:
             async for item in reader.read_frames():
                 backoff.progressed()
-                if isinstance(item, Frame) and item.id is not None:
-                    self._last_id = item.id
-                await self._tell(said(item))
+                if isinstance(item, str):
+                    await self._tell({"kind": "comment", "comment": item})
+                else:
+                    await self._tell_event(item)
         finally:
             # A block without data may have set one, too.
             self._last_id = reader.last_event_id or self._last_id
@@ -121,15 +152,16 @@ class Stream:
                 backoff.base_s = reader.retry_ms / 1000
         return False
 
+    async def _tell_event(self, frame: Frame) -> None:
+        if frame.id is not None:
+            self._last_id = frame.id
+        type_ = frame.event or "message"
+        if type_ in self._types:
+            event = {"type": type_, "data": frame.data.decode(), "id": self._last_id}
+            await self._tell({"kind": "event", "event": event})
+
     async def _tell(self, message: dict[str, Any]) -> None:
         await self._callbacks.post(f"{self._asked.callback_url}/{next(self._number)}", json=message)
-
-
-def said(item: Frame | str) -> dict[str, Any]:
-    if isinstance(item, str):
-        return {"kind": "comment", "comment": item}
-    event = {"type": item.event or "message", "data": item.data.decode(), "id": item.id or ""}
-    return {"kind": "event", "event": event}
 
 
 class Service:
@@ -174,9 +206,16 @@ class Service:
         stream = self._streams.get(request.path_params["number"])
         if stream is None:
             return Response(status_code=404)
-        if (await request.json()).get("command") != "restart":
-            return Response(status_code=400)
-        await stream.restart()
+        try:
+            asked = msgspec.json.decode(await request.body(), type=Command)
+        except msgspec.MsgspecError as error:
+            return Response(str(error), 400)
+        if asked.command == "restart":
+            await stream.restart()
+        elif asked.listen is None:
+            return Response("there is no type to listen for", 400)
+        else:
+            stream.listen(asked.listen.type)
         return Response(status_code=202)
 
     async def close(self, request: Request) -> Response:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import random
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,11 +27,13 @@ ADAPTERS: Final[dict[str, list[str | Path]]] = {
     "python": [sys.executable, "-m", "tests.acceptance.sse_contract.python_service"],
     "typescript": [NODE, CLIENT / "test" / "contract-service.ts"],
 }
-#: Optional features of the contract. `event-type-listeners` is for clients that get unnamed events only, unless they
-#: ask: none of ours is one.
+#: Every optional feature of the contract, by any name that a version of its harness has for it.
 FEATURES: Final = {
+    "204",
     "bom",
     "comments",
+    "empty-or-missing-location",
+    "event-type-listeners",
     "headers",
     "last-event-id",
     "payload-size-stress-testable",
@@ -37,6 +41,8 @@ FEATURES: Final = {
     "read-timeout",
     "report",
     "restart",
+    "retry",
+    "server-directed-shutdown-request",
 }
 _FRAMES: Final = json.loads((PROJECT_ROOT / "spec" / "cases" / "frames.json").read_text(encoding="utf-8"))["cases"]
 #: Bodies that end with a whole event or comment, and pass no limit.
@@ -45,10 +51,16 @@ BODY: Final = '{"hello": "world"}'
 AT_ONCE: Final = {"initialDelayMs": 0}
 
 
-@pytest_asyncio.fixture(params=ADAPTERS)
-async def adapter(request: pytest.FixtureRequest) -> AsyncIterator[Adapter]:
-    async with Adapter(ADAPTERS[request.param]) as adapter:
-        yield adapter
+@pytest.fixture(params=ADAPTERS, scope="module")
+def service(request: pytest.FixtureRequest) -> Iterator[Adapter]:
+    with Adapter(ADAPTERS[request.param]) as service:
+        yield service
+
+
+@pytest_asyncio.fixture
+async def adapter(service: Adapter) -> AsyncIterator[Adapter]:
+    yield service
+    await service.close_clients()
 
 
 @pytest_asyncio.fixture
@@ -63,31 +75,39 @@ class Client:
     def __init__(self, adapter: Adapter, listener: Listener, path: str) -> None:
         self._adapter = adapter
         self._listener = listener
-        self._path = path
+        self.path = path
+
+    async def listen(self, *types: str) -> None:
+        for type_ in types:
+            await self._adapter.ask("POST", self.path, {"command": "listen", "listen": {"type": type_}})
 
     async def restart(self) -> None:
-        await self._adapter.ask("POST", self._path, {"command": "restart"})
+        await self._adapter.ask("POST", self.path, {"command": "restart"})
 
     async def close(self) -> None:
-        await self._adapter.ask("DELETE", self._path)
+        await self._adapter.ask("DELETE", self.path)
 
-    async def of_kind(self, kind: str) -> dict[str, Any]:
-        message = await self._listener.message()
+    async def of_kind(self, kind: str, size: int = 0) -> dict[str, Any]:
+        message = await self._listener.message(size)
         assert message["kind"] == kind, message
         return message
 
-    async def event(self) -> dict[str, str]:
-        event: dict[str, str] = (await self.of_kind("event"))["event"]
+    async def event(self, size: int = 0) -> dict[str, str]:
+        event: dict[str, str] = (await self.of_kind("event", size))["event"]
         return event
 
     async def comment(self) -> str:
         return str((await self.of_kind("comment"))["comment"])
 
 
+async def make_client(adapter: Adapter, listener: Listener, path: str = "/stream?x=1", **asked: Any) -> Client:
+    urls = {"streamUrl": f"{listener.url}{path}", "callbackUrl": f"{listener.url}/callback"}
+    return Client(adapter, listener, await adapter.make_client({**urls, "tag": "test", **asked}))
+
+
 async def open_client(adapter: Adapter, listener: Listener, **asked: Any) -> tuple[Client, Connection]:
-    urls = {"streamUrl": f"{listener.url}/stream?x=1", "callbackUrl": f"{listener.url}/callback"}
-    made = await adapter.ask("POST", "/", {**urls, "tag": "test", **asked})
-    return Client(adapter, listener, made.headers["location"]), await listener.connection()
+    client = await make_client(adapter, listener, **asked)
+    return client, await listener.connection()
 
 
 def event(data: str, type_: str = "message", id_: str = "") -> dict[str, str]:
@@ -102,6 +122,8 @@ async def test_what_is_asked_wrongly_is_refused(adapter: Adapter, listener: List
     assert (await call(adapter.port, "POST", "/", {"tag": "no url"})).status == 400
     assert (await call(adapter.port, "DELETE", "/streams/77")).status == 404
     client, _ = await open_client(adapter, listener)
+    for command in ({"command": "sing"}, {"command": "listen"}, {"command": "listen", "listen": {}}):
+        assert (await call(adapter.port, "POST", client.path, command)).status == 400
     await client.close()
     with pytest.raises(AssertionError, match="404"):
         await client.restart()
@@ -115,6 +137,7 @@ async def test_streams_are_parsed(adapter: Adapter, pieces: int | None) -> None:
         seen: list[dict[str, str]] = []
         async with Listener() as listener:
             client, stream = await open_client(adapter, listener)
+            await client.listen("end", *{frame["event"] for frame in case["frames"] if frame["event"]})
             await stream.send(body + b"\n\nevent: end\ndata: of the case\n\n", pieces)
             while not seen or seen[-1]["type"] != "end":
                 message = await listener.message()
@@ -124,6 +147,16 @@ async def test_streams_are_parsed(adapter: Adapter, pieces: int | None) -> None:
         meant = [event(frame["data"], frame["event"] or "message", frame["id"] or "") for frame in case["frames"]]
         # What the body leaves unfinished is an event here, by the blank line that follows.
         assert seen[: len(meant)] == meant, case["name"]
+
+
+async def test_only_types_that_are_listened_for_are_told(adapter: Adapter, listener: Listener) -> None:
+    client, stream = await open_client(adapter, listener)
+    await client.listen("greeting", " greeting")
+    await stream.send(b"event: other\ndata: 1\n\nevent: greeting\ndata: 2\n\ndata: 3\n\nevent: message\ndata: 4\n\n")
+    assert [await client.event() for _ in range(3)] == [event("2", "greeting"), event("3"), event("4")]
+    await client.listen("other")
+    await stream.send(b"event:  greeting\ndata: 5\n\nevent: other\ndata: 6\n\n")
+    assert [await client.event() for _ in range(2)] == [event("5", " greeting"), event("6", "other")]
 
 
 async def test_comments_are_told_in_their_place(adapter: Adapter, listener: Listener) -> None:
@@ -161,6 +194,46 @@ async def test_a_body_is_sent_and_sent_again(adapter: Adapter, listener: Listene
         assert content.items() <= asked.headers.items()
 
 
+@pytest.mark.parametrize("status", [301, 307])
+async def test_a_redirect_is_followed(adapter: Adapter, status: int) -> None:
+    redirect = f"HTTP/1.1 {status} Elsewhere\r\nLocation: /stream\r\nContent-Length: 0\r\n\r\n".encode()
+    async with Listener({"/old": redirect}) as listener:
+        client = await make_client(adapter, listener, "/old")
+        stream = await listener.connection()
+        assert stream.asked.path == "/stream"
+        await stream.send(b"data: Hello\n\n")
+        assert await client.event() == event("Hello")
+
+
+@pytest.mark.parametrize("location", ["Location:\r\n", ""])
+@pytest.mark.parametrize("status", [301, 307])
+async def test_a_redirect_to_nowhere_is_an_error(adapter: Adapter, status: int, location: str) -> None:
+    redirect = f"HTTP/1.1 {status} Elsewhere\r\n{location}Content-Length: 0\r\n\r\n".encode()
+    async with Listener({"/old": redirect}) as listener:
+        client = await make_client(adapter, listener, "/old")
+        await client.of_kind("error")
+        assert 1 <= len(listener.answered) <= 25
+
+
+async def test_a_server_that_has_nothing_more_is_left_alone(adapter: Adapter) -> None:
+    async with Listener({"/over": b"HTTP/1.1 204 No Content\r\n\r\n"}) as listener:
+        await make_client(adapter, listener, "/over", **AT_ONCE)
+        await asyncio.sleep(1)  # paces: the time that the contract gives a client to ask again
+        assert (len(listener.answered), listener.messages.qsize()) == (1, 0)
+
+
+async def test_half_an_event_goes_with_its_connection(adapter: Adapter, listener: Listener) -> None:
+    client, stream = await open_client(adapter, listener, **AT_ONCE)
+    await stream.send(b"id: abc\ndata: Hello\n\nid: def\ndata: Goodbye")
+    assert await client.event() == event("Hello", id_="abc")
+    stream.cut()
+    again = await listener.connection()
+    await client.of_kind("error")
+    await again.send(b"data: We meet again\n\nid: ghi\ndata: World\n\n")
+    assert await client.event() == event("We meet again", id_="abc")
+    assert await client.event() == event("World", id_="ghi")
+
+
 @pytest.mark.parametrize("later", [b"", b"data: World\n\n", b"id: xyz\ndata: never fini"])
 async def test_a_new_connection_tells_the_last_id(adapter: Adapter, listener: Listener, later: bytes) -> None:
     client, stream = await open_client(adapter, listener, **AT_ONCE)
@@ -191,6 +264,14 @@ async def test_the_caller_may_ask_for_a_new_connection(adapter: Adapter, listene
     assert await client.event() == event("Thanks")
 
 
+async def test_the_server_says_how_long_to_wait(adapter: Adapter, listener: Listener) -> None:
+    client, stream = await open_client(adapter, listener, initialDelayMs=3_600_000)
+    await stream.send(b"retry: 0\ndata: Hello\n\n")
+    assert await client.event() == event("Hello")
+    stream.cut()
+    await listener.connection()
+
+
 async def test_a_silent_connection_is_left(adapter: Adapter, listener: Listener) -> None:
     client, stream = await open_client(adapter, listener, readTimeoutMs=500, **AT_ONCE)
     await stream.send(b"data: Hello\n\n")
@@ -208,8 +289,18 @@ async def test_a_closed_client_is_gone(adapter: Adapter, listener: Listener) -> 
 @pytest.mark.parametrize("shape", [lambda size: "x" * size, lambda size: "€" * (size // 3)])
 async def test_events_of_any_size_arrive(adapter: Adapter, listener: Listener, shape: Callable[[int], str]) -> None:
     client, stream = await open_client(adapter, listener)
-    around = [size + off for size in (512, 1024, 4096, 8192, 65_536, 262_144) for off in (-6, -1, 0, 1)]
-    for size in (1, 128, *around, 1_048_576):
+    # About the sizes that buffers have: of the event's data, and of what is sent for it.
+    around = {2**power + off for power in range(21) for off in (-9, -8, -7, -1, 0, 1)}
+    for size in sorted(size for size in around if size > 0):
         data = shape(size)
         await stream.send(b"data: " + data.encode() + b"\n\n")
         assert (await client.event())["data"] == data
+
+
+@pytest.mark.parametrize("mib", [7, 14, 128])
+async def test_a_large_event_arrives(adapter: Adapter, listener: Listener, mib: int, seeded: random.Random) -> None:
+    """Mandatory up to 14 MiB in the contract, and up to 128 for who says `payload-size-stress-testable`."""
+    data = base64.b64encode(seeded.randbytes(768 * 1024)) * mib + b"x"
+    client, stream = await open_client(adapter, listener)
+    await stream.send(b"data: " + data + b"\n\n", len(data) // 2)
+    assert (await client.event(len(data)))["data"].encode() == data

@@ -12,6 +12,8 @@ export interface ReadOptions {
   readonly silenceMs?: number;
   /** Ends the reading: whoever reads gets its reason. */
   readonly signal?: AbortSignal;
+  /** An event whose data, or whose line, is longer than this, in UTF-16 units, is refused. Left out: 4 Mi. */
+  readonly eventCharsMax?: number;
   /** Gets each comment; `before` counts within the frames that are read together. */
   readonly onComment?: OnComment;
 }

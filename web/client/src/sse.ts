@@ -24,9 +24,9 @@ const LINE_END = /\r\n|\r|\n/;
 /**
  * The bytes of one event stream, in pieces of any size, to frames. One decoder reads one body.
  *
- * `lineCharsMax` bounds a line, `eventCharsMax` an event's data, in UTF-16 units. Frames that were complete before a
- * limit was passed are delivered first: `feed` returns them, `fault` holds the error, and the next `feed` or `end`
- * throws it.
+ * `lineCharsMax` bounds a line, `eventCharsMax` an event's data, in UTF-16 units; the first is as large as the second
+ * where it is left out. Frames that were complete before a limit was passed are delivered first: `feed` returns them,
+ * `fault` holds the error, and the next `feed` or `end` throws it.
  */
 export class SseDecoder {
   /** The last reconnection time asked for. */
@@ -50,8 +50,8 @@ export class SseDecoder {
   #id: string | null = null;
 
   constructor(options: { lineCharsMax?: number; eventCharsMax?: number; onComment?: OnComment | undefined } = {}) {
-    this.#lineCharsMax = options.lineCharsMax ?? EVENT_CHARS_MAX;
     this.#eventCharsMax = options.eventCharsMax ?? EVENT_CHARS_MAX;
+    this.#lineCharsMax = options.lineCharsMax ?? this.#eventCharsMax;
     this.#onComment = options.onComment;
   }
 

@@ -16,9 +16,13 @@ import { Http } from "../src/http.ts";
 import { StreamReader } from "../src/reader.ts";
 import type { Frame } from "../src/sse.ts";
 
+/** Every one that any version of the contract's harness knows; `204` is what it called the last one at first. */
 const CAPABILITIES = [
+  "204",
   "bom",
   "comments",
+  "empty-or-missing-location",
+  "event-type-listeners",
   "headers",
   "last-event-id",
   "payload-size-stress-testable",
@@ -26,7 +30,11 @@ const CAPABILITIES = [
   "read-timeout",
   "report",
   "restart",
+  "retry",
+  "server-directed-shutdown-request",
 ];
+/** The contract's largest event is of 128 MiB, and the client's own limit for one that a caller can raise. */
+const EVENT_CHARS_MAX = 256 * 1024 * 1024;
 const HEADERS_MS = 60_000;
 
 /** What a stream is asked to be. */
@@ -41,18 +49,27 @@ interface Parameters {
   readonly body?: string;
 }
 
+interface ListenParameters {
+  readonly type: string;
+}
+
 interface Comment {
   readonly text: string;
   readonly before: number;
 }
 
-/** One client on one URL, until it is closed. */
+/**
+ * One client on one URL, until it is closed. Tells events without a type, and those of types that it listens for.
+ *
+ * Redirects are the adapter's: the client itself takes none, so that its key goes to one server only.
+ */
 class Stream {
   readonly #asked: Parameters;
   readonly #url: URL;
   readonly #http: Http;
   readonly #closed = new AbortController();
   readonly #following: Promise<void>;
+  readonly #types = new Set(["message"]);
   #connection = new AbortController();
   #told = 0;
   #lastId: string;
@@ -60,9 +77,13 @@ class Stream {
   constructor(asked: Parameters) {
     this.#asked = asked;
     this.#url = new URL(asked.streamUrl);
-    this.#http = new Http(this.#url.origin, {}, fetch);
+    this.#http = new Http(this.#url.origin, {}, (url, init) => fetch(url, { ...init, redirect: "follow" }));
     this.#lastId = asked.lastEventId ?? "";
     this.#following = this.#follow();
+  }
+
+  listen(type: string): void {
+    this.#types.add(type);
   }
 
   restart(): void {
@@ -121,7 +142,7 @@ class Stream {
     const comments: Comment[] = [];
     const onComment = (text: string, before: number): void => void comments.push({ text, before });
     const watch = readTimeoutMs === undefined ? {} : { silenceMs: readTimeoutMs };
-    const reader = new StreamReader(response, { ...watch, signal, onComment });
+    const reader = new StreamReader(response, { ...watch, signal, onComment, eventCharsMax: EVENT_CHARS_MAX });
     try {
       for await (const frames of reader.frames()) {
         for (const item of inOrder(frames, comments.splice(0))) {
@@ -150,8 +171,10 @@ class Stream {
       return;
     }
     this.#lastId = item.id ?? this.#lastId;
-    const event = { type: item.event || "message", data: item.data, id: item.id ?? "" };
-    await this.#tell({ kind: "event", event });
+    const type = item.event || "message";
+    if (this.#types.has(type)) {
+      await this.#tell({ kind: "event", event: { type, data: item.data, id: this.#lastId } });
+    }
   }
 
   async #tell(message: object): Promise<void> {
@@ -223,10 +246,14 @@ async function ofStream(method: string, path: string, body: string): Promise<Rep
     await stream.close();
     return { status: 204 };
   }
-  if (method !== "POST" || parsed(body).command !== "restart") {
+  const { command, listen } = method === "POST" ? parsed(body) : {};
+  if (command === "restart") {
+    stream.restart();
+  } else if (command === "listen" && typeof (listen as ListenParameters | undefined)?.type === "string") {
+    stream.listen((listen as ListenParameters).type);
+  } else {
     return { status: 400 };
   }
-  stream.restart();
   return { status: 202 };
 }
 
