@@ -38,7 +38,13 @@ class Follower:
         self.statuses: list[str] = []
         self.run: str | None = None
         self.snapshot: dict[str, Any] | None = None
+        self.asked_to_cancel = False
         self.cancelled: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """A cancel may be answered behind the record that it makes."""
+        return self.snapshot is not None and (self.cancelled is not None or not self.asked_to_cancel)
 
 
 class Driver:
@@ -67,13 +73,15 @@ class Driver:
     def tell(self, name: str, **command: Any) -> Follower:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"name": name, **command}).encode() + b"\n")
-        return self._followers.setdefault(name, Follower())
+        follower = self._followers.setdefault(name, Follower())
+        follower.asked_to_cancel |= command.get("cancel", False)
+        return follower
 
     async def seen(self) -> AsyncIterator[Follower]:
         """After each line: whose it was. Ends when every subscription has ended; an error is the test's."""
         assert self._process.stdout is not None
         async with asyncio.timeout(LIMIT_S):
-            while any(follower.snapshot is None for follower in self._followers.values()):
+            while not all(follower.is_over for follower in self._followers.values()):
                 line = await self._process.stdout.readline()
                 assert line, "the driver ended"
                 said = json.loads(line)
