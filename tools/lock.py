@@ -21,18 +21,27 @@ SETS = (
     ("dev", ["pyproject.toml", "--group", "dev"]),
     ("local", ["--group", "local", "--no-deps"]),
 )
+#: Held to none: each gets an environment to itself, made by a test (tests/kit/environment.py).
+SETS_ALONE = (("litellm", ["--group", "litellm"]),)
+
+
+def compiled(uv: str, name: str, *options: str) -> Path:
+    lock = LOCKS / f"{name}.txt"
+    how = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--quiet"]
+    subprocess.run([uv, "pip", "compile", *options, *how, "-o", str(lock)], check=True)
+    if found := ADDRESS.search(lock.read_text()):
+        sys.exit(f"{lock} holds an address or an option of this machine: {found.group()!r}")
+    return lock
 
 
 def main(uv: str, *options: str) -> None:
     LOCKS.mkdir(exist_ok=True)
     constraints: list[str] = []
     for name, sources in SETS:
-        lock = LOCKS / f"{name}.txt"
-        how = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--quiet"]
-        subprocess.run([uv, "pip", "compile", *sources, *how, *constraints, *options, "-o", str(lock)], check=True)
-        if found := ADDRESS.search(lock.read_text()):
-            sys.exit(f"{lock} holds an address or an option of this machine: {found.group()!r}")
+        lock = compiled(uv, name, *sources, *constraints, *options)
         constraints += ["--constraint", str(lock)]
+    for name, sources in SETS_ALONE:
+        compiled(uv, name, *sources, *options)
     # `headwater local install` has the package's own copy.
     shutil.copyfile(LOCKS / "local.txt", "src/headwater/local/pins.txt")
 

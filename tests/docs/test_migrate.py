@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import re
@@ -19,7 +20,9 @@ import yaml
 
 from tests.docs.test_readme import ROOT, URL, blocks
 from tests.kit.client import call
+from tests.kit.environment import python_with
 from tests.kit.product import CANARY_VARIABLE, Product
+from tests.kit.provider_apis import ANSWER, checking
 from tests.kit.proxy import Fault, FaultProxy
 from tests.kit.script import EndCleanly, Send, chat_chunk, chat_stream, error_answer
 from tests.kit.upstream import ScriptedUpstream
@@ -34,6 +37,21 @@ TOKENS: Final = [f"{number} from a spring, " for number in range(60)]
 TEXT: Final = "".join(TOKENS)
 #: In the middle of an answer, whichever of the forms it has.
 MIDDLE: Final = 1500
+#: Loads a configuration of LiteLLM's proxy as that does: settings of the library, and a router behind the API.
+ROUTER: Final = """
+import json, sys
+config = json.loads(sys.argv[1])
+for name, value in config["litellm_settings"].items():
+    setattr(litellm, name, value)
+router = litellm.Router(config["model_list"], **config["router_settings"])
+told = [router.fallbacks, router.num_retries, router.timeout, router.allowed_fails, router.cooldown_time]
+print("", json.dumps(told), sep="\\n")
+asked = [{"role": "user", "content": "Where does the river begin?"}]
+for chunk in router.completion(model="gpt-5-mini", messages=asked, stream=True):
+    print(chunk.choices[0].delta.content or "", end="", flush=True)
+"""
+#: It asks two sites for lists that it has itself.
+LITELLM_ALONE: Final = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "HF_HUB_OFFLINE": "1"}
 KEYS: Final = {"OPENAI_API_KEY": "sk-of-nobody", "ANTHROPIC_API_KEY": "sk-of-nobody-else"}
 
 
@@ -192,8 +210,37 @@ async def test_from_openai_s_sdk_one_comes_back(data_dir: Path, seeded: random.R
         assert len(upstream.requests) == 1
 
 
+@pytest.mark.timeout(900)  # where the environment is made, and no uv reaches a registry
+async def test_lite_llm_itself_runs_the_library_s_program_and_the_list_of_models() -> None:
+    """One process for both, for LiteLLM takes some ten seconds to be imported."""
+    _, with_the_library, _ = shown("migrate-litellm", "python")
+    (listed,) = shown("migrate-litellm", "yaml")
+    python = await asyncio.to_thread(python_with, "litellm")
+    away, no_credit = error_answer(503, "away", kind="server_error"), error_answer(401, "no credit")
+    async with (
+        ScriptedUpstream(*[away] * 3, no_credit) as first,
+        ScriptedUpstream(checking(), no_credit) as second,
+        ScriptedUpstream(chat_stream(TOKENS)) as third,
+    ):
+        config = yaml.safe_load(listed)
+        config["model_list"][2]["litellm_params"]["api_base"] = third.base_url
+        addresses = {"OPENAI_BASE_URL": first.base_url, "ANTHROPIC_BASE_URL": second.origin}
+        seen = await said(
+            *(python, "-c", with_the_library + ROUTER, json.dumps(config)),
+            environ={**KEYS, **addresses, **LITELLM_ALONE},
+        )
+        assert seen.code == 0, seen.complaints
+        # Among them are its own remarks on each failure.
+        lines = seen.out.split("\n")
+        (told,) = (number for number, line in enumerate(lines) if line.startswith("[["))
+        assert (lines[told - 1], lines[-1]) == (ANSWER, TEXT)
+        assert json.loads(lines[told]) == [[{"gpt-5-mini": ["claude", "house"]}], 2, 600, 4, 15]
+        assert len(first.requests) >= 4
+        assert [len(each.requests) for each in (second, third)] == [2, 1]
+
+
 async def test_from_lite_llm(data_dir: Path) -> None:
-    before, after = shown("migrate-litellm", "python")
+    before, _, after = shown("migrate-litellm", "python")
     async with (
         ScriptedUpstream(error_answer(401, "no")) as first,
         ScriptedUpstream(error_answer(400, "no credit", kind="insufficient_quota")) as second,
