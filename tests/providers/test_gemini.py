@@ -11,7 +11,7 @@ from headwater.domain.event import Annotation, Chunk, ProviderData, Reasoning, T
 from headwater.domain.message import GenerationRequest, Message, Settings, Usage
 from headwater.errors import ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Finish, Frame, Framing, Item
-from headwater.providers.gemini import FAILURES, FINISH_REASONS, Gemini, GeminiQuirks
+from headwater.providers.gemini import FAILURES, FINISH_REASONS, Gemini, GeminiDecoder, GeminiQuirks
 from headwater.testing.dialect import check_dialect, decode_pieces
 from tests.providers.gemini_ends import gemini_ends
 
@@ -272,6 +272,25 @@ def test_usage_is_told_at_the_beginning_and_once_the_answer_is_finished() -> Non
         UsageReport(Usage(3, 0, 13, 4)),
         Finish("stop", "STOP"),
     ]
+
+
+def test_usage_that_waits_for_the_end_can_be_asked_for() -> None:
+    """Each frame has a report, with thoughts in it that no text shows: a stream that is cut has used the newest."""
+    reader = GeminiDecoder("gemini")
+    text = candidate({"text": "x"})
+    frames = [
+        text | {"usageMetadata": {"promptTokenCount": 3, "thoughtsTokenCount": 200}},
+        text | {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 9, "thoughtsTokenCount": 700}},
+        {"usageMetadata": {"trafficType": "ON_DEMAND"}},
+        STOP | {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 10, "thoughtsTokenCount": 700}},
+    ]
+    interim = [reader.interim]
+    for frame in frames:
+        reader.feed(Frame(json.dumps(frame).encode()))
+        interim.append(reader.interim)
+    # the first and the last are told, and wait no longer
+    newest = Usage(3, 0, 709, 700, source="estimated")
+    assert interim == [None, None, newest, newest, None]
 
 
 def test_only_the_first_candidate_is_read() -> None:

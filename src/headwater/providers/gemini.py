@@ -205,6 +205,11 @@ class GeminiDecoder:
         """Never: the format has no end marker."""
         return False
 
+    @property
+    def interim(self) -> Usage | None:
+        usage = self._usage()
+        return usage if usage != self._usage_told else None
+
     def feed(self, frame: Frame) -> list[Item]:
         items: list[Item] = []
         try:
@@ -331,11 +336,12 @@ class GeminiDecoder:
         self._finish = replace_surrogates(word)
         self._calls.finish(items)
 
+    def _usage(self) -> Usage | None:
+        # Before the end it says what was asked, and of the answer only its beginning.
+        return None if self._reported is None else read_usage(self._reported, final=self._finish is not None)
+
     def _tell_usage(self, items: list[Item]) -> None:
-        usage = None
-        if self._reported is not None:
-            # Before the end it says what was asked, and of the answer only its beginning.
-            usage = read_usage(self._reported, final=self._finish is not None)
+        usage = self._usage()
         if usage is not None and usage != self._usage_told:
             self._usage_told = usage
             items.append(UsageReport(usage))
