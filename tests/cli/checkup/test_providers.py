@@ -7,12 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from headwater.cli.checkup import providers
 from headwater.cli.checkup.finding import Findings, Level
 from headwater.cli.checkup.providers import check_calls, check_servers, not_asked
 from headwater.domain.message import GenerationRequest
+from headwater.errors import UnsupportedError
 from headwater.providers.catalog import ModelRow
 from headwater.providers.contract import HttpRequest
 from headwater.providers.openai_chat import OpenAIChat
@@ -167,6 +169,28 @@ async def test_a_server_is_asked_as_its_dialect_asks() -> None:
     assert (request.headers["acme-version"], request.headers["x-title"]) == ("7", "App")
     assert request.headers["x-key"].endswith(KEY["K"])
     assert "content-type" not in request.headers
+
+
+async def test_who_can_make_no_request_is_told_of_and_the_others_are_asked() -> None:
+    """As a plug-in that is broken, or that knows its models by name."""
+
+    class Particular(OpenAIChat):
+        def request(self, request: GenerationRequest) -> HttpRequest:
+            if request.model != "known":
+                raise UnsupportedError(f"There is no `{request.model}`.", pointer="/model")
+            return super().request(request)
+
+    async with ScriptedUpstream([Status(200), Send(b"{}")]) as upstream:
+        particular = ServerRow(dialect=Particular, base_url=upstream.base_url)
+        asked = [*rows(provider="acme", model="m9"), *rows(base_url=f"{upstream.origin}/v2")]
+        allowed = [msgspec.structs.replace(row, allow_private=True) for row in asked]
+        refused, answered = await check_servers(allowed, {}, {**SERVERS, "acme": particular})
+        known = await check_servers(
+            rows(provider="acme", model="known", allow_private=True), {}, {**SERVERS, "acme": particular}
+        )
+        assert [each.path for each in upstream.requests] == ["/v2/models", "/v1/models"]
+    assert (refused.level, refused.text) == (Level.PROBLEM, "`m` can be asked nothing: There is no `m9`.")
+    assert (answered.level, worst(known)[0]) == (Level.NOTE, Level.NOTE)
 
 
 @pytest.mark.parametrize("name", [name for name, row in SERVERS.items() if row.models_path is not None])

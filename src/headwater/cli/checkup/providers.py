@@ -14,7 +14,7 @@ import msgspec
 from headwater.cli.checkup.finding import Findings
 from headwater.cli.checkup.lookup import look_up
 from headwater.domain.message import GenerationRequest, Message, Settings
-from headwater.errors import ErrorCode, HeadwaterError, ProviderError
+from headwater.errors import ErrorCode, HeadwaterError, ProviderError, RefusedError
 from headwater.providers.catalog import Catalog, Destination, ModelRow, auth_of, destination_of
 from headwater.providers.contract import Finish, Provider
 from headwater.providers.egress import Egress, EgressRefused
@@ -32,8 +32,6 @@ _TOKENS: Final = 16
 _LIST_BYTES_MAX: Final = 8 << 20
 #: Of a request, what is said about its body.
 _OF_A_BODY: Final = frozenset({"content-type", "accept"})
-
-_PLAIN: Final = GenerationRequest("model", [Message("user", "Hello")])
 
 #: What to do about a call that failed, by the error's code.
 _ADVICE: Final[Mapping[ErrorCode, str]] = {
@@ -103,8 +101,16 @@ async def _check_server(
     found = Findings("providers")
     place = destination_of(rows[0], servers)
     where, path = place.base_url.rstrip("/"), place.server.models_path
-    # Where there is no list to be had, the key would be shown for nothing.
-    headers = {} if path is None else {**rows[0].headers, **_headers(place.server), **auth_of(place, environ).headers()}
+    headers: dict[str, str] = {}
+    if path is not None:
+        # Where there is no list to be had, the key would be shown for nothing.
+        try:
+            headers = {**rows[0].headers, **_headers(place.server, rows[0]), **auth_of(place, environ).headers()}
+        except RefusedError as error:
+            found.problem(
+                f"`{rows[0].name}` can be asked nothing: {error.message}", "Correct `model` in the row, or the plug-in."
+            )
+            return found
     try:
         status, listed = await _ask(where + (path or ""), headers, allow_private=place.allow_private)
     except TimeoutError:
@@ -184,9 +190,12 @@ def _tell(place: Destination, status: int, listed: _Listed | None, found: Findin
         found.ok(f"{where} answers ({status}).")
 
 
-def _headers(server: ServerRow) -> dict[str, str]:
-    """What the dialect sends with each request, such as the version of the API that it speaks."""
-    sent = server.dialect().request(_PLAIN).headers
+def _headers(server: ServerRow, row: ModelRow) -> dict[str, str]:
+    """What the dialect sends with each request, such as the version of the API that it speaks. Raises `RefusedError`
+    where a plug-in makes none.
+    """
+    asked = GenerationRequest(row.model or row.name, [Message("user", "Hello")])
+    sent = server.dialect().request(asked).headers
     return {name: value for name, value in sent.items() if name.lower() not in _OF_A_BODY}
 
 
