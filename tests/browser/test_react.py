@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.chat import PATIENCE_MS
 from tests.browser.conftest import NewContext
@@ -183,3 +183,36 @@ def test_an_analysis_that_is_refused(show: Open, watch: Watch) -> None:
     page = show("analysis", task="00000000")
     press(page, "Start")
     expect(page.locator("main")).to_have_attribute("data-error", "NOT_FOUND", timeout=PATIENCE_MS)
+
+
+def whole_to_its_middle(route: Route) -> None:
+    answer = route.fetch()
+    body = answer.body()
+    route.fulfill(response=answer, body=body[: len(body) // 2])
+
+
+def no_stream(route: Route) -> None:
+    if route.request.headers["accept"] == "text/event-stream":
+        route.abort()
+    else:
+        route.continue_()
+
+
+@pytest.mark.parametrize("what", ["stream", "analysis"])
+def test_where_streams_break_the_rest_comes_without_one(
+    what: str, show: Open, context: BrowserContext, model: ScriptedModel, server: Server, watch: Watch
+) -> None:
+    watch.expect("ERR_FAILED")
+    context.add_init_script("Math.random = () => 0;")
+    context.route(re.compile(r"/api/(v1/runs|stream/analyze/[^/]+/[^/]+)$"), whole_to_its_middle)
+    context.route(re.compile(r"/api/v1/runs/[^/]+/events"), no_stream)
+    model.answers(QUESTION, told_in_parts(PARTS, []))
+    page = show(what, ask=QUESTION, plain="yes", task="017c7c7b")
+    press(page, "Start")
+    states = re.compile(r"^idle connecting( streaming)? reconnecting fallback complete$")
+    shown = page.locator("pre")
+    expect(shown).to_have_attribute("data-states", states, timeout=PATIENCE_MS)
+    (run,) = server.runs()
+    snapshot = server.run(run["id"])["snapshot"]
+    text = snapshot["text"] if what == "stream" else f"{snapshot['reasoning']}|{snapshot['text']}"
+    shows(page, text, states)

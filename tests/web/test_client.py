@@ -55,7 +55,7 @@ BYTES_MAX = {
     "sse-stream-reader": 4864,
     "transports": 3328,
     "compat": 10240,
-    "react": 12288,
+    "react": 12544,
     "shared": 6656,
     "websocket": 2688,
 }

@@ -1,6 +1,7 @@
 /** One analysis of a task by a model, as callbacks: `GET /api/stream/analyze/{task_id}/{model_key}`. */
 
-import { ClientError, ParseError } from "./errors.ts";
+import { ClientError, isTheLinks, ParseError } from "./errors.ts";
+import type { Call } from "./http.ts";
 import type { CompleteData, ProtocolRecord, StatusData } from "./protocol.ts";
 import { Headwater } from "./service.ts";
 import type { FollowStatus, Subscription } from "./subscription.ts";
@@ -39,6 +40,8 @@ export interface AnalysisStreamHandlers {
   readonly onError?: (error: AnalysisError) => void;
   /** What the connection does: it comes back by itself. */
   readonly onConnection?: (status: FollowStatus) => void;
+  /** Streams do not get through, for this reason; what is left is read with `fallback`. */
+  readonly onFallback?: (reason: AnalysisError) => void;
 }
 
 export interface AnalysisStream {
@@ -52,23 +55,35 @@ export interface AnalysisStream {
  * Starts an analysis, or joins the one that goes on with the same parameters.
  *
  * It comes back over connections that break, each piece once and in order. `headwater` is where: the page's own server,
- * if nothing else is said.
+ * if nothing else is said. `fallback` reads on where that one has given up, for which it needs a `followRetry` with an
+ * end: one without streams (`pagesFetch`), usually.
  */
 export function createAnalysisStream(
   params: AnalysisStreamParams,
   handlers: AnalysisStreamHandlers = {},
   headwater: Headwater = new Headwater(),
+  fallback?: Headwater,
 ): AnalysisStream {
-  const { taskId, modelKey, temperature, prompt, reasoningEffort } = params;
-  const model = modelKey.split("/").map(encodeURIComponent).join("/");
-  const path = `/api/stream/analyze/${encodeURIComponent(taskId)}/${model}`;
-  const query = Object.entries({ temperature, prompt, reasoning_effort: reasoningEffort });
-  const given = Object.fromEntries(query.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
-  const onStatus = handlers.onConnection;
-  const call = { method: "GET", path, query: given };
-  const subscription = headwater.openAndFollow(call, onStatus === undefined ? {} : { onStatus });
-  const open = { closed: false };
-  void told(subscription, params, handlers, open);
+  const link = handlers.onConnection === undefined ? {} : { onStatus: handlers.onConnection };
+  const open = { closed: false, known: false };
+  let subscription = headwater.openAndFollow(callOf(params), link);
+  const read = async (): Promise<void> => {
+    let error = await told(subscription, params, handlers, open);
+    const { run, cursor } = subscription;
+    if (!open.closed && fallback !== undefined && run !== null && isTheLinks(error)) {
+      handlers.onFallback?.(reasonOf(error));
+      // What was told may have been the reason to close.
+      if (open.closed) {
+        return;
+      }
+      subscription = fallback.follow(run, { after: cursor, ...link });
+      error = await told(subscription, params, handlers, open);
+    }
+    if (!open.closed && error !== null) {
+      handlers.onError?.(reasonOf(error));
+    }
+  };
+  void read();
   return {
     close: () => {
       open.closed = true;
@@ -80,29 +95,41 @@ export function createAnalysisStream(
   };
 }
 
+function callOf({ taskId, modelKey, temperature, prompt, reasoningEffort }: AnalysisStreamParams): Call {
+  const model = modelKey.split("/").map(encodeURIComponent).join("/");
+  const query = Object.entries({ temperature, prompt, reasoning_effort: reasoningEffort });
+  return {
+    method: "GET",
+    path: `/api/stream/analyze/${encodeURIComponent(taskId)}/${model}`,
+    query: Object.fromEntries(query.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))),
+  };
+}
+
+function reasonOf(error: unknown): AnalysisError {
+  const { code, message } = error instanceof ClientError ? error : new ParseError(String(error), { cause: error });
+  return { code, message };
+}
+
+/** What ended the reading before its time; null for nothing. */
 async function told(
   subscription: Subscription,
   { taskId, modelKey }: AnalysisStreamParams,
   handlers: AnalysisStreamHandlers,
-  open: { readonly closed: boolean },
-): Promise<void> {
-  let known = false;
+  open: { readonly closed: boolean; known: boolean },
+): Promise<unknown> {
   try {
     for await (const record of subscription) {
-      if (!known && subscription.run !== null) {
-        known = true;
+      if (!open.known && subscription.run !== null) {
+        open.known = true;
         handlers.onInit?.({ sessionId: subscription.run, taskId, modelKey });
       }
-      // What was told before may have been the reason to close.
       if (!open.closed) {
         tell(record, handlers);
       }
     }
+    return null;
   } catch (error) {
-    const failure = error instanceof ClientError ? error : new ParseError(String(error), { cause: error });
-    if (!open.closed) {
-      handlers.onError?.({ code: failure.code, message: failure.message });
-    }
+    return error;
   }
 }
 

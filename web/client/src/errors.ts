@@ -179,6 +179,11 @@ export function refusal(status: number, body: string, retryAfter: string | null)
   return new Kind(status, problem, seconds === null ? null : seconds * 1000);
 }
 
+/** Whether another way of reading may do better: the server gave no answer, or none that can be read. */
+export function isTheLinks(error: unknown): boolean {
+  return error instanceof MaxRetriesExceeded || error instanceof NetworkError || error instanceof ParseError;
+}
+
 /**
  * A record takes back a part of what is only known as a whole: it was in a snapshot, or in a joined piece.
  *

@@ -41,11 +41,16 @@ export function useStream(options: UseStreamOptions = {}): Streaming {
 }
 
 function withDefaults(options: UseStreamOptions): StreamStoreOptions {
-  if (options.headwater !== undefined) {
-    return { ...options, headwater: options.headwater };
-  }
-  const headwater = new Headwater({ followRetry: { triesMax: 3 } });
-  return { fallback: new Headwater({ fetch: pagesFetch() }), ...options, headwater };
+  const { headwater } = options;
+  return headwater === undefined ? { ...ownServer(), ...options } : { ...options, headwater };
+}
+
+/** The page's own server, and pages of it where streams do not get through. */
+function ownServer(): { readonly headwater: Headwater; readonly fallback: Headwater } {
+  return {
+    headwater: new Headwater({ followRetry: { triesMax: 3 } }),
+    fallback: new Headwater({ fetch: pagesFetch() }),
+  };
 }
 
 export interface AnalysisStreaming {
@@ -75,17 +80,19 @@ const NO_ANALYSIS: AnalysisView = {
   error: null,
 };
 
-/** One analysis at a time. */
-export function useAnalysisStreaming(headwater?: Headwater): AnalysisStreaming {
+/** One analysis at a time. Without a `headwater` it is the page's own server; `fallback` is as in `useStream`. */
+export function useAnalysisStreaming(headwater?: Headwater, fallback?: Headwater): AnalysisStreaming {
   const [view, setView] = useState(NO_ANALYSIS);
+  const [own] = useState(ownServer);
   const stream = useRef<AnalysisStream | null>(null);
-  const server = useRef(headwater);
-  server.current = headwater;
+  const server = useRef<Partial<typeof own>>(own);
+  server.current = headwater === undefined ? own : { headwater, ...(fallback === undefined ? {} : { fallback }) };
   const startStream = useCallback((params: AnalysisStreamParams, also: AnalysisStreamHandlers = {}): void => {
     stream.current?.close();
     const change = (next: (old: AnalysisView) => AnalysisView): void => setView(next);
     setView({ ...NO_ANALYSIS, state: nextState("idle", "start") });
-    stream.current = createAnalysisStream(params, shownBy(change, also), server.current);
+    const { headwater: first, fallback: second } = server.current;
+    stream.current = createAnalysisStream(params, shownBy(change, also), first, second);
   }, []);
   const closeStream = useCallback((): void => {
     stream.current?.close();
@@ -114,6 +121,10 @@ function shownBy(
         change(to(status.state === "streaming" ? "open" : "lost"));
       }
       also.onConnection?.(status);
+    },
+    onFallback: (reason) => {
+      change(to("fallback"));
+      also.onFallback?.(reason);
     },
     onChunk: (chunk) => {
       const name = chunk.type === "text" ? "visibleText" : "reasoningText";

@@ -1,6 +1,6 @@
 /** One stream as a page follows it: its state, its fold, and who is told. No page is needed. */
 
-import { ClientError, MaxRetriesExceeded, NetworkError, ParseError, PastUnknown } from "./errors.ts";
+import { ClientError, isTheLinks, PastUnknown } from "./errors.ts";
 import type { CursorStore } from "./cursor-store.ts";
 import { emptySnapshot, fold } from "./fold.ts";
 import type { ProtocolRecord, RunRequest, Snapshot } from "./protocol.ts";
@@ -190,10 +190,6 @@ export class StreamStore {
       });
     }
   }
-}
-
-function isTheLinks(error: ClientError): boolean {
-  return error instanceof MaxRetriesExceeded || error instanceof NetworkError || error instanceof ParseError;
 }
 
 /** A page that nobody sees gets no frames, and is told all the same. */

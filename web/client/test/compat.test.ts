@@ -11,6 +11,7 @@ import {
   makeChatWithModelStream,
 } from "../src/compat.ts";
 import { Cancelled, type ClientError, NetworkError, RunFailed, ServerError, TimedOut } from "../src/index.ts";
+import { pagesFetch } from "../src/transports.ts";
 import { blocks, cursorOf, impatient, json, logOf, OPENING, problem, RUN, stream } from "./run-log.ts";
 import { type Answer, type Asked, ScriptedServer } from "./scripted-server.ts";
 
@@ -249,4 +250,33 @@ test("an analysis that a handler closes tells nothing more", async () => {
   }
   assert.deepEqual(inits, [RUN]);
   assert.deepEqual(told, []);
+});
+
+/** Of an analysis of which one record gets through by a stream: what is asked for after it, and what is told. */
+async function heldBack(handlers: AnalysisStreamHandlers, fallback: boolean): Promise<string[]> {
+  await using server = await serving((asked) =>
+    asked.path.startsWith("/api/stream/") ? stream(OPENING + blocks(LOG.slice(0, 1)), "cut") : withoutStreams(asked),
+  );
+  const { told, handlers: noting, ended } = noted();
+  const [streaming] = impatient(server, { followRetry: { triesMax: 2 } });
+  const pages = fallback ? impatient(server, { fetch: pagesFetch() })[0] : undefined;
+  createAnalysisStream({ taskId: "t", modelKey: "m" }, { ...noting, ...handlers }, streaming, pages);
+  await ended;
+  return told;
+}
+
+test("where streams of an analysis break, the rest of it is read without one", async () => {
+  const reasons: AnalysisError[] = [];
+  const told = await heldBack({ onFallback: (reason) => reasons.push(reason) }, true);
+  assert.deepEqual(told, [`init ${RUN} t m`, "text Hello", "text  wörld", "complete stop"]);
+  assert.deepEqual(reasons.map(({ code }) => code), ["MAX_RETRIES_EXCEEDED"]);
+});
+
+test("without another way they are the analysis' end, and so is a handler that throws", async () => {
+  const begun = [`init ${RUN} t m`, "text Hello"];
+  assert.deepEqual(await heldBack({}, false), [...begun, "error MAX_RETRIES_EXCEEDED"]);
+  const onChunk = (): never => {
+    throw new TypeError("of the page's own");
+  };
+  assert.deepEqual(await heldBack({ onChunk }, true), [`init ${RUN} t m`, "error PARSE"]);
 });

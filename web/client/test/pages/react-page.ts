@@ -30,7 +30,8 @@ function Shown({ state, text }: { readonly state: StreamState; readonly text: st
 }
 
 function Stream(): ReactElement {
-  const stream = useStream({ headwater: new Headwater(), cursors: new CursorStore() });
+  const given = asked.has("plain") ? {} : { headwater: new Headwater(), cursors: new CursorStore() };
+  const stream = useStream(given);
   const { state, text, run } = stream;
   const followed = asked.get("run");
   return createElement(
