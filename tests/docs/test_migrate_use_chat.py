@@ -92,6 +92,7 @@ async def text_of(response: httpx2.Response, length: int | None = None) -> str:
     text = ""
     async with aclosing(told(response)) as parts:
         async for part in parts:
+            assert part["type"] != "error", part
             text += part["delta"] if part["type"] == "text-delta" else ""
             if length is not None and len(text) >= length:
                 break

@@ -31,7 +31,8 @@ def responses_events(answer: str, items: Sequence[Sequence[str]], *, input_token
         events.append(responses_event(kind, len(events), **members))
 
     def response(status: str, **members: Any) -> dict[str, Any]:
-        return {"id": answer, "object": "response", "status": status, "output": [], **members}
+        common = {"object": "response", "created_at": 1_700_000_000, "model": "scripted", "output": []}
+        return {"id": answer, "status": status, **common, **members}
 
     add("response.created", response=response("in_progress"))
     add("response.in_progress", response=response("in_progress"))
