@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from headwater.domain import event as ev
 from headwater.domain.document import Document
 from headwater.domain.message import GenerationRequest, Usage
-from headwater.domain.run import LOCAL_OWNER, Owner
+from headwater.domain.run import LOCAL_OWNER, Owner, RunRequest
 from headwater.domain.snapshot import Fold
 from headwater.errors import BadRequestError, ErrorCode, ProviderError, Truncated
 from headwater.providers.contract import Finish, Item
@@ -30,7 +30,7 @@ ROLES: tuple[ev.Role, ...] = ("internal", "answer")
 class Stage:
     """A context alone with its scripted provider."""
 
-    def __init__(self, play: Play) -> None:
+    def __init__(self, play: Play, models: type[OneProvider] = OneProvider) -> None:
         self.provider = ScriptedProvider(play)
         self.listener = Listener()
         self.begun = 0
@@ -40,7 +40,7 @@ class Stage:
         around = Surroundings(
             run="r",
             request=asked,
-            models=OneProvider(self.provider),
+            models=models(self.provider),
             clock=clock,
             observer=self.listener,
             resilience=Resilience(ONCE),
@@ -191,6 +191,20 @@ async def test_a_model_that_is_gone_fails_the_call_before_it_begins() -> None:
     with pytest.raises(BadRequestError):
         await anext(aiter(stage.context.generate(GenerationRequest("none", []))))
     assert (stage.provider.calls, stage.begun) == ([], 0)
+
+
+@virtual
+async def test_what_the_models_can_do_is_what_each_of_them_can() -> None:
+    class Two(OneProvider):
+        def capabilities(self, name: str) -> Sequence[str]:
+            self.resolve(name)
+            return ("text", "images") if name == "m" else ("text",)
+
+    stage = Stage(words("a"), Two)
+    assert stage.context.can("images")
+    # the last one was there when the run was accepted, and is asked nothing now that it is gone
+    stage.context.request = RunRequest("m", fallback=["n", "none"])
+    assert (stage.context.can("text"), stage.context.can("images"), stage.context.can("tools")) == (True, False, False)
 
 
 @virtual

@@ -43,8 +43,12 @@ class Context:
         self.before: Sequence[ev.Event] = ()
         self.asked: list[GenerationRequest] = []
         self.result: Any = None
+        self.able: tuple[str, ...] = ("json_schema",)
         self._pieces = pieces
         self._failure = failure
+
+    def can(self, capability: str) -> bool:
+        return capability in self.able
 
     async def generate(self, request: GenerationRequest, *, role: ev.Role = "answer") -> AsyncIterator[list[ev.Event]]:
         assert role == "answer"
@@ -98,8 +102,10 @@ async def test_the_model_is_asked_for_the_puzzles_own_form() -> None:
     assert request.settings.extra == {}
 
 
-async def test_a_model_that_takes_no_schema_is_told_in_words() -> None:
-    context = Context(asked(structured=False, prompt="Think hard."), json.dumps(await right_answer()))
+@pytest.mark.parametrize(("structured", "able"), [(False, ("json_schema",)), (True, ())])
+async def test_a_model_that_takes_no_schema_is_told_in_words(structured: bool, able: tuple[str, ...]) -> None:
+    context = Context(asked(structured=structured, prompt="Think hard."), json.dumps(await right_answer()))
+    context.able = able
     await told(context)
     assert context.asked[0].settings.json_schema is None
     assert str(context.asked[0].messages[0].content).startswith("Think hard.")

@@ -33,6 +33,9 @@ class Context:
         self.documents: Any = None
         self.asked: list[tuple[GenerationRequest, ev.Role]] = []
 
+    def can(self, capability: str) -> bool:
+        return True
+
     async def generate(self, request: GenerationRequest, *, role: ev.Role = "answer") -> AsyncIterator[list[ev.Event]]:
         self.asked.append((request, role))
         for text in self.texts:

@@ -67,7 +67,11 @@ class Context:
         self.documents: Any = OwnDocuments()
         self.asked: list[tuple[GenerationRequest, ev.Role]] = []
         self.result: Any = None
+        self.able: tuple[str, ...] = ("json_schema",)
         self._answers = iter(answers)
+
+    def can(self, capability: str) -> bool:
+        return capability in self.able
 
     async def generate(
         self, request: GenerationRequest, *, role: ev.Role = "answer"
@@ -130,6 +134,14 @@ async def test_a_model_that_knows_no_schemas_is_asked_without() -> None:
     context = Context(asked(), no_schemas, INTENT, "In Tokyo.", no_schemas, f"Sure: {NEXT}")
     await turn(context)
     assert [request.settings.json_schema is None for request, _ in context.asked] == [False, True, True, False, True]
+    assert (context.result["intent"], context.result["suggestions"]) == ("find_restaurant", ["And ramen?"])
+
+
+async def test_one_that_is_known_to_know_none_is_not_asked_with_one() -> None:
+    context = Context(asked(), INTENT, "In Tokyo.", NEXT)
+    context.able = ()
+    await turn(context)
+    assert [request.settings.json_schema for request, _ in context.asked] == [None, None, None]
     assert (context.result["intent"], context.result["suggestions"]) == ("find_restaurant", ["And ramen?"])
 
 

@@ -51,6 +51,9 @@ class Context:
         self.roles: list[ev.Role] = []
         self._lists = lists
 
+    def can(self, capability: str) -> bool:
+        return True
+
     async def generate(self, request: GenerationRequest, *, role: ev.Role = "answer") -> AsyncIterator[list[ev.Event]]:
         self.roles.append(role)
         for events in self._lists:

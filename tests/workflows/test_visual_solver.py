@@ -164,6 +164,19 @@ async def test_after_a_kill_it_goes_on_from_the_last_finished_phase(data_dir: Pa
     assert not any(each["text"].startswith("Half") for each in body["calls"])
 
 
+async def test_a_model_that_takes_no_schema_is_told_in_words(data_dir: Path) -> None:
+    task = await tasks.find(TASK_ID)
+    async with ScriptedUpstream(Model(task)) as upstream:
+        models = [compatible_model("eyes", upstream.base_url, capabilities=["text", "images"])]
+        async with Product(data_dir, config={"models": models}) as product:
+            run = await started(product, model="eyes")
+            last = await Scene(product).end(run)
+            asked = [received.json for received in upstream.requests]
+    assert (last.type, last.data["result"]["correct"]) == ("complete", True)
+    assert not any("response_format" in request for request in asked)
+    assert "predictedOutput" in asked[-1]["messages"][-1]["content"][-1]["text"]
+
+
 async def test_a_model_without_eyes_is_refused_before_there_is_a_run(data_dir: Path) -> None:
     async with ScriptedUpstream() as upstream:
         models = [compatible_model("blind", upstream.base_url, capabilities=["text", "json_schema"])]

@@ -6,6 +6,7 @@ It also keeps the books that an honest end needs: which calls were opened, and w
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import suppress
 from itertools import count
 
 import msgspec
@@ -14,6 +15,7 @@ from headwater.domain import event as ev
 from headwater.domain.document import Document
 from headwater.domain.message import GenerationRequest
 from headwater.domain.run import Owner
+from headwater.errors import BadRequestError
 from headwater.runs.attempt import Surroundings
 from headwater.runs.call import ModelCall
 from headwater.runs.closing import close_stream
@@ -92,6 +94,14 @@ class Context:
         """How the last answer call ended; `stop` where a workflow answers without a model."""
         ends = [call.finish for call in self._calls.values() if call.role == "answer" and call.finish is not None]
         return ends[-1].reason if ends else "stop"
+
+    def can(self, capability: str) -> bool:
+        for name in (self.request.model, *self.request.fallback):
+            # One that is gone since the run was accepted is asked nothing.
+            with suppress(BadRequestError):
+                if capability not in self._around.models.capabilities(name):
+                    return False
+        return True
 
     def generate(self, request: GenerationRequest, *, role: ev.Role = "answer") -> AsyncIterator[list[ev.Event]]:
         place = next(self._numbers)

@@ -176,6 +176,9 @@ class _Context:
     def set_result(self, value: object) -> None:
         self.result = msgspec.json.decode(msgspec.json.encode(value))
 
+    def can(self, capability: str) -> bool:
+        return True
+
     def generate(self, request: GenerationRequest, *, role: ev.Role = "answer") -> AsyncIterator[list[ev.Event]]:
         place = len(self.open)
         events = self.open[place] = self._call(request, role)

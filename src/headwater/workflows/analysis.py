@@ -53,7 +53,7 @@ class Analysis(Workflow):
         yield [told.event]
         answer = StructuredAnswer(answer_schema(len(task.test)))
         provider = ""
-        call = GenerationRequest(request.model, prompt.messages, _settings(request, asked, task))
+        call = GenerationRequest(request.model, prompt.messages, _settings(context, asked, task))
         async for events in structured(context, call, answer):
             for event in events:
                 if isinstance(event, Call | Attempt):
@@ -82,9 +82,10 @@ def _notes(verdict: Verdict) -> Iterator[str]:
         yield flaw.message[:NOTE_CHARS_MAX] + (f" ({flaw.path[:NOTE_CHARS_MAX]})" if flaw.path else "")
 
 
-def _settings(request: RunRequest, asked: AnalysisInput, task: Task) -> Settings:
+def _settings(context: RunContext, asked: AnalysisInput, task: Task) -> Settings:
+    request = context.request
     settings = request.settings
-    if asked.structured:
+    if asked.structured and context.can("json_schema"):
         settings = msgspec.structs.replace(settings, json_schema=answer_schema(len(task.test)))
     if request.model != SIMULATED:
         return settings

@@ -46,6 +46,10 @@ class RunContext(Protocol):
         """The owner's, to be read; what is to be stored is said by `Workflow.documents`."""
         ...
 
+    def can(self, capability: str) -> bool:
+        """Whether the run's model, and each that may answer in its place, has this among its capabilities."""
+        ...
+
     def generate(self, request: GenerationRequest, *, role: Role = "answer") -> AsyncIterator[list[Event]]:
         """One model call of this run: announces it, yields its events as they arrive, ends when it is whole.
 

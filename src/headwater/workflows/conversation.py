@@ -216,7 +216,7 @@ class _Turn:
         self._found = {}
         request = self._request(messages, says)
         closed = msgspec.structs.replace(request.settings, json_schema=schema)
-        for settings in (closed, request.settings):
+        for settings in (*([closed] if self._context.can("json_schema") else []), request.settings):
             # Whatever object it is can be read, and its fields are nobody's business.
             answer = StructuredAnswer(None)
             try:

@@ -37,7 +37,7 @@ _INPUT: Final[dict[str, Any]] = {
         },
         "structured": {
             "type": "boolean",
-            "description": "Whether the model is given a schema of its answers, and not words alone",
+            "description": "Whether the model is given a schema of its answers, if it takes one, and not words alone",
         },
         "simulated": {
             "enum": ["right", "wrong", "malformed"],
@@ -87,7 +87,7 @@ class VisualSolver(Workflow):
             yield [Status(state=phase.name, progress=(number - 1) / len(plan)), ph.begun(number, phase, len(plan))]
             said = ph.Said()
             messages = ph.conversation(task, pictures, outcomes, asked.prompt)
-            call = GenerationRequest(context.request.model, messages, _settings(context.request, asked, task, phase))
+            call = GenerationRequest(context.request.model, messages, _settings(context, asked, task, phase))
             calling = (
                 structured(context, call, StructuredAnswer(answer_schema(1)))
                 if phase.is_answer
@@ -112,9 +112,10 @@ def _provider(events: Sequence[Event]) -> str:
     return next((event.provider for event in reversed(events) if isinstance(event, Call | Attempt)), "")
 
 
-def _settings(request: RunRequest, asked: VisualInput, task: Task, phase: ph.Phase) -> Settings:
+def _settings(context: RunContext, asked: VisualInput, task: Task, phase: ph.Phase) -> Settings:
+    request = context.request
     settings = request.settings
-    if phase.is_answer and asked.structured:
+    if phase.is_answer and asked.structured and context.can("json_schema"):
         settings = msgspec.structs.replace(settings, json_schema=answer_schema(1))
     if request.model != SIMULATED:
         return settings

@@ -28,7 +28,7 @@ INPUT_SCHEMA: Final[dict[str, Any]] = {
         },
         "structured": {
             "type": "boolean",
-            "description": "Whether the model is given a schema of its answer; some take none",
+            "description": "Whether the model is given a schema of its answer, if it takes one",
         },
         "simulated": {
             "enum": ["right", "wrong", "malformed"],
