@@ -169,7 +169,12 @@ CALL = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{
                 "function_call": None,
                 "reasoning_content": "Hm",
             },
-            Message("assistant", "", None, [ToolUse("a", "f", "{}")]),
+            Message("assistant", "", None, [ToolUse("a", "f", "{}")], reasoning="Hm"),
+        ),
+        ({"role": "assistant", "content": "Hi", "reasoning": "Hm"}, Message("assistant", "Hi", reasoning="Hm")),
+        (
+            {"role": "assistant", "content": "Hi", "reasoning_content": ["?"], "reasoning": ""},
+            Message("assistant", "Hi"),
         ),
         ({"role": "assistant", "refusal": "No."}, Message("assistant", "No.")),
         (

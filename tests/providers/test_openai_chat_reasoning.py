@@ -57,6 +57,22 @@ def test_a_call_of_another_model_s_has_none_and_says_so_where_it_must() -> None:
     assert "reasoning_content" not in sent("openai", foreign)[0]
 
 
+def test_thoughts_that_come_back_as_text_go_to_who_wants_them() -> None:
+    called, said = Message("assistant", tool_calls=CALLS, reasoning="Hm."), Message("assistant", "So.", reasoning="Hm.")
+    whole = Message(
+        "assistant", tool_calls=CALLS, reasoning="H", provider_data=kept("deepseek", {"reasoning_content": "Hm."})
+    )
+    assert sent("deepseek", called)[0]["reasoning_content"] == "Hm."
+    assert sent("deepseek", whole)[0]["reasoning_content"] == "Hm."
+    for unwanted in (sent("deepseek", said), sent("deepseek", called, reasoning_effort="none")):
+        assert "reasoning_content" not in unwanted[0]
+    for message in (called, said):
+        assert sent("llamacpp", message)[0]["reasoning_content"] == "Hm."
+        assert sent("vllm", message)[0]["reasoning"] == "Hm."
+    for server in ("openai", "openrouter", "groq", "mistral", "ollama", "lmstudio"):
+        assert sent(server, said) == sent(server, Message("assistant", "So."))
+
+
 def test_signed_and_sealed_blocks_are_put_together_and_go_back() -> None:
     values = given_back(
         "openrouter",

@@ -48,6 +48,7 @@ def test_results_are_found(message: Message, results: list[ToolResultPart]) -> N
         (Message("assistant", [RESULT]), "/messages/3/content"),
         (Message("system", [RESULT]), "/messages/3/content"),
         (Message("user", "", tool_calls=[ToolUse("a", "add", "{}")]), "/messages/3/tool_calls"),
+        (Message("user", "", reasoning="Hm"), "/messages/3/reasoning"),
         (Message("tool", [RESULT], tool_calls=[ToolUse("a", "add", "{}")]), "/messages/3/tool_calls"),
     ],
 )

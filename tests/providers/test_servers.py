@@ -41,7 +41,7 @@ def test_each_calls_itself_by_its_name_and_promises_what_is_known(name: str) -> 
 def test_a_server_on_this_machine_has_quirks_under_its_own_name() -> None:
     llamacpp = SERVERS["llamacpp"].dialect()
     assert isinstance(llamacpp, OpenAIChat)
-    assert llamacpp.quirks == chat_quirks_here("llamacpp", "plain")
+    assert llamacpp.quirks == chat_quirks_here("llamacpp", "plain", reasoning_text_field="reasoning_content")
 
 
 def test_what_a_claude_can_be_asked_for_is_by_its_version() -> None:

@@ -85,7 +85,9 @@ class AssistantMessage(_Body, frozen=True, tag="assistant", tag_field="role"):
     name: str | None = None
     tool_calls: list[FunctionToolCall] | None = None
     annotations: Any = None
+    #: what it thought, under both names that servers have for it
     reasoning_content: Any = None
+    reasoning: Any = None
     audio: None = None
     function_call: None = None
 
@@ -246,7 +248,10 @@ def _message(message: ChatMessage) -> Message:
         case AssistantMessage():
             text = _text(message.content or "") or message.refusal or ""
             calls = [ToolUse(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or []]
-            return Message("assistant", text, message.name, calls)
+            thoughts = [
+                each for each in (message.reasoning_content, message.reasoning) if each and isinstance(each, str)
+            ]
+            return Message("assistant", text, message.name, calls, reasoning=thoughts[0] if thoughts else None)
         case UserMessage():
             return Message("user", _parts(message.content), message.name)
         case SystemMessage():

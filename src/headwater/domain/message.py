@@ -66,6 +66,8 @@ class Message(_Strict, frozen=True):
     tool_calls: list[ToolUse] = []
     #: of an assistant, in the order it came; each provider is sent its own only
     provider_data: list[ProviderValue] = []
+    #: of an assistant: what it thought, as text, for those who want that back; others pass it over
+    reasoning: str | None = None
 
 
 class Tool(_Strict, frozen=True):

@@ -4,6 +4,12 @@ DeepSeek refuses a conversation in which a model that thinks called a tool, and 
 (https://api-docs.deepseek.com/guides/thinking_mode). OpenRouter wants the blocks that a provider has signed or sealed,
 as they came (https://openrouter.ai/docs/use-cases/reasoning-tokens#preserving-reasoning-blocks); in a stream a block
 comes in pieces. Both go back as the `provider_data` of the assistant's message.
+
+A caller that was shown what a model thought, and nothing else, gives it back as text. DeepSeek takes that in the place
+of what was kept; llama.cpp and vLLM hand it to the model's chat template, each under a name of its own
+(https://github.com/ggml-org/llama.cpp/blob/master/common/chat.cpp, `common_chat_msgs_parse_oaicompat`;
+https://github.com/vllm-project/vllm/blob/main/vllm/entrypoints/chat_utils.py, `_parse_chat_message_content`). Others
+have no place for it, or for that of single models only (Groq).
 """
 
 from __future__ import annotations
@@ -16,6 +22,8 @@ from headwater.providers.opaque import VALUE_BYTES_MAX, fits
 
 #: The field of a message that reasoning goes back in, if it does.
 ReasoningField = Literal["", "reasoning_content", "reasoning_details"]
+#: The field that it is taken in as text, where nothing of it is kept.
+ReasoningTextField = Literal["", "reasoning_content", "reasoning"]
 
 #: Above so many characters nothing is kept: a record would not hold it.
 CHARS_MAX: Final = VALUE_BYTES_MAX
@@ -84,7 +92,9 @@ class _Block(NamedTuple):
         return {**self.members, "text": "".join(self.texts)} if self.texts else self.members
 
 
-def returned(message: Message, provider: str, field: ReasoningField, *, thinks: bool) -> _Json:
+def returned(
+    message: Message, provider: str, field: ReasoningField, text_field: ReasoningTextField = "", *, thinks: bool
+) -> _Json:
     """Members of an assistant's message, with what it thought. `thinks` where the model that is asked now does."""
     own = [each.value for each in message.provider_data if each.provider == provider and isinstance(each.value, dict)]
     if field == "reasoning_details":
@@ -95,5 +105,5 @@ def returned(message: Message, provider: str, field: ReasoningField, *, thinks: 
             if isinstance(value.get("reasoning_content"), str):
                 return {"reasoning_content": value["reasoning_content"]}
         # What another model called, or what is lost: without the member it would be refused.
-        return {"reasoning_content": ""} if message.tool_calls and thinks else {}
-    return {}
+        return {"reasoning_content": message.reasoning or ""} if message.tool_calls and thinks else {}
+    return {text_field: message.reasoning} if text_field and message.reasoning else {}

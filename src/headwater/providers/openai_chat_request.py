@@ -23,7 +23,7 @@ from headwater.domain.message import (
 )
 from headwater.errors import UnsupportedError
 from headwater.providers.model_limits import Models
-from headwater.providers.openai_chat_reasoning import ReasoningField, returned
+from headwater.providers.openai_chat_reasoning import ReasoningField, ReasoningTextField, returned
 from headwater.providers.openai_parts import chat_format
 from headwater.providers.request_rules import check_detail, check_verbosity, extra_of, image_url, tool_results
 
@@ -72,6 +72,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     thinking_budgets: Mapping[ReasoningEffort, int] = {}
     #: the field of an assistant's message that its reasoning goes back in
     reasoning_field: ReasoningField = ""
+    #: the field that it is taken in as text
+    reasoning_text_field: ReasoningTextField = ""
     #: how log probabilities are asked for: by whether and how many, or by how many alone
     logprobs: Literal["flag", "count"] = "flag"
     prefill: Prefill = "no"
@@ -181,7 +183,9 @@ def _messages(messages: list[Message], quirks: Quirks, *, thinks: bool) -> list[
     for at, message in enumerate(messages):
         sent += _message(message, f"/messages/{at}", quirks)
         if message.role == "assistant":
-            sent[-1] |= returned(message, quirks.provider_name, quirks.reasoning_field, thinks=thinks)
+            sent[-1] |= returned(
+                message, quirks.provider_name, quirks.reasoning_field, quirks.reasoning_text_field, thinks=thinks
+            )
     return sent
 
 

@@ -14,7 +14,7 @@ def tool_results(message: Message, pointer: str) -> list[ToolResultPart]:
     """The results of tools in a message, which `pointer` points to.
 
     Raises where its role can not hold what it holds: results are a tool's or a user's, and a tool has nothing else;
-    calls are an assistant's (`BadRequestError`); images are a user's (`UnsupportedError`).
+    calls and reasoning are an assistant's (`BadRequestError`); images are a user's (`UnsupportedError`).
     """
     parts = [] if isinstance(message.content, str) else message.content
     results = [part for part in parts if isinstance(part, ToolResultPart)]
@@ -26,6 +26,8 @@ def tool_results(message: Message, pointer: str) -> list[ToolResultPart]:
         )
     if message.tool_calls and message.role != "assistant":
         raise BadRequestError("only a message of the role `assistant` has tool calls", pointer=f"{pointer}/tool_calls")
+    if message.reasoning is not None and message.role != "assistant":
+        raise BadRequestError("only a message of the role `assistant` has reasoning", pointer=f"{pointer}/reasoning")
     for at, part in enumerate(parts):
         if isinstance(part, ImagePart) and message.role != "user":
             raise UnsupportedError(

@@ -90,7 +90,7 @@ def _of_chat(quirks: Quirks) -> tuple[str, ...]:
     return (*(each for each in _ALL if able.get(each, True)), *prefill)
 
 
-def chat_quirks_here(name: str, prefill: Prefill = "no", *, image_detail: bool = False) -> Quirks:
+def chat_quirks_here(name: str, prefill: Prefill = "no", **more: Any) -> Quirks:
     """Of a server on this machine: it takes the older names, and its chat templates know no developer.
 
     vLLM documents that it knows no `detail` of an image; llama.cpp and Ollama read the address and nothing else.
@@ -100,14 +100,14 @@ def chat_quirks_here(name: str, prefill: Prefill = "no", *, image_detail: bool =
         max_tokens_field="max_tokens",
         developer_role=False,
         verbosity=False,
-        image_detail=image_detail,
         prefill=prefill,
+        **{"image_detail": False, **more},
     )
 
 
-def _chat_here(name: str, port: int, prefill: Prefill = "no", *, image_detail: bool = False) -> ServerRow:
+def _chat_here(name: str, port: int, prefill: Prefill = "no", **more: Any) -> ServerRow:
     """A server on this machine that speaks Chat Completions."""
-    quirks = chat_quirks_here(name, prefill, image_detail=image_detail)
+    quirks = chat_quirks_here(name, prefill, **more)
     return ServerRow(
         dialect=lambda: OpenAIChat(quirks),
         capabilities=_of_chat(quirks),
@@ -225,10 +225,10 @@ _CHAT: Mapping[str, ServerRow] = {
     "xai": _chat(
         "xai", "https://api.x.ai/v1", "XAI_API_KEY", developer_role=False, verbosity=False, models=xai_models.MODELS
     ),
-    "llamacpp": _chat_here("llamacpp", 8080, "plain"),
+    "llamacpp": _chat_here("llamacpp", 8080, "plain", reasoning_text_field="reasoning_content"),
     "lmstudio": _chat_here("lmstudio", 1234, image_detail=True),
     "ollama": _chat_here("ollama", 11434),
-    "vllm": _chat_here("vllm", 8000, "continue_final_message"),
+    "vllm": _chat_here("vllm", 8000, "continue_final_message", reasoning_text_field="reasoning"),
 }
 
 

@@ -89,6 +89,13 @@ REQUESTS: Final[Mapping[str, Asked]] = {
     "a conversation": _messages(
         _HELLO, Message("assistant", "Hello wader"), Message("user", "Who?"), words=("Hello wader", "Who?")
     ),
+    # The thoughts themselves may be passed over: few servers take them back.
+    "an answer with its thoughts": _messages(
+        _HELLO,
+        Message("assistant", "Hello wader", reasoning="A heron"),
+        Message("user", "Who?"),
+        words=("Hello wader", "Who?"),
+    ),
     "two questions in a row": _messages(_HELLO, Message("user", "Who?"), words=("Hello heron", "Who?")),
     "an answer that was begun": _messages(_HELLO, Message("assistant", "I am a"), words=("Hello heron", "I am a")),
     "parts of text": _parts(TextPart("One heron"), TextPart("two reeds"), words=("One heron", "two reeds")),

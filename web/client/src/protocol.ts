@@ -320,6 +320,7 @@ export interface Message {
   name?: string | null;
   tool_calls?: ToolUse[];
   provider_data?: ProviderValue[];
+  reasoning?: string | null;
 }
 
 /** How to generate. `null` leaves the provider's default. */
