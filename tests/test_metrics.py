@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +11,15 @@ import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from headwater.metrics import LogLines, Metrics
-from headwater.telemetry import Committed, Observer, ProviderCalled, ReaderLeft, RunEnded
+from headwater.telemetry import (
+    BREAKER_STATES,
+    BreakerMoved,
+    Committed,
+    Observer,
+    ProviderCalled,
+    ReaderLeft,
+    RunEnded,
+)
 
 ENDED = RunEnded(
     run="r",
@@ -139,10 +148,31 @@ def test_calls_are_counted_with_what_they_used_and_cost(metrics: Metrics) -> Non
     value = values(metrics)
     of = {"provider": "p", "model": "m"}
     assert value("headwater_provider_first_token_seconds_sum", **of) == 0.5
+    assert value("headwater_provider_tokens_per_second_sum", **of) == 6.0
     assert value("headwater_tokens_total", kind="input", **of) == 14
     assert value("headwater_tokens_total", kind="output", **of) == 6
     # what is not known is not counted as 0, and not as anything else
     assert value("headwater_cost_usd_total", **of) == 0.5
+
+
+def test_the_newest_failure_of_each_kind_is_told_and_no_cancel(metrics: Metrics) -> None:
+    before = time.time()
+    for code in ("OVERLOADED", "CANCELLED", None):
+        metrics.provider_called(ProviderCalled("r", "p", "m", code, 1.0))
+    told = [line for line in metrics.text().decode().splitlines() if line.startswith("headwater_provider_last_error_")]
+    assert len(told) == 1
+    of = {"provider": "p", "model": "m", "code": "OVERLOADED"}
+    at = values(metrics)("headwater_provider_last_error_timestamp_seconds", **of)
+    assert at is not None
+    assert before <= at <= time.time()
+
+
+def test_a_breaker_is_its_provider_s_and_model_s(metrics: Metrics) -> None:
+    metrics.breaker_moved(BreakerMoved("name", "p", "m", "open"))
+    metrics.breaker_moved(BreakerMoved("name", "p", "m", "half_open"))
+    value = values(metrics)
+    stands = {state: value("headwater_breaker", provider="p", model="name", state=state) for state in BREAKER_STATES}
+    assert stands == {"closed": 0, "open": 0, "half_open": 1}
 
 
 def test_what_a_provider_says_is_told_to_those_who_asked_for_it() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from headwater.errors import ErrorCode
 from headwater.telemetry import (
     BREAKER_STATES,
     BreakerMoved,
@@ -108,6 +109,19 @@ class Metrics(SilentObserver):
             buckets=_SECONDS,
             registry=registry,
         )
+        self._call_rate = Histogram(
+            "headwater_provider_tokens_per_second",
+            "Output tokens a second of a model call, from its first output to its last",
+            who,
+            buckets=_RATES,
+            registry=registry,
+        )
+        self._call_error = Gauge(
+            "headwater_provider_last_error_timestamp_seconds",
+            "When a model call last failed so, as Unix time",
+            [*who, "code"],
+            registry=registry,
+        )
         self._tokens = Counter(
             "headwater_tokens", "Tokens of model calls, reported or estimated", [*who, "kind"], registry=registry
         )
@@ -121,7 +135,10 @@ class Metrics(SilentObserver):
             registry=registry,
         )
         self._breakers = Gauge(
-            "headwater_breaker", "1 for the state that a model's breaker is in", ["model", "state"], registry=registry
+            "headwater_breaker",
+            "1 for the state that a model's breaker is in",
+            ["provider", "model", "state"],
+            registry=registry,
         )
 
     def text(self) -> bytes:
@@ -165,6 +182,10 @@ class Metrics(SilentObserver):
         self._calls.labels(provider, model, detail.code or "").inc()
         if detail.first_token_s is not None:
             self._call_first.labels(provider, model).observe(detail.first_token_s)
+        if detail.tokens_per_s is not None:
+            self._call_rate.labels(provider, model).observe(detail.tokens_per_s)
+        if detail.code is not None and detail.code != ErrorCode.CANCELLED:
+            self._call_error.labels(provider, model, detail.code).set_to_current_time()
         self._tokens.labels(provider, model, "input").inc(detail.input_tokens)
         self._tokens.labels(provider, model, "output").inc(detail.output_tokens)
         if detail.cost_usd is not None:
@@ -175,7 +196,7 @@ class Metrics(SilentObserver):
 
     def breaker_moved(self, detail: BreakerMoved) -> None:
         for state in BREAKER_STATES:
-            self._breakers.labels(detail.name, state).set(state == detail.state)
+            self._breakers.labels(detail.provider, detail.name, state).set(state == detail.state)
 
     def storage_failed(self, error: str) -> None:
         self._failed.set(1)
