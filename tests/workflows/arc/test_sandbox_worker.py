@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import subprocess
@@ -36,6 +37,17 @@ def in_shell(script: str, before: Callable[[], None] | None = None, **variables:
     done = become("/bin/sh", "-c", script, before=before, **variables)
     assert done.returncode == 0, done
     return done.stdout
+
+
+def may_be_alone() -> bool:
+    """Whether the system lets a process without rights have a network of its own."""
+
+    def leave() -> None:
+        sandbox_worker._drop_root()
+        if ctypes.CDLL(None).unshare(sandbox_worker._CLONE_NEWUSER | sandbox_worker._CLONE_NEWNET) != 0:
+            os._exit(1)
+
+    return subprocess.run(["/bin/sh", "-c", ":"], preexec_fn=leave, timeout=20, check=False).returncode == 0
 
 
 def test_there_is_no_environment() -> None:
@@ -81,6 +93,19 @@ def test_it_can_gain_no_rights() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel does not hold to it")
 def test_its_memory_is_bounded() -> None:
     assert in_shell("ulimit -v").strip() == str(sandbox_worker.ADDRESS_SPACE_BYTES // 1024)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only the interpreter keeps programs from the network")
+def test_there_is_nobody_in_its_network() -> None:
+    if not may_be_alone():
+        pytest.skip("this system gives a process without rights no network of its own")
+    assert in_shell("readlink /proc/self/ns/net").strip() != os.readlink("/proc/self/ns/net")
+    # below its head: no way to anybody
+    assert in_shell("cat /proc/net/route").splitlines()[1:] == []
+
+
+def test_few_files_can_be_open() -> None:
+    assert int(in_shell("ulimit -n")) <= sandbox_worker.FILES_MAX
 
 
 def test_its_work_is_bounded_by_more_than_its_programs_may_take() -> None:
