@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.acceptance.openai_stage import openai_stage
-from tests.acceptance.scene import SCRIPTED
+from tests.acceptance.scene import SCRIPTED, until
 from tests.acceptance.test_openai_node import node
 from tests.acceptance.test_openai_python import CALLING, CALLS
 from tests.acceptance.test_responses_python import CITY, TOOLS
+from tests.kit.client import call
 from tests.kit.script import EndCleanly, Send, Stall, Step, chat_chunk, chat_stream, error_answer
 
 pytestmark = [pytest.mark.slow]
@@ -61,6 +63,39 @@ async def test_tools_and_structured_output(data_dir: Path) -> None:
         assert parsed["response"]["output_text"] == '{"city":"Bern"}'
         sent = stage.upstream.requests[-1].json["response_format"]["json_schema"]
         assert (sent["name"], sent["strict"]) == ("city", True)
+
+
+async def test_images_reach_the_model(data_dir: Path) -> None:
+    pixel = "data:image/png;base64,iVBORw0KGgo="
+    words = {"type": "input_text", "text": "What is it?"}
+    content = [words, {"type": "input_image", "image_url": pixel, "detail": "low"}]
+    async with openai_stage(data_dir) as stage:
+        await node(stage, task("respond", "", input=[{"role": "user", "content": content}]))
+        (sent,) = stage.upstream.requests[0].json["messages"]
+        assert sent["content"][1] == {"type": "image_url", "image_url": {"url": pixel, "detail": "low"}}
+
+
+@pytest.mark.parametrize(("policy", "end"), [("interrupt", "response.failed"), ("rerun", "response.completed")])
+async def test_a_background_response_is_read_on_over_a_kill(data_dir: Path, policy: str, end: str) -> None:
+    answers: list[list[Step]] = [[Send(chat_chunk("Hel")), Stall()], chat_stream(["Hello"])]
+    async with openai_stage(data_dir, {"Long": lambda _: answers.pop(0)}) as stage:
+        options = {"headers": {"Headwater-On-Crash": policy}}
+        reading = asyncio.create_task(node(stage, task("readOn", "Long", options=options)))
+
+        async def begun() -> bool:
+            runs = (await call(stage.product.port, "GET", "/api/v1/runs")).json()["runs"]
+            return [(await stage.scene.show(run["id"]))["snapshot"]["text"] for run in runs] == ["Hel"]
+
+        await until(begun, "the first words")
+        await stage.product.kill()
+        await stage.product.start()
+        (outcome,) = await reading
+        events, found = outcome["events"], outcome["found"]
+        assert outcome["cuts"] > 0
+        assert [event["sequence_number"] for event in events] == list(range(len(events)))
+        assert events[-1]["type"] == end
+        assert found["output_text"] == ("Hel" if policy == "interrupt" else "Hello")
+        assert (found["error"] or {}).get("type") == ("interrupted" if policy == "interrupt" else None)
 
 
 async def test_errors_have_their_own_classes(data_dir: Path) -> None:

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 
 const require = createRequire(join(process.argv[2], "package.json"));
 const OpenAI = require("openai").default;
@@ -95,6 +96,24 @@ const responses = {
     const cancelled = await client.responses.cancel(id);
     await client.responses.delete(id);
     return { events, items, status: cancelled.status };
+  },
+  // In the background, streamed to its end over as many connections as it takes.
+  async readOn(client, { params, options }) {
+    const events = [];
+    let cuts = 0;
+    let reading = client.responses.create({ ...params, background: true, stream: true }, options);
+    for (;;) {
+      try {
+        for await (const event of await reading) events.push(event);
+        return { events, cuts, found: await client.responses.retrieve(events[0].response.id) };
+      } catch (error) {
+        if (events.length === 0) throw error;
+        cuts += 1;
+        await pause(50);
+      }
+      const known = { stream: true, starting_after: events.at(-1).sequence_number };
+      reading = client.responses.retrieve(events[0].response.id, known);
+    }
   },
 };
 Object.assign(kinds, responses);
