@@ -32,7 +32,7 @@ LADDER: Final = (
     ("storage", "providers"),
     ("domain",),
     ("wire",),
-    ("errors", "clock", "telemetry", "metrics", "tasks"),
+    ("errors", "clock", "telemetry", "metrics", "tasks", "entry_points"),
 )
 APART: Final = frozenset({"runs", "admission", "delivery", "storage", "providers"})
 HEIGHT: Final = {room: len(LADDER) - depth for depth, rung in enumerate(LADDER) for room in rung}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,6 +15,7 @@ from headwater.providers.guarded import Guarded
 from headwater.providers.openai_chat import OpenAIChat
 from headwater.providers.plugins import GROUP, Plugins, installed_plugins, load_plugins, without_faulty
 from headwater.providers.servers import SERVERS, ServerRow
+from tests.installed import install
 
 ROW = ServerRow(dialect=OpenAIChat, base_url="https://api.acme.example/v1", api_key_env="ACME_API_KEY")
 
@@ -153,6 +155,27 @@ def test_they_are_found_by_their_entry_points(monkeypatch: pytest.MonkeyPatch) -
     plugins = installed_plugins()
     assert asked == [GROUP]
     assert (list(plugins.servers), list(plugins.faults)) == (["mine"], ["gone"])
+
+
+def test_a_list_that_can_not_be_read_disables_its_own_models_and_no_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    module = (
+        "from headwater.providers.openai_chat import OpenAIChat\nfrom headwater.providers.servers import ServerRow\n"
+    )
+    module += "IT = ServerRow(dialect=OpenAIChat, base_url='https://api.acme.example/v1')\n"
+    good, broken = (
+        f"[{GROUP}]\nacme = acme_of_test:IT\n",
+        f"[{GROUP}]\nother other_of_test:IT\nlate = other_of_test:IT\n",
+    )
+    install(monkeypatch, tmp_path / "good", "acme-of-test", good, {"acme_of_test": module})
+    install(monkeypatch, tmp_path / "broken", "other-of-test", broken)
+    plugins = installed_plugins()
+    assert "acme" in plugins.servers
+    assert plugins.faults["late"].startswith("The plug-in `late` is disabled: the file entry_points.txt of the distri")
+    rows = [ModelRow(name=name, provider=name, model="m") for name in ("acme", "late")]
+    usable, told = without_faulty(rows, plugins)
+    assert ([row.name for row in usable], len(told)) == (["acme"], 1)
 
 
 def test_without_plug_ins_there_are_ours() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
@@ -13,6 +14,7 @@ from headwater.domain.event import Event
 from headwater.workflows.chat import Chat
 from headwater.workflows.contract import RunContext, Workflow
 from headwater.workflows.plugins import GROUP, installed_workflows, load_workflows
+from tests.installed import install
 
 
 class Distribution(NamedTuple):
@@ -104,6 +106,17 @@ def test_ours_are_found_as_anybody_s_are() -> None:
     ours = {entry.name for entry in metadata.entry_points(group=GROUP) if entry.dist and entry.dist.name == "headwater"}
     assert {*found.workflows} - found.foreign == ours
     assert isinstance(found.workflows["chat"], Chat)
+
+
+def test_a_list_that_can_not_be_read_hides_no_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ours = installed_workflows()
+    install(monkeypatch, tmp_path, "broken-of-test", f"[{GROUP}]\nchat\nacme = x:Y\n")
+    found = installed_workflows()
+    assert [*found.workflows] == [*ours.workflows]
+    assert [*found.faults] == ["chat", "acme"]
+    assert found.faults["acme"].startswith(
+        "The workflow `acme` is disabled: the file entry_points.txt of the distribut"
+    )
 
 
 def test_a_foreign_one_is_known_for_one() -> None:

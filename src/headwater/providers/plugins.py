@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
-from importlib import metadata
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from headwater.entry_points import find_entries
 from headwater.errors import HeadwaterError
 from headwater.providers import replay, simulated
 from headwater.providers.capabilities import CAPABILITIES
@@ -67,7 +67,7 @@ class _Unusable(Exception):
 
 def installed_plugins() -> Plugins:
     """The plug-ins of this environment. Imports them."""
-    return load_plugins(metadata.entry_points(group=GROUP))
+    return load_plugins(*find_entries(GROUP))
 
 
 def without_faulty(rows: Iterable[ModelRow], plugins: Plugins) -> tuple[list[ModelRow], list[str]]:
@@ -83,8 +83,11 @@ def without_faulty(rows: Iterable[ModelRow], plugins: Plugins) -> tuple[list[Mod
     return usable, sentences
 
 
-def load_plugins(entries: Iterable[Entry]) -> Plugins:
-    """What these entry points bring. Never raises for what is wrong with one of them."""
+def load_plugins(entries: Iterable[Entry], unread: Mapping[str, str] | None = None) -> Plugins:
+    """What these entry points bring. Never raises for what is wrong with one of them.
+
+    `unread` are those that could not even be read, with why, as the end of a sentence.
+    """
     by_name: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         by_name[entry.name].append(entry)
@@ -96,6 +99,7 @@ def load_plugins(entries: Iterable[Entry]) -> Plugins:
             servers[name] = _row(same, taken)
         except _Unusable as error:
             faults[name] = f"The plug-in `{name}` ({same[0].value}) is disabled: {error}."
+    faults.update((name, f"The plug-in `{name}` is disabled: {why}.") for name, why in (unread or {}).items())
     return Plugins(servers, faults)
 
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from importlib import metadata
 from typing import Any, Final, NamedTuple, Protocol
 
+from headwater.entry_points import find_entries
 from headwater.errors import HeadwaterError
 from headwater.workflows.contract import Workflow
 from headwater.workflows.input_schema import InputSchema
@@ -59,11 +59,14 @@ class _Unusable(Exception):
 
 def installed_workflows() -> Workflows:
     """The workflows of this environment. Imports them."""
-    return load_workflows(metadata.entry_points(group=GROUP))
+    return load_workflows(*find_entries(GROUP))
 
 
-def load_workflows(entries: Iterable[Entry]) -> Workflows:
-    """What these entry points bring. Never raises for what is wrong with one of them."""
+def load_workflows(entries: Iterable[Entry], unread: Mapping[str, str] | None = None) -> Workflows:
+    """What these entry points bring. Never raises for what is wrong with one of them.
+
+    `unread` are those that could not even be read, with why, as the end of a sentence.
+    """
     by_name: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         by_name[entry.name].append(entry)
@@ -89,6 +92,7 @@ def load_workflows(entries: Iterable[Entry]) -> Workflows:
             faults[name] = (
                 f"The workflow `{name}` ({others[0].value}) is disabled: one of Headwater's own has this name."
             )
+    faults.update((name, f"The workflow `{name}` is disabled: {why}.") for name, why in (unread or {}).items())
     return Workflows(workflows, frozenset(foreign), faults)
 
 
