@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -28,7 +31,7 @@ def test_without_a_fault_they_are_what_they_are(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize(
     ("broken", "told"),
     [
-        (f"[{GROUP}]\nbad\nworse = x:Y\n# neither\n\n[other]\nz = q:Q\n", ["bad", "worse"]),
+        (f"[{GROUP}]\nbad x:Y\nworse = x:Y\n# neither\n\n[other]\nz = q:Q\n", ["bad", "worse"]),
         (f"[other]\nz = q:Q\n[{GROUP}]\n= x:Y\nbad\n", ["broken-one", "bad"]),
         (f"[{GROUP}]\nbad = \xff:Y\n".encode("latin-1"), ["broken-one"]),
         # of no concern to this group
@@ -55,6 +58,30 @@ def test_of_one_that_is_found_twice_the_first_counts(monkeypatch: pytest.MonkeyP
     install(monkeypatch, tmp_path / "broken", "broken", f"[{GROUP}]\nbad\n")
     install(monkeypatch, tmp_path / "first", "Acme", GOOD)
     assert names()[0] == ["acme"]
+
+
+def test_the_server_s_program_starts_all_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Libraries that it stands on look for plug-ins of their own."""
+    install(monkeypatch, tmp_path, "broken", "[headwater.providers]\nacme acme:IT\n")
+    config = tmp_path / "headwater.toml"
+    config.write_text('[[models]]\nname = "m"\nprovider = "acme"\n', encoding="utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "headwater",
+        "doctor",
+        "--offline",
+        "--config",
+        config,
+        "--data",
+        tmp_path / "data",
+    ]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    environ.pop("PYDANTIC_DISABLE_PLUGINS", None)
+    told = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    assert "The plug-in `acme` is disabled: the file entry_points.txt of the distribution `broken`" in told.stdout
+    assert "The model `m` can not be called: its plug-in `acme` is disabled." in told.stdout
+    assert "Traceback" not in told.stderr
 
 
 def test_one_without_a_name_does_no_harm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

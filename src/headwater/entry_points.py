@@ -24,6 +24,15 @@ class FoundEntries(NamedTuple):
     faults: Mapping[str, str] = {}
 
 
+def are_readable() -> bool:
+    """Whether every distribution's can be read, as those believe who read them all at once."""
+    try:
+        metadata.entry_points()
+    except Exception:
+        return False
+    return True
+
+
 def find_entries(group: str) -> FoundEntries:
     """Imports nothing. Never raises for what is wrong with a distribution."""
     try:
@@ -70,4 +79,5 @@ def _names(distribution: metadata.Distribution, name: str, group: str) -> Iterat
         if line.startswith("["):
             section = line.strip("[]").strip()
         elif section == group and line and not line.startswith("#"):
-            yield line.partition("=")[0].strip() or name
+            told, is_whole, _ = line.partition("=")
+            yield (told.strip() if is_whole else line.split()[0]) or name

@@ -14,6 +14,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
+from headwater.entry_points import are_readable
+from headwater.errors import ConfigError
+
+if not are_readable():
+    # Pydantic looks for plug-ins of its own when it makes its first class, and would fall over a distribution that we
+    # tell of and leave out.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -23,8 +31,6 @@ from pydantic_settings import (
     SettingsConfigDict,
     SettingsError,
 )
-
-from headwater.errors import ConfigError
 
 _PREFIX = "HEADWATER_"
 
