@@ -65,17 +65,8 @@ def test_the_server_s_program_starts_all_the_same(monkeypatch: pytest.MonkeyPatc
     install(monkeypatch, tmp_path, "broken", "[headwater.providers]\nacme acme:IT\n")
     config = tmp_path / "headwater.toml"
     config.write_text('[[models]]\nname = "m"\nprovider = "acme"\n', encoding="utf-8")
-    command = [
-        sys.executable,
-        "-m",
-        "headwater",
-        "doctor",
-        "--offline",
-        "--config",
-        config,
-        "--data",
-        tmp_path / "data",
-    ]
+    command = [sys.executable, "-m", "headwater", "doctor", "--offline", "--config", str(config)]
+    command += ["--data", str(tmp_path / "data")]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     environ.pop("PYDANTIC_DISABLE_PLUGINS", None)
     told = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
