@@ -1,7 +1,7 @@
 /** Keeps where a reader is over reloads: the cursor of each run, and what its records amounted to up to there. */
 
+import { isObject } from "./json.ts";
 import type { Snapshot } from "./protocol.ts";
-import { isObject } from "./record.ts";
 
 /** What is needed of `sessionStorage` or `localStorage`. */
 export interface KeyValueStorage {

@@ -15,6 +15,7 @@
  *     └── MaxRetriesExceeded     MAX_RETRIES_EXCEEDED     `last` is what the last try ended with
  */
 
+import { objectIn } from "./json.ts";
 import type { ErrorData } from "./protocol.ts";
 
 export type ErrorKind = "NETWORK" | "TIMEOUT" | "SERVER" | "PARSE" | "CANCELLED" | "MAX_RETRIES_EXCEEDED";
@@ -163,15 +164,8 @@ const BY_CODE: ReadonlyMap<unknown, typeof ServerError> = new Map<unknown, typeo
 
 /** The typed error of an answer. `body` may be anything, a proxy's page too; `retryAfter` is the header's text. */
 export function refusal(status: number, body: string, retryAfter: string | null): ServerError {
-  let problem: Record<string, unknown> = {};
-  try {
-    const decoded: unknown = JSON.parse(body);
-    if (decoded !== null && typeof decoded === "object" && !Array.isArray(decoded)) {
-      problem = decoded as Record<string, unknown>;
-    }
-  } catch {
-    // Not ours; the status says enough.
-  }
+  // What is not ours has no members; the status says enough.
+  const problem = objectIn(body);
   // Only the code decides: a 404 without one may be a proxy's, and says nothing about the run.
   const Kind = BY_CODE.get(problem.code) ?? ServerError;
   // The form with a date is left alone: it needs two clocks to agree, and Headwater never sends it.

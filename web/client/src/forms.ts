@@ -8,7 +8,8 @@
 
 import { ParseError } from "./errors.ts";
 import { type CompleteData, DATA_SHAPES, type ProtocolRecord, type Usage } from "./protocol.ts";
-import { decodeRecord, isObject } from "./record.ts";
+import { isObject } from "./json.ts";
+import { decodeRecord } from "./record.ts";
 import type { Frame } from "./sse.ts";
 
 type JsonObject = Record<string, unknown>;

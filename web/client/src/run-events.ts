@@ -1,7 +1,7 @@
 /** Requests for an event stream of one run's records that are sent as requests for the same in another form. */
 
 import { EVENT_STREAM } from "./http.ts";
-import { isObject } from "./record.ts";
+import { isObject } from "./json.ts";
 
 const RUNS_PATH = /\/api\/v1\/runs$/;
 const EVENTS_PATH = /\/api\/v1\/runs\/[^/]+\/events$/;

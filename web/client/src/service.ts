@@ -4,6 +4,7 @@ import { Backoff, CALL_RETRY, type RetryPolicy } from "./backoff.ts";
 import { Cancelled, ClientError, NotFound, ParseError } from "./errors.ts";
 import { sleep, type Timing } from "./follower.ts";
 import { type Call, Http } from "./http.ts";
+import { objectIn } from "./json.ts";
 import type {
   ModelList,
   ModelResource,
@@ -14,7 +15,6 @@ import type {
   RunResource,
   RunState,
 } from "./protocol.ts";
-import { isObject } from "./record.ts";
 import { type Opener, type StatusCallback, Subscription } from "./subscription.ts";
 import { browserWakes, type Wakes } from "./wakes.ts";
 
@@ -269,13 +269,8 @@ function pathOf(run: string): string {
 }
 
 function checked<Resource>(body: string, fits: (value: Record<string, unknown>) => boolean): Resource {
-  let value: unknown;
-  try {
-    value = JSON.parse(body);
-  } catch {
-    value = null;
-  }
-  if (!isObject(value) || !fits(value)) {
+  const value = objectIn(body);
+  if (!fits(value)) {
     throw new ParseError("The server's answer is not the resource that was asked for");
   }
   return value as Resource;

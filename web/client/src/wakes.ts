@@ -32,16 +32,15 @@ export const browserWakes: Wakes = (wake) => {
     }
     lastAt = now;
   }, CLOCK_MS);
-  page.addEventListener?.("online", changed);
-  page.addEventListener?.("offline", changed);
+  const deaf = new AbortController();
+  const until = { signal: deaf.signal };
+  page.addEventListener?.("online", changed, until);
+  page.addEventListener?.("offline", changed, until);
   // A page that comes back from the back/forward cache was frozen as well.
-  page.addEventListener?.("pageshow", visible);
-  document.addEventListener("visibilitychange", visible);
+  page.addEventListener?.("pageshow", visible, until);
+  document.addEventListener("visibilitychange", visible, until);
   return () => {
     clearInterval(clock);
-    page.removeEventListener?.("online", changed);
-    page.removeEventListener?.("offline", changed);
-    page.removeEventListener?.("pageshow", visible);
-    document.removeEventListener("visibilitychange", visible);
+    deaf.abort();
   };
 };
