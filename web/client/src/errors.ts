@@ -169,8 +169,8 @@ export function refusal(status: number, body: string, retryAfter: string | null)
   // Only the code decides: a 404 without one may be a proxy's, and says nothing about the run.
   const Kind = BY_CODE.get(problem.code) ?? ServerError;
   // The form with a date is left alone: it needs two clocks to agree, and Headwater never sends it.
-  const seconds = retryAfter !== null && /^\d{1,9}$/.test(retryAfter) ? Number(retryAfter) : null;
-  return new Kind(status, problem, seconds === null ? null : seconds * 1000);
+  const retryAfterMs = /^\d{1,9}$/.test(retryAfter ?? "") ? Number(retryAfter) * 1000 : null;
+  return new Kind(status, problem, retryAfterMs);
 }
 
 /** Whether another way of reading may do better: the server gave no answer, or none that can be read. */

@@ -34,5 +34,5 @@ export {
   type StartOptions,
 } from "./service.ts";
 export { type Frame, type OnComment, SseDecoder } from "./sse.ts";
-export { type FollowStatus, type StatusCallback, type Subscription } from "./subscription.ts";
+export { type FollowStatus, type ProgressCallback, type StatusCallback, type Subscription } from "./subscription.ts";
 export { browserWakes, type WakeReason, type Wakes } from "./wakes.ts";

@@ -15,7 +15,7 @@ import type {
   RunResource,
   RunState,
 } from "./protocol.ts";
-import { type Opener, type StatusCallback, Subscription } from "./subscription.ts";
+import { type Opener, type ProgressCallback, type StatusCallback, Subscription } from "./subscription.ts";
 import { browserWakes, type Wakes } from "./wakes.ts";
 
 const RUNS = "/api/v1/runs";
@@ -61,11 +61,15 @@ export interface FollowOptions {
   readonly after?: number;
   /** Begin with one `snapshot` record in place of all that came before; `after` wins over it. */
   readonly fromSnapshot?: boolean;
-  /** Must not throw. */
+  /** What the connection does. Must not throw. */
   readonly onStatus?: StatusCallback;
+  /** What the run says of its progress, each before it is given out. Must not throw. */
+  readonly onProgress?: ProgressCallback;
   /** Ends the subscription, as `close` does. */
   readonly signal?: AbortSignal;
 }
+
+type FollowCallbacks = Pick<FollowOptions, "onStatus" | "onProgress" | "signal">;
 
 /** What every connection of a client has in common. */
 export interface HeadwaterParts {
@@ -77,7 +81,7 @@ export interface HeadwaterParts {
   readonly wakes: Wakes;
 }
 
-export type StartAndFollowOptions = StartOptions & Pick<FollowOptions, "onStatus">;
+export type StartAndFollowOptions = StartOptions & Pick<FollowOptions, "onStatus" | "onProgress">;
 
 /**
  * One server.
@@ -184,7 +188,7 @@ export class Headwater {
    * The same with a call of another route. It is asked again where its answer was lost, and its answer is a stream that
    * names its run.
    */
-  openAndFollow(call: Call, options: Pick<FollowOptions, "onStatus" | "signal"> = {}): Subscription {
+  openAndFollow(call: Call, options: FollowCallbacks = {}): Subscription {
     const open: Opener = (run, cursor, signal) =>
       run === null ? this.parts.http.open(call, this.#silenceMs, signal) : this.#openRun(run, cursor, false, signal);
     return this.#subscription(null, 0, false, open, options);
@@ -204,7 +208,7 @@ export class Headwater {
     after: number,
     fromSnapshot: boolean,
     open: Opener,
-    options: Pick<FollowOptions, "onStatus" | "signal">,
+    options: FollowCallbacks,
   ): Subscription {
     return new Subscription({
       open,
@@ -217,6 +221,7 @@ export class Headwater {
       wakes: this.parts.wakes,
       cancel: (known) => this.cancel(known),
       onStatus: options.onStatus,
+      onProgress: options.onProgress,
       signal: options.signal,
     });
   }

@@ -6,7 +6,7 @@
 import type { Backoff } from "./backoff.ts";
 import { ParseError } from "./errors.ts";
 import { Follower, type FollowerParts, type LinkStatus } from "./follower.ts";
-import type { ProtocolRecord, RunResource } from "./protocol.ts";
+import type { ProtocolRecord, RunResource, StatusData } from "./protocol.ts";
 import type { StreamReader } from "./reader.ts";
 import { decodeRecord, isFinal } from "./record.ts";
 
@@ -16,6 +16,8 @@ export interface FollowStatus extends LinkStatus {
 }
 
 export type StatusCallback = (status: FollowStatus) => void;
+/** Gets each of the run's own `status` records: a state, a message, how far it is from 0 to 1. */
+export type ProgressCallback = (status: StatusData) => void;
 
 /** Opens a connection on a run's events after a cursor; null for `run` starts the run as well. */
 export type Opener = (run: string | null, after: number, signal: AbortSignal) => Promise<Response>;
@@ -29,6 +31,7 @@ export interface SubscriptionParts extends FollowerParts {
   readonly opening: Backoff;
   readonly cancel: (run: string) => Promise<RunResource>;
   readonly onStatus: StatusCallback | undefined;
+  readonly onProgress: ProgressCallback | undefined;
 }
 
 /**
@@ -103,6 +106,9 @@ export class Subscription extends Follower<ProtocolRecord> {
           mayJump = mayJump && record.type !== "snapshot";
           this.cursor = record.seq;
           super.backoff.progressed();
+          if (record.type === "status") {
+            this.#parts.onProgress?.(record.data);
+          }
           yield record;
         }
         if (isFinal(record)) {

@@ -73,6 +73,22 @@ test("says where it is", async () => {
   assert.equal(seen[2]?.error?.code, "NETWORK");
 });
 
+test("tells the run's progress once, before its record, over a break and from a start", async () => {
+  const half: ProtocolRecord = { seq: 1, t: 0, type: "status", data: { state: "streaming", progress: 0.5 } };
+  const log = [half, ...LOG.map((record) => ({ ...record, seq: record.seq + 1 }))];
+  await using server = await serving((asked) =>
+    asked.number % 2 === 1 ? stream(OPENING + blocks(log.slice(0, 1)), "cut") : stream(OPENING + blocks(log)),
+  );
+  const [headwater] = impatient(server);
+  for (const follow of [headwater.follow.bind(headwater, RUN), headwater.startAndFollow.bind(headwater, REQUEST)]) {
+    const told: unknown[] = [];
+    for await (const record of follow({ onProgress: (status) => told.push(status) })) {
+      told.push(record.seq);
+    }
+    assert.deepEqual(told, [half.data, ...log.map(({ seq }) => seq)]);
+  }
+});
+
 test("a connection on which nothing comes is dead", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
   await using server = await serving(openFirst);
