@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, get_args
@@ -56,12 +57,14 @@ class Spoiler:
 
 
 def readings(dice: random.Random, size: int, kinds: tuple[Kind, ...]) -> Iterator[Reading]:
-    """Readings without end. The first cuts go through every byte of an answer of `size` bytes, in each way."""
+    """Readings without end. The first cuts go through every byte of an answer of `size` bytes, and so in each way."""
     number = 0
-    while True:
-        places = [(place, by) for place in range(size) for by in WAYS]
+    places = list(range(size))
+    first_ways = dice.choices(range(len(WAYS)), k=size)
+    for turn in itertools.count():
         dice.shuffle(places)
-        for place, by in places:
+        for place in places:
+            by = WAYS[(first_ways[place] + turn) % len(WAYS)]
             number += 1
             first = Fault(place, by, pieces=dice.choice((None, None, 1, 7)))
             more = tuple(_other(dice, size) for _ in range(min(dice.randrange(FAULTS_MAX), dice.randrange(FAULTS_MAX))))

@@ -95,6 +95,9 @@ def test_a_reading_is_spoiled_again_only_behind_a_record() -> None:
 def test_the_cuts_go_through_every_byte_in_every_way() -> None:
     size = 50
     first = [each.faults[0] for each in itertools.islice(readings(random.Random(7), size, KINDS), size * len(WAYS))]
+    # Long before each way has had its turn everywhere: an answer may have more bytes than there are readings for that.
+    assert {fault.cut_at for fault in first[:size]} == set(range(size))
+    assert {fault.by for fault in first[:size]} == set(WAYS)
     assert {(fault.cut_at, fault.by) for fault in first} == {(place, by) for place in range(size) for by in WAYS}
 
 
