@@ -8,6 +8,7 @@
     │   ├── ConflictError       409  the same idempotency key with another body
     │   │   ├── StreamClosedError    nothing can be appended to a stream that is closed
     │   │   └── ProducerGapError     a producer's number does not follow its last
+    │   ├── AuthError           401  no key where one is needed, or one that is not taken
     │   ├── CursorAheadError    409  the cursor is past the log's tail
     │   ├── CursorTrimmedError  410  what the cursor asks for is gone; the snapshot is still there
     │   ├── TooLargeError       413  a body, a header, a depth, a message over its limit
@@ -169,6 +170,10 @@ class RefusedError(HeadwaterError):
 
 class BadRequestError(RefusedError):
     code = ErrorCode.BAD_REQUEST
+
+
+class AuthError(RefusedError):
+    code = ErrorCode.AUTH
 
 
 class NotFoundError(RefusedError):

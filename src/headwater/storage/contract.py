@@ -1,10 +1,11 @@
 """What every storage engine promises.
 
-Four contracts. `EventLog` keeps each run's records as opaque bytes; it knows nothing of event types.
+Five contracts. `EventLog` keeps each run's records as opaque bytes; it knows nothing of event types.
 `RunStore` keeps each run's row: identity, owner, input, cancel request, state. An engine may keep
 both in one place (`sqlite` does), but nobody relies on it: after a crash between the two the log is
 the truth of what happened, and the row is repaired from it. `StreamStore` (`storage.streams`) keeps
 what programs put into streams of their own. `Documents` keeps what applications make of their runs.
+`ApiKeys` keeps the hashes of callers' keys.
 
 The kit in `headwater.testing.storage` holds every engine to these words.
 """
@@ -16,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
+from headwater.domain.api_key import ApiKey
 from headwater.domain.document import Document
 from headwater.domain.run import Owner, Run, RunMetrics, RunState
 from headwater.domain.snapshot import Snapshot
@@ -355,6 +357,22 @@ class OwnDocuments(Protocol):
     ) -> DocumentPage: ...
 
 
+class ApiKeys(Protocol):
+    """The keys of callers: their hashes, never what callers show. What it returns is durable."""
+
+    async def all(self) -> Sequence[ApiKey]:
+        """Every key, revoked ones too, in the order in which they were made."""
+        ...
+
+    async def put(self, key: ApiKey) -> None:
+        """Stores a new key; one whose id is there stays as it is. Raises `StorageFull`, `StorageFailed`."""
+        ...
+
+    async def revoke(self, id: str, at_ms: int) -> bool:
+        """Whether there is such a key; the first `at_ms` stays. Is done on a full disk too. Raises `StorageFailed`."""
+        ...
+
+
 class Storage(Protocol):
     """An engine: all contracts over one medium, with a beginning and an end."""
 
@@ -369,6 +387,9 @@ class Storage(Protocol):
 
     @property
     def documents(self) -> Documents: ...
+
+    @property
+    def api_keys(self) -> ApiKeys: ...
 
     async def begin(
         self, run: Run, idempotency: IdempotencyKey | None = None, *, documents: Sequence[Document] = ()

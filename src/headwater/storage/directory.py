@@ -15,6 +15,10 @@ RESERVE_NAME = "headwater.reserve"
 BOOT_NAME = "headwater.boot"
 
 
+class InUseError(ConfigError):
+    """Another server has the directory."""
+
+
 class DataDirectory:
     """An exclusive hold of a directory, and a file in it that is let go of when the disk is full.
 
@@ -27,7 +31,7 @@ class DataDirectory:
         self._lock: int | None = None
 
     def hold(self) -> None:
-        """Makes the directory if need be and locks it. Raises `ConfigError` where that can not be."""
+        """Makes the directory if need be and locks it. Raises `InUseError`; `ConfigError` where it can not be used."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -39,7 +43,7 @@ class DataDirectory:
             os.close(lock)
             if error.errno not in {errno.EAGAIN, errno.EACCES}:
                 raise ConfigError(f"the data directory {self.path} can not be locked: {error.strerror}") from error
-            raise ConfigError(
+            raise InUseError(
                 f"the data directory {self.path} is in use by another server: stop it, or choose another directory"
             ) from error
         self._lock = lock

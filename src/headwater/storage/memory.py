@@ -36,6 +36,7 @@ from headwater.storage.contract import (
     begin_by_steps,
 )
 from headwater.storage.memory_documents import MemoryDocuments
+from headwater.storage.memory_keys import MemoryApiKeys
 from headwater.storage.memory_medium import MemoryMedium, StoredLog
 from headwater.storage.memory_runs import MemoryRuns
 from headwater.storage.memory_streams import MemoryStreams
@@ -94,6 +95,7 @@ class MemoryStorage:
         self.runs = MemoryRuns(self, self.medium)
         self.streams = MemoryStreams(self, self.medium.streams, stream_limits or StreamLimits())
         self.documents = MemoryDocuments(self, self.medium.documents)
+        self.api_keys = MemoryApiKeys(self, self.medium.api_keys)
         self.full = False
         self._commit_delay = commit_delay
         self._group: _Group | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from headwater.domain.api_key import ApiKey
 from headwater.domain.run import Run
 from headwater.errors import LogTrimmed
 from headwater.storage.contract import LogState, Page
@@ -57,5 +58,6 @@ class MemoryMedium:
         self.keys: dict[tuple[Any, str, str], StoredKey] = {}
         self.streams = MemoryShelf()
         self.documents = MemoryShelves()
+        self.api_keys: dict[str, ApiKey] = {}
         #: the engine that is at work on it
         self.held_by: object | None = None

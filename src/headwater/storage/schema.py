@@ -142,7 +142,22 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID""",
         "CREATE INDEX document_words_by_document ON document_words (document)",
     ),
+    (
+        # What callers show is not here: `hash` is its SHA-256.
+        """CREATE TABLE api_keys (
+            id TEXT NOT NULL PRIMARY KEY,
+            name TEXT NOT NULL,
+            org TEXT NOT NULL,
+            user TEXT NOT NULL,
+            hash BLOB NOT NULL,
+            created_at_ms INTEGER NOT NULL,
+            expires_at_ms INTEGER,
+            revoked_at_ms INTEGER
+        ) WITHOUT ROWID""",
+    ),
 )
+#: From this step on there are keys.
+KEYS_STEP = 5
 
 
 def open_writer(path: Path, synchronous: str) -> sqlite3.Connection:

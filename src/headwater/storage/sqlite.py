@@ -28,9 +28,10 @@ from headwater.domain.stream import StreamLimits
 from headwater.errors import Fenced, StorageError
 from headwater.storage.backlog import Backlog
 from headwater.storage.commits import GroupCommit
-from headwater.storage.contract import Begun, Documents, EventLog, Haste, IdempotencyKey, RunStore
+from headwater.storage.contract import ApiKeys, Begun, Documents, EventLog, Haste, IdempotencyKey, RunStore
 from headwater.storage.directory import DataDirectory
 from headwater.storage.sqlite_documents import SqliteDocuments
+from headwater.storage.sqlite_keys import SqliteApiKeys
 from headwater.storage.sqlite_log import Claimed, SqliteLog
 from headwater.storage.sqlite_medium import SqliteMedium
 from headwater.storage.sqlite_readers import SqliteReaders
@@ -58,6 +59,7 @@ class SqliteStorage:
     runs: RunStore
     streams: StreamStore
     documents: Documents
+    api_keys: ApiKeys
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class SqliteStorage:
         self.runs = self._rows = SqliteRuns(self._commits, self._readers)
         self.streams = SqliteStreams(self._commits, self._readers, stream_limits or StreamLimits())
         self.documents = SqliteDocuments(self._commits, self._readers)
+        self.api_keys = SqliteApiKeys(self._commits, self._readers)
         self._opened = False
         self._intact = True
 

@@ -24,14 +24,15 @@ import asyncio
 
 from headwater.errors import ConflictError, Fenced, LogMissing
 from headwater.storage.contract import Begun, LogState, Storage
+from headwater.testing.api_key_contract import ApiKeyContract
 from headwater.testing.document_contract import DocumentContract
 from headwater.testing.log_contract import LogContract, refuses
 from headwater.testing.run_contract import RunContract, a_key, a_run
 from headwater.testing.stream_contract import StreamContract
 
 
-class StorageContract(LogContract, RunContract, StreamContract, DocumentContract):
-    """Every test of the four contracts, and of what ties them together."""
+class StorageContract(LogContract, RunContract, StreamContract, DocumentContract, ApiKeyContract):
+    """Every test of the five contracts, and of what ties them together."""
 
     async def reopen(self, storage: Storage) -> Storage:
         raise NotImplementedError

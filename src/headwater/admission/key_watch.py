@@ -1,0 +1,63 @@
+"""Keeps the ring true: takes what `headwater keys` asked for, and cuts off those whose key is over."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from headwater.admission.key_ring import KeyRing
+from headwater.errors import StorageError
+from headwater.storage.contract import ApiKeys
+from headwater.storage.key_orders import Create, KeyOrders
+
+#: How often is looked, in seconds. A revocation holds after this and a commit.
+LOOK_S: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class KeyWatch:
+    """Every change of a key comes through here while the server runs, so the ring is never older than the last look."""
+
+    def __init__(self, store: ApiKeys, orders: KeyOrders, ring: KeyRing, *, look_s: float = LOOK_S) -> None:
+        self._store = store
+        self._orders = orders
+        self._ring = ring
+        self._look_s = look_s
+
+    async def begin(self) -> None:
+        """Reads the keys in. Raises `StorageError`."""
+        await self._take_orders()
+        self._ring.replace(await self._store.all())
+
+    async def run(self) -> None:
+        """For as long as the server runs."""
+        while True:
+            await asyncio.sleep(self._look_s)
+            try:
+                await self.look()
+            except StorageError as error:
+                # The order stays where it is, and is taken once it can be.
+                _log.warning("a key could not be changed", error=error.code)
+
+    async def look(self) -> None:
+        """Raises `StorageError`."""
+        await self._take_orders()
+        if cut := self._ring.cut_off():
+            _log.info("readers cut: their key is over", readers=cut)
+
+    async def _take_orders(self) -> None:
+        """Each is forgotten once it is durable and holds; taking one twice changes nothing."""
+        orders = await asyncio.to_thread(self._orders.waiting)
+        for place, order in orders:
+            match order:
+                case Create():
+                    await self._store.put(order.key)
+                    _log.info("key created", key=order.key.id)
+                case _:
+                    await self._store.revoke(order.id, order.at_ms)
+                    _log.info("key revoked", key=order.id)
+            self._ring.replace(await self._store.all())
+            await asyncio.to_thread(self._orders.forget, place)

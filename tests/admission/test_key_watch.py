@@ -1,0 +1,70 @@
+"""What was asked for while the server runs is done, once, and holds at once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from headwater.admission.key_ring import KeyRing
+from headwater.admission.key_watch import KeyWatch
+from headwater.domain.api_key import new_api_key
+from headwater.domain.run import LOCAL_OWNER
+from headwater.errors import AuthError, StorageFull
+from headwater.storage.key_orders import Create, KeyOrders, Revoke
+from headwater.storage.memory import MemoryStorage
+from tests.kit.run_log import until
+
+
+async def test_orders_are_taken_in_turn_and_forgotten(tmp_path: Path) -> None:
+    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: 0)
+    await storage.open()
+    first, first_text = new_api_key("first", LOCAL_OWNER, 0)
+    second, second_text = new_api_key("second", LOCAL_OWNER, 1)
+    await storage.api_keys.put(first)
+    watch = KeyWatch(storage.api_keys, orders, ring)
+    await watch.begin()
+    cut = list[str]()
+    ring.enter(ring.find(first_text), lambda: cut.append("first"))
+    for order in (Create(second), Revoke(first.id, 5), Create(second)):
+        orders.leave(order)
+    await watch.look()
+    assert orders.waiting() == []
+    assert ring.find(second_text) == second
+    with pytest.raises(AuthError):
+        ring.find(first_text)
+    assert cut == ["first"]
+    assert [(key.name, key.revoked_at_ms) for key in await storage.api_keys.all()] == [("first", 5), ("second", None)]
+
+
+async def test_an_order_that_was_left_before_the_start_is_taken(tmp_path: Path) -> None:
+    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: 0)
+    await storage.open()
+    key, text = new_api_key("first", LOCAL_OWNER, 0)
+    orders.leave(Create(key))
+    await KeyWatch(storage.api_keys, orders, ring).begin()
+    assert ring.find(text) == key
+
+
+async def test_without_space_a_key_is_revoked_and_none_is_made_until_there_is(tmp_path: Path) -> None:
+    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: 0)
+    await storage.open()
+    key, text = new_api_key("first", LOCAL_OWNER, 0)
+    await storage.api_keys.put(key)
+    watch = KeyWatch(storage.api_keys, orders, ring, look_s=0.01)
+    await watch.begin()
+    storage.full = True
+    orders.leave(Revoke(key.id, 1))
+    orders.leave(Create(new_api_key("second", LOCAL_OWNER, 0).key))
+    with pytest.raises(StorageFull):
+        await watch.look()
+    assert len(orders.waiting()) == 1
+    with pytest.raises(AuthError):
+        ring.find(text)
+    going = asyncio.ensure_future(watch.run())
+    await asyncio.sleep(0.05)  # paces: some looks fail, and the watch goes on
+    assert len(orders.waiting()) == 1
+    storage.full = False
+    await until(lambda: ring.active == 1)
+    going.cancel()

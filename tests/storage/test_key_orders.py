@@ -1,0 +1,47 @@
+"""An order is there whole or not at all, and whoever has no business there can neither read nor leave one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headwater.domain.api_key import new_api_key
+from headwater.domain.run import LOCAL_OWNER
+from headwater.storage.key_orders import DIRECTORY_NAME, ORDER_BYTES_MAX, Create, KeyOrders, Order, Revoke
+
+
+def test_orders_come_in_turn_and_are_gone_when_they_are_forgotten(data_dir: Path) -> None:
+    orders = KeyOrders(data_dir)
+    assert orders.waiting() == ()
+    left: list[Order] = [Create(new_api_key("k", LOCAL_OWNER, 0, 5).key), Revoke("0" * 16, 7)]
+    places = [orders.leave(order) for order in left]
+    assert [placed.order for placed in orders.waiting()] == left
+    assert [placed.place for placed in orders.waiting()] == places
+    orders.forget(places[0])
+    orders.forget(places[0])
+    assert [placed.order for placed in orders.waiting()] == left[1:]
+
+
+def test_an_order_is_its_owners_alone_and_has_no_secret_in_it(data_dir: Path) -> None:
+    key, text = new_api_key("k", LOCAL_OWNER, 0)
+    place = KeyOrders(data_dir).leave(Create(key))
+    assert place.stat().st_mode & 0o077 == 0
+    assert place.parent.stat().st_mode & 0o077 == 0
+    assert text.rpartition("_")[2].encode() not in place.read_bytes()
+
+
+def test_what_is_no_order_is_removed_and_one_that_is_being_written_is_left_alone(data_dir: Path) -> None:
+    orders = KeyOrders(data_dir)
+    right = orders.leave(Revoke("0" * 16, 7))
+    directory = data_dir / DIRECTORY_NAME
+    for name, content in (("0.json", b"{"), ("1.json", b'{"order":"rm"}'), ("2.json", b" " * (ORDER_BYTES_MAX + 1))):
+        (directory / name).write_bytes(content)
+    (directory / "3.part").write_bytes(b"{")
+    assert [placed.place for placed in orders.waiting()] == [right]
+    assert sorted(path.name for path in directory.iterdir()) == sorted(["3.part", right.name])
+
+
+def test_one_that_can_not_be_read_waits(data_dir: Path) -> None:
+    orders = KeyOrders(data_dir)
+    orders.leave(Revoke("0" * 16, 7))
+    (data_dir / DIRECTORY_NAME / "0.json").mkdir()
+    assert len(orders.waiting()) == 1
