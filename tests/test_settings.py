@@ -194,6 +194,13 @@ def test_it_does_not_listen_where_others_can_reach_it(host: str) -> None:
         load_settings(overrides={"server": {"host": host}})
 
 
+def test_with_keys_others_may_reach_it() -> None:
+    server = {"host": "0.0.0.0", "keys": "required"}
+    assert load_settings(overrides={"server": server}).server.host == "0.0.0.0"
+    with pytest.raises(ConfigError, match=r"asks nobody for a key"):
+        load_settings(overrides={"server": {**server, "keys": "off"}})
+
+
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [

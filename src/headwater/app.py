@@ -23,6 +23,8 @@ from urllib.parse import urlsplit
 import structlog
 
 from headwater.admission.day_tokens import DayTokens
+from headwater.admission.key_ring import KeyRing
+from headwater.admission.key_watch import KeyWatch
 from headwater.admission.speaking import Speaking
 from headwater.api.app import create_api
 from headwater.api.pages import Pages
@@ -49,6 +51,7 @@ from headwater.providers.servers import SERVERS, ServerRow
 from headwater.runs.supervisor import Supervisor, Tasks
 from headwater.settings import DurableStreamsSettings, ResilienceSettings, Settings, is_loopback, misnamed
 from headwater.storage.contract import Storage
+from headwater.storage.key_orders import KeyOrders
 from headwater.storage.sqlite import SqliteStorage
 from headwater.telemetry import Observer, Observers, frames
 from headwater.workflows.contract import Workflow
@@ -123,6 +126,8 @@ class App:
         clock = clock or SystemClock()
         self._now_ms = clock.now_ms
         self.parts = parts = _build(settings, clock, environ, make)
+        self._keys = KeyRing(clock.now_ms)
+        self._key_watch = KeyWatch(parts.storage.api_keys, KeyOrders(settings.data), self._keys)
         services = Services(
             supervisor=parts.supervisor,
             hub=parts.hub,
@@ -134,6 +139,7 @@ class App:
             ready=self.why_not_ready,
             hosts=settings.server.allowed_hosts,
             origins=settings.server.allowed_origins,
+            keys=self._keys if settings.server.keys == "required" else None,
             body_bytes_max=settings.server.body_bytes_max,
             pages=Pages.read(PAGES_DIR),
             health=parts.health.figures,
@@ -169,9 +175,10 @@ class App:
         await parts.storage.open()
         parts.storage.on_failure(self._storage_failed)
         try:
+            await self._key_watch.begin()
             recovered = await parts.supervisor.recover()
             await parts.storage.streams.sweep(self._now_ms())
-            sockets = listen(server.host, server.port)
+            sockets = listen(server.host, server.port, anywhere=server.keys == "required")
             parts.supervisor.take_up(recovered.taken_up)
             parts.supervisor.stop_answers(recovered.left_going)
             await self._server.start(sockets)
@@ -183,8 +190,17 @@ class App:
         host, port = address_of(sockets)
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._serving = True
+        parts.tasks.spawn(self._key_watch.run(), "keys")
+        if server.keys == "required":
+            self._tell_of_keys(host)
         if parts.local is not None:
             parts.local.start()
+
+    def _tell_of_keys(self, host: str) -> None:
+        if not self._keys.active:
+            _log.warning("Callers need a key, and there is none: make one with `headwater keys create NAME`.")
+        if not is_loopback(host):
+            _log.warning("Keys come over the network as they are: put a proxy in front that speaks TLS.")
 
     async def _load_prices(self) -> None:
         """Reads the prices in now, and not in the middle of a run: that takes a quarter of a second."""

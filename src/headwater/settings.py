@@ -48,6 +48,8 @@ class ServerSettings(_Section):
     allowed_hosts: tuple[str, ...] = ()
     #: origins of pages on other hosts that may call it, exactly as browsers send them
     allowed_origins: tuple[str, ...] = ()
+    #: "required": every caller has to show one of those that `headwater keys` makes
+    keys: Literal["off", "required"] = "off"
     heartbeat_s: float = Field(default=15.0, gt=0, le=300)
     #: a reader that takes nothing for so long is cut; it can resume
     stall_s: float = Field(default=30.0, gt=0, le=600)
@@ -395,9 +397,10 @@ def is_loopback(host: str) -> bool:
 
 
 def _check_host(settings: Settings) -> None:
-    if not is_loopback(settings.server.host):
+    if settings.server.keys == "off" and not is_loopback(settings.server.host):
         raise ConfigError(
-            f"The server would listen on {settings.server.host}, where others can reach it, but it has no keys yet: "
-            "anyone could read every run and spend on every model. Bind it to 127.0.0.1 (the default) and put a proxy "
-            "that authenticates in front of it."
+            f"The server would listen on {settings.server.host}, where others can reach it, and asks nobody for a key: "
+            "anyone could read every run and spend on every model. Set server.keys to `required` and make a key with "
+            "`headwater keys create`, or bind it to 127.0.0.1 (the default) and put a proxy that authenticates in "
+            "front of it."
         )

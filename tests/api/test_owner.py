@@ -6,7 +6,7 @@ import pytest
 
 from headwater.api.owner import DEFAULT_ORG, named_owner, owner_in
 from headwater.domain.run import LOCAL_OWNER, Owner
-from headwater.errors import BadRequestError
+from headwater.errors import BadRequestError, ForbiddenError
 from tests.api.composed import RunningApi
 from tests.api.talking import ANN, BOB
 
@@ -41,6 +41,19 @@ def test_a_query_is_named_by_its_own_names() -> None:
     with pytest.raises(BadRequestError) as refused:
         named_owner("a b", None, org_name="orgId", user_name="userId")
     assert refused.value.extra == {"parameter": "orgId"}
+
+
+def test_a_key_names_its_owner_and_headers_may_say_no_other() -> None:
+    ann = Owner("acme", "ann")
+    same = [(b"x-org-id", b"acme"), (b"x-user-id", b"ann")]
+    for headers in ([], same, same[:1], same[1:]):
+        assert owner_in(headers, ann) == ann
+    for name, value in ((b"x-org-id", b"other"), (b"x-user-id", b"bob"), (b"x-org-id", b"local")):
+        with pytest.raises(ForbiddenError):
+            owner_in([(name, value)], ann)
+    assert named_owner(None, None, own=ann) == ann
+    with pytest.raises(ForbiddenError):
+        named_owner(DEFAULT_ORG, None, own=ann)
 
 
 async def test_a_run_is_its_owners_everywhere(api: RunningApi) -> None:

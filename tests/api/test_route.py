@@ -233,7 +233,7 @@ async def served(handler: Any, *, path: str = "/x", receive: Any = None, **scope
 
     resource = Resource(path, Operation("GET", handler, "", (Reply(200, ""),)), Operation("POST", handler, "", ()))
     request = {"type": "http", "method": "GET", "headers": [], "query_string": b"", "path_params": {}, **scope}
-    services: Any = msgspec.defstruct("Limits", [("body_bytes_max", int, 10)])()
+    services: Any = msgspec.defstruct("Limits", [("body_bytes_max", int, 10), ("keys", None, None)])()
     await resource.serve(request, receive or nothing, send, services)
     return sent
 

@@ -34,6 +34,12 @@ def test_what_others_can_reach_is_refused_with_a_reason(host: str) -> None:
         listen(host, 0)
 
 
+def test_where_keys_are_asked_for_it_may_be_anywhere() -> None:
+    [listening] = listen("0.0.0.0", 0, anywhere=True)
+    assert listening.getsockname()[0] == "0.0.0.0"
+    listening.close()
+
+
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "127.0.0.1.", "x" * 300, "a..b"])
 def test_a_name_without_an_address_is_refused(host: str) -> None:
     with pytest.raises(ConfigError):
@@ -84,7 +90,7 @@ def test_a_chosen_port_that_is_taken_on_the_other_address(tries: int, monkeypatc
             raise OSError(errno.EADDRINUSE, "Address already in use")
         return bind(address, port)
 
-    monkeypatch.setattr(sockets, "_loopback_addresses", lambda host: ["127.0.0.1", "127.0.0.2"])
+    monkeypatch.setattr(sockets, "_addresses", lambda host: ["127.0.0.1", "127.0.0.2"])
     monkeypatch.setattr(sockets, "_listen_on", sometimes)
     if tries == 1:
         listening = listen("localhost", 0)

@@ -5,7 +5,7 @@ import typer
 from typer.testing import CliRunner
 
 from headwater.cli import app
-from headwater.cli.options import DEFAULT_URL, connect
+from headwater.cli.options import DEFAULT_URL, KEY_VARIABLE, connect, key_headers
 from headwater.client import service
 from headwater.client.errors import NetworkError
 from tests.kit.run_log import in_thread, json_answer, run_json
@@ -23,6 +23,18 @@ def test_a_wrong_address_is_a_wrong_command_line() -> None:
     result = CliRunner().invoke(app, ["runs", "ls", "--url", "localhost"])
     assert result.exit_code == 2
     assert "http://127.0.0.1:8000" in " ".join(result.stderr.split())
+
+
+def test_a_key_in_the_environment_is_shown_and_what_can_be_none_is_not_repeated() -> None:
+    with in_thread(json_answer(b'{"runs":[%b],"next":null}' % run_json()), json_answer(run_json())) as upstream:
+        environ = {"HEADWATER_URL": upstream.origin, KEY_VARIABLE: " hw_x\n"}
+        assert CliRunner().invoke(app, ["runs", "ls"], env=environ).exit_code == 0
+    assert upstream.requests[0].headers["authorization"] == "Bearer hw_x"
+    assert key_headers({}) == key_headers({KEY_VARIABLE: " "}) == {}
+    for wrong in ("hw_secret b", "hw_secret\nb", "hw_secretö"):
+        with pytest.raises(typer.BadParameter) as refused:
+            key_headers({KEY_VARIABLE: wrong})
+        assert "secret" not in str(refused.value)
 
 
 def test_the_default_is_the_clients() -> None:

@@ -32,6 +32,7 @@ from headwater.api.responses import RESPONSE, RESPONSE_CANCEL, RESPONSE_INPUT, R
 from headwater.api.route import Resource
 from headwater.api.runs import CANCEL, RETRY, RUN, RUNS
 from headwater.api.services import Services
+from headwater.api.session import SESSION
 from headwater.api.sessions import CONVERSATION_FEEDBACK, CONVERSATION_SESSION, CONVERSATION_SESSIONS
 from headwater.api.solutions import SOLUTION, SOLUTIONS
 from headwater.api.visual_solutions import VISUAL_SOLUTION, VISUAL_SOLUTIONS
@@ -39,7 +40,7 @@ from headwater.api.websocket import WEBSOCKET
 from headwater.api.workflows import WORKFLOWS
 
 _API: list[Resource] = [
-    *[RUNS, RUN, EVENTS, MULTIPLEX, WEBSOCKET, CANCEL, RETRY, MODELS, PROVIDERS, WORKFLOWS],
+    *[RUNS, RUN, EVENTS, MULTIPLEX, WEBSOCKET, CANCEL, RETRY, MODELS, PROVIDERS, WORKFLOWS, SESSION],
     *[CHAT_COMPLETIONS, OPENAI_MODELS, OPENAI_MODEL],
     *[RUN_STREAM, STREAM],
     *[RESPONSES, RESPONSE, RESPONSE_CANCEL, RESPONSE_INPUT],

@@ -78,7 +78,7 @@ async def listen(call: Call) -> Asgi:
     """For an EventSource, which comes back by itself: then the answer goes on, and no model is asked again."""
     query = call.query
     org, user = query.get("orgId", call.header(ORG_HEADER)), query.get("userId", call.header(USER_HEADER))
-    owner = named_owner(org, user, org_name="orgId", user_name="userId")
+    owner = named_owner(org, user, own=call.key_owner, org_name="orgId", user_name="userId")
     if (last := call.header("last-event-id")) is not None:
         return await _go_on(call, last, owner)
     begun = await _begin(call, ChatAsked(query["message"], query.get("chatId"), query.get("model")), owner)

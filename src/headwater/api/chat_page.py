@@ -39,7 +39,7 @@ def _served(name: str) -> Asgi:
 
 def _resource(path: str, handler: Handler, about: str) -> Resource:
     media = _MEDIA[Path(path).suffix or ".html"]
-    return Resource(path, Operation("GET", handler, about, (Reply(200, "The file", media=(media,)),)))
+    return Resource(path, Operation("GET", handler, about, (Reply(200, "The file", media=(media,)),), needs_key=False))
 
 
 CHAT_TEST: Final = (

@@ -72,7 +72,7 @@ class StoredChatResource(ChatSummary, frozen=True, kw_only=True):
 
 def owner_of_chats(call: Call) -> Owner:
     """Whose chats the caller speaks of: here too where neither header is sent, it is the default organisation."""
-    return named_owner(call.header(ORG_HEADER), call.header(USER_HEADER))
+    return named_owner(call.header(ORG_HEADER), call.header(USER_HEADER), own=call.key_owner)
 
 
 async def find_chat(call: Call, owner: Owner, chat: str) -> Document:

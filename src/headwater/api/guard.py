@@ -60,7 +60,7 @@ _STREAM_HEADERS = (
 _ANTHROPIC_HEADERS = b"anthropic-beta, anthropic-dangerous-direct-browser-access, anthropic-version, x-api-key, "
 #: The last ones are what the SDKs of Vercel, Anthropic and OpenAI send from a browser.
 _ALLOWED_HEADERS = (
-    b"accept, authorization, content-type, headwater-after-output, headwater-fallback, headwater-on-crash, "
+    b"accept, api-key, authorization, content-type, headwater-after-output, headwater-fallback, headwater-on-crash, "
     b"headwater-on-disconnect, idempotency-key, last-event-id, user-agent, x-org-id, x-user-id, "
     + _STREAM_HEADERS
     + _ANTHROPIC_HEADERS

@@ -40,13 +40,19 @@ def operations(described: Sequence[Resource]) -> list[Resource]:
             rendered.append(msgspec.json.encode(document([*described, *own])))
         return json_answer(rendered[0])
 
-    def get(path: str, handler: Any, about: str, reply: Reply) -> Resource:
-        return Resource(path, Operation("GET", handler, about, (reply,)))
+    def get(path: str, handler: Any, about: str, reply: Reply, *, needs_key: bool = False) -> Resource:
+        return Resource(path, Operation("GET", handler, about, (reply,), needs_key=needs_key))
 
     own = [
         get("/livez", livez, "Whether the process answers", Reply(200, "It does", Health)),
         get("/readyz", readyz, "Whether new runs are taken", Reply(200, "They are", Health)),
-        get("/metrics", metrics, "Figures for Prometheus", Reply(200, "The figures", media=("text/plain",))),
+        get(
+            "/metrics",
+            metrics,
+            "Figures for Prometheus",
+            Reply(200, "The figures", media=("text/plain",)),
+            needs_key=True,
+        ),
         get("/openapi.json", openapi, "This document", Reply(200, "OpenAPI 3.1", dict[str, Any])),
     ]
     return own

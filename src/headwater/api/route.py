@@ -18,10 +18,12 @@ from starlette.routing import Route
 from headwater.api.answer import Asgi, Receive, Scope, Send
 from headwater.api.body import Disconnected, decode_body, read_body
 from headwater.api.faces import refuse_for
+from headwater.api.key_access import CHALLENGE, admitted, owner_by_key
 from headwater.api.owner import owner_in
 from headwater.api.services import Services
 from headwater.domain.run import Owner
 from headwater.errors import (
+    AuthError,
     BadRequestError,
     CursorTrimmedError,
     ErrorCode,
@@ -71,7 +73,7 @@ class Reply(NamedTuple):
 class Call:
     """One request as a handler sees it: what was asked is parsed and checked, who asks is known."""
 
-    __slots__ = ("body", "owner", "path", "query", "scope", "services")
+    __slots__ = ("body", "key_owner", "owner", "path", "query", "scope", "services")
 
     def __init__(self, scope: Scope, services: Services, query: dict[str, Any], body: Any) -> None:
         self.scope = scope
@@ -79,7 +81,9 @@ class Call:
         self.path = {name: decode_segment(text) for name, text in scope.get("path_params", {}).items()}
         self.query = query
         self.body = body
-        self.owner: Owner = owner_in(scope["headers"])
+        #: whose key it is; None where no key is asked for
+        self.key_owner = owner_by_key(scope)
+        self.owner: Owner = owner_in(scope["headers"], self.key_owner)
 
     def header(self, name: str) -> str | None:
         """The header's value, joined with a comma where it was sent more than once."""
@@ -107,6 +111,8 @@ class Operation(NamedTuple):
     body_optional: bool = False
     #: whether query parameters that it does not know are passed over, as another protocol asks for
     lenient: bool = False
+    #: whether it is for who shows a key only, on a server that asks for keys
+    needs_key: bool = True
 
 
 class Resource:
@@ -153,8 +159,9 @@ class Resource:
         """Raises RuntimeError where an answer broke off after it had begun; the server then ends the connection."""
         answer: Asgi | None = None
         try:
-            answer = await self.answer(scope, receive, services)
-            await answer(scope, receive, send)
+            with admitted(scope, services.keys if self._needs_key(scope["method"]) else None):
+                answer = await self.answer(scope, receive, services)
+                await answer(scope, receive, send)
         except Disconnected:
             return
         except MethodError as error:
@@ -167,11 +174,17 @@ class Resource:
                 raise RuntimeError("an answer broke off") from None
             await self._refusal(UnavailableError(code=ErrorCode.SERVER))(scope, receive, send)
 
+    def _needs_key(self, method: str) -> bool:
+        operation = self._by_method.get(method)
+        return operation is None or operation.needs_key
+
     async def _refuse(self, error: HeadwaterError, scope: Scope, receive: Receive, send: Send) -> None:
         headers = []
         if error.code is ErrorCode.TOO_LARGE:
             # The rest of the body is not waited for.
             headers.append((b"connection", b"close"))
+        if isinstance(error, AuthError):
+            headers.append(CHALLENGE)
         if isinstance(error, CursorTrimmedError | LogTrimmed) and "run" in scope.get("path_params", {}):
             refusal = CursorTrimmedError(
                 "The records that follow this cursor are gone; the snapshot holds what they did.",

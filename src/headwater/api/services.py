@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from headwater.admission.day_tokens import DayTokens
+from headwater.admission.key_ring import KeyRing
 from headwater.api.answer import Receive, Scope, Send
 from headwater.api.pages import NO_PAGES, Pages
 from headwater.api.talk_terms import ChatTerms, ConversationTerms
@@ -176,6 +177,8 @@ class Services(NamedTuple):
     #: other origins whose pages may use this API, e.g. `https://app.example`
     origins: Collection[str] = ()
     body_bytes_max: int = BODY_BYTES_MAX
+    #: whoever calls needs one of these; None: nobody needs a key
+    keys: KeyRing | None = None
     pages: Pages = NO_PAGES
     #: how a model has been lately, by the name that callers use
     health: Callable[[str], HealthFigures] = lambda name: NOTHING

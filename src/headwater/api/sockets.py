@@ -28,12 +28,15 @@ _DARWIN_TCP_RXT_CONNDROPTIME = 0x80
 _PORT_TRIES = 8
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen on every loopback address that the name has, all on one port; 0 chooses a free one.
+def listen(host: str, port: int, *, anywhere: bool = False) -> list[socket.socket]:
+    """Sockets that listen on every address that the name has, all on one port; 0 chooses a free one.
 
-    Raises `ConfigError` for an address that is not loopback, a name that is none, and a port that is taken.
+    Raises `ConfigError` for a name that is none, a port that is taken, and, unless it may be `anywhere`, for an address
+    that is not loopback.
     """
-    addresses = _loopback_addresses(host)
+    addresses = _addresses(host)
+    if not anywhere:
+        _check_loopback(host, addresses)
     for _ in range(_PORT_TRIES):
         listening = _listen_on_all(addresses, port)
         if listening:
@@ -62,19 +65,22 @@ def raise_file_limit() -> int:
     return sys.maxsize if wanted == resource.RLIM_INFINITY else wanted
 
 
-def _loopback_addresses(host: str) -> list[str]:
+def _addresses(host: str) -> list[str]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError):
         raise ConfigError(f"The host `{host}` has no address.") from None
-    addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+    return list(dict.fromkeys(str(info[4][0]) for info in found))
+
+
+def _check_loopback(host: str, addresses: list[str]) -> None:
     for address in addresses:
         if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
             raise ConfigError(
                 f"The host `{host}` is {address}, which others can reach, and this server asks nobody for a key: "
-                "it listens on loopback only (127.0.0.1, ::1, localhost). Put a proxy that checks who calls before it."
+                "it listens on loopback only (127.0.0.1, ::1, localhost). Have it ask for keys (server.keys), or put a "
+                "proxy that checks who calls before it."
             )
-    return addresses
 
 
 def _listen_on_all(addresses: list[str], port: int) -> list[socket.socket]:

@@ -11,6 +11,7 @@ from websockets.frames import CloseCode
 from headwater.api.answer import GUARD_HEADERS, Asgi, Receive, Scope, Send
 from headwater.api.bounds import check_bounds
 from headwater.api.connection import http_connection_of
+from headwater.api.key_access import visit_in
 from headwater.api.problem import problem
 from headwater.api.route import Call, Operation, Reply, Resource
 from headwater.api.runs import START_ROUTE, as_logged, check_model, make_key, own_run
@@ -53,6 +54,8 @@ async def talk(call: Call) -> Asgi:
         reader = call.services.hub.open_socket(connection)
         connection.attach(reader)
         try:
+            if (visit := visit_in(scope)) is not None:
+                visit.cut = lambda: connection.close(CloseCode.POLICY_VIOLATION, "the key is over")
             if http_connection_of(scope).switch([*headers, *scope.get(GUARD_HEADERS, ())], connection):
                 await _Talk(call, connection, reader).to_its_end()
         finally:

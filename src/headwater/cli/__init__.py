@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from headwater import __version__
-from headwater.cli import bench, chat, doctor, flags, local, runs, serve
+from headwater.cli import bench, chat, doctor, flags, keys, local, runs, serve
 from headwater.cli.group import Commands
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)
 app.command("flags")(flags.flags)
 app.add_typer(runs.app, name="runs")
+app.add_typer(keys.app, name="keys")
 app.add_typer(local.app, name="local")
 
 

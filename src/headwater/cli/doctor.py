@@ -99,7 +99,9 @@ def examine(
             all_of += database.check_database(path)
             newest_ms = database.newest_run_ms(path)
     if settings is not None:
-        all_of += listening.check_port(settings.server.host, settings.server.port)
+        all_of += listening.check_port(
+            settings.server.host, settings.server.port, anywhere=settings.server.keys == "required"
+        )
     all_of += machine.check_versions()
     all_of += machine.check_sqlite()
     all_of += machine.check_open_files()

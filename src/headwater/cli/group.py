@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from headwater.cli.text import printable
-from headwater.errors import HeadwaterError
+from headwater.errors import ErrorCode, HeadwaterError
 
 NOT_UTF_8 = "what was given is not text in UTF-8"
 
@@ -54,11 +54,13 @@ def complain(message: str) -> None:
 
 def hint(error: HeadwaterError) -> str:
     """The error in a person's words, with what to do about it where that is known."""
-    from headwater.client.errors import NetworkError
+    from headwater.client.errors import ClientError, NetworkError
 
     message = error.message if error.message.endswith((".", "!", "?")) else error.message + "."
     if isinstance(error, NetworkError) and error.unreachable:
         return f"{message} Start one with `headwater serve`, or name another with --url."
+    if isinstance(error, ClientError) and error.code == ErrorCode.AUTH:
+        return f"{message} The variable HEADWATER_API_KEY is where it is looked for; `headwater keys create` makes one."
     return message
 
 

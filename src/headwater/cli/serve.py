@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-Host = Annotated[str | None, typer.Option(help="The address to listen on; loopback only.  [default: 127.0.0.1]")]
+Host = Annotated[str | None, typer.Option(help="Where to listen; without keys loopback only.  [default: 127.0.0.1]")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes any free one.  [default: 8000]")]
 Data = Annotated[Path | None, typer.Option(file_okay=False, help="The data directory.  [default: data]")]
 Config = Annotated[Path | None, typer.Option(dir_okay=False, help="A TOML file.")]

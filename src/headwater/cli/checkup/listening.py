@@ -24,14 +24,19 @@ class Answer(NamedTuple):
     why_not: str
 
 
-def check_port(host: str, port: int, ask: Callable[[str, int], Answer | None] | None = None) -> Findings:
-    """What was found at this address; the port is taken for an instant."""
+def check_port(
+    host: str, port: int, ask: Callable[[str, int], Answer | None] | None = None, *, anywhere: bool = False
+) -> Findings:
+    """What was found at this address, which has to be loopback unless it may be `anywhere`.
+
+    The port is taken for an instant.
+    """
     found = Findings("address")
     if port == 0:
         found.ok("The port is 0: a free one is taken at the start.")
         return found
     try:
-        for each in listen(host, port):
+        for each in listen(host, port, anywhere=anywhere):
             each.close()
     except ConfigError as error:
         answer = (ask or ask_headwater)(host, port)
