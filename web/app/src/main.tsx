@@ -7,10 +7,13 @@ import { createRoot } from "react-dom/client";
 import { GroupStore } from "./models/groupStore.ts";
 import { makeRouter } from "./router.tsx";
 import { RunStore, ServerContext } from "./server.ts";
+import { KeyGate } from "./shell/keys.ts";
+import { Gated } from "./shell/SignIn.tsx";
 import "./styles.css";
 
 // A browser has six connections to a server that speaks HTTP/1.1, for all its tabs together.
-const client = new Headwater({ fetch: sharedFetch() });
+const gate = new KeyGate(sharedFetch());
+const client = new Headwater({ fetch: gate.fetch });
 const queries = new QueryClient({ defaultOptions: { queries: { retry: false, refetchOnReconnect: true } } });
 const server = { client, runs: new RunStore(client), groups: new GroupStore(client) };
 const router = makeRouter();
@@ -21,7 +24,9 @@ createRoot(root).render(
   <StrictMode>
     <ServerContext value={server}>
       <QueryClientProvider client={queries}>
-        <RouterProvider router={router} />
+        <Gated gate={gate}>
+          <RouterProvider router={router} />
+        </Gated>
       </QueryClientProvider>
     </ServerContext>
   </StrictMode>,

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import { useWide } from "../browser/wide.ts";
 import { Conversations } from "./Conversations.tsx";
 import { Icon } from "./Icon.tsx";
+import { SignOut } from "./SignOut.tsx";
 
 function NewChat() {
   return (
@@ -50,6 +51,7 @@ function SideFoot() {
       <a href="/licenses.txt" target="_blank" rel="noopener">
         Licences
       </a>
+      <SignOut />
     </footer>
   );
 }
