@@ -138,6 +138,8 @@ async def test_our_own_client_and_command_show_a_key(data_dir: Path) -> None:
         environ = {"HEADWATER_API_KEY": f"{key}\n"}
         assert "completed" in await served.command("runs", "ls", environ=environ)
         assert await served.command("chat", "Hi", environ=environ)
+        bench = ["bench", "--url", served.url, "--runs", "1", "--seconds", "0.5"]
+        assert "first token" in (await served.command(*bench, environ=environ)).lower()
         assert b"HEADWATER_API_KEY" not in served.said
         await served.command("runs", "ls", environ={"HEADWATER_API_KEY": ""}, code=1)
         assert b"HEADWATER_API_KEY" in served.said

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from headwater.cli.options import DEFAULT_URL, Json
+from headwater.cli.options import DEFAULT_URL, Json, key_headers
 from headwater.cli.text import printable
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ async def _measure(url: str | None, directory: Path, loads: list[Load]) -> Repor
     if url is None:
         return await measure_own(directory, loads)
     try:
-        client = client_of(url)
+        client = client_of(url, key_headers(os.environ))
     except ValueError as error:
         raise typer.BadParameter(f"{error}, not {url!r}", param_hint="--url") from None
     async with client:

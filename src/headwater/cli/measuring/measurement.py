@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
@@ -29,9 +29,9 @@ class Subject(NamedTuple):
     own: OwnServer | None = None
 
 
-def client_of(url: str) -> HeadwaterClient:
+def client_of(url: str, headers: Mapping[str, str] | None = None) -> HeadwaterClient:
     """One that tries nothing again: what then came would not be the figure. Raises `ValueError` for no address."""
-    return HeadwaterClient(url, call_retry=_ONCE, follow_retry=_ONCE, fallback=False)
+    return HeadwaterClient(url, headers=headers, call_retry=_ONCE, follow_retry=_ONCE, fallback=False)
 
 
 async def measure_own(directory: Path, loads: Sequence[Load]) -> Report:
