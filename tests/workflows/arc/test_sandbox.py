@@ -7,7 +7,6 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -21,9 +20,10 @@ from headwater.workflows.arc.sandbox import ERROR_CHARS_MAX, Limits, Outcome, Sa
 from headwater.workflows.arc.sandbox_launcher import launcher
 from headwater.workflows.arc.task import is_grid
 from tests.workflows.arc.odd_programs import BODIES
+from tests.workflows.arc.sandboxes import GRID, body, gone, only, the_worker, workers
 
-GRID = [[1, 2], [3, 4]]
-LIMITS = Limits(call_s=0.2, program_s=2.0, memory_bytes=32 << 20)
+# Of time and memory: what is said of steps has its own.
+LIMITS = Limits(call_s=0.2, program_s=2.0, steps=10**9, memory_bytes=32 << 20)
 
 
 @pytest.fixture
@@ -33,41 +33,6 @@ async def sandbox() -> AsyncIterator[Sandbox]:
     made = Sandbox(LIMITS, processes=1)
     yield made
     await made.close()
-
-
-def body(lines: str) -> str:
-    """A program whose function has these lines."""
-    return "def transform(grid):\n" + "".join(f"    {line}\n" for line in lines.splitlines())
-
-
-def workers() -> list[psutil.Process]:
-    """The processes of sandboxes."""
-    found = []
-    for each in psutil.Process().children():
-        # one may go while it is looked at
-        with suppress(psutil.NoSuchProcess):
-            if each.status() != psutil.STATUS_ZOMBIE and each.name() == "monty":
-                found.append(each)
-    return found
-
-
-async def the_worker() -> psutil.Process:
-    async with asyncio.timeout(10):
-        while not (found := workers()):  # noqa: ASYNC110  # no event
-            await asyncio.sleep(0.01)  # paces: another process is on its way, which tells nobody
-    return found[0]
-
-
-async def gone(process: psutil.Process) -> None:
-    async with asyncio.timeout(10):
-        with suppress(psutil.NoSuchProcess):
-            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110  # no event
-                await asyncio.sleep(0.01)  # paces: the kernel ends another process, which tells nobody
-
-
-async def only(sandbox: Sandbox, source: str) -> Outcome:
-    (outcome,) = await sandbox.run(source, [GRID])
-    return outcome
 
 
 # ── what programs are for ───────────────────────────────────────────────────────────────────────
@@ -330,7 +295,7 @@ async def test_other_work_goes_on_meanwhile(sandbox: Sandbox) -> None:
 
 
 async def test_a_program_is_stopped_with_whoever_waits_for_it() -> None:
-    sandbox = Sandbox(Limits(call_s=600, program_s=600), processes=1)
+    sandbox = Sandbox(Limits(call_s=600, program_s=600, steps=10**12), processes=1)
     assert await only(sandbox, body("return grid")) == Outcome(GRID)
     process = await the_worker()
     running = asyncio.create_task(only(sandbox, body("while True: pass")))
@@ -420,7 +385,7 @@ async def test_more_processes_are_started_where_the_first_has_lost_its_file(sand
 SERVER = """
 import asyncio
 from headwater.workflows.arc.sandbox import Limits, Sandbox
-limits = Limits(call_s=600, program_s=600)
+limits = Limits(call_s=600, program_s=600, steps=10**12)
 asyncio.run(Sandbox(limits, processes=1).run("def transform(grid):\\n    while True: pass", [[[1]]]))
 """
 
@@ -433,10 +398,13 @@ async def test_a_killed_server_leaves_no_program_behind() -> None:
         async with asyncio.timeout(20):
             while not (running := [each for each in server.children() if runs_a_program(each)]):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)  # paces: a program begins in another process, which tells nobody
+        left = server.children()
     finally:
         started.kill()
         await started.wait()
-    await gone(running[0])
+    assert set(running) < set(left)
+    for each in left:
+        await gone(each)
 
 
 def runs_a_program(process: psutil.Process) -> bool:

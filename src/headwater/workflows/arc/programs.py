@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from headwater.workflows.arc.sandbox import FUNCTION, Outcome, Sandbox
+from headwater.workflows.arc.sandbox import Outcome, Sandbox
+from headwater.workflows.arc.sandbox_steps import FUNCTION
 from headwater.workflows.arc.score import cell_share, is_right
 from headwater.workflows.arc.task import Grid, Pair
 

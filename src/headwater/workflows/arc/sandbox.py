@@ -2,7 +2,8 @@
 
 The interpreter is Monty (github.com/pydantic/monty): a Python without files, network, processes or environment, whose
 time, memory and depth are bounded from within; a watchdog outside kills the process of one that does not come to its
-limit by itself. A process that hit a limit is thrown away. Each program begins in a session of its own.
+limit by itself. It has no limit on steps, so they are counted by the program itself, into which the count is put
+(`step_count`) before it is run. A process that hit a limit is thrown away. Each program begins in a session of its own.
 
 What a program gives back is never taken as a value: a list of 40 lists, each of which holds the one before twice, is
 small there and a million million values here. So the sandbox makes text of it, by syntax that no program can redefine,
@@ -30,14 +31,15 @@ from pydantic_monty import (
 )
 
 from headwater.errors import ErrorCode, UnavailableError
+from headwater.workflows.arc.sandbox_counting import Counting
 from headwater.workflows.arc.sandbox_launcher import launcher
+from headwater.workflows.arc.sandbox_steps import FUNCTION, Steps
+from headwater.workflows.arc.step_count import UncountableError
 from headwater.workflows.arc.task import Grid, is_grid
 from headwater.workflows.arc.turns import Turns
 
 _log = structlog.get_logger(__name__)
 
-#: What a program must define.
-FUNCTION: Final = "transform"
 #: Of what a program's failure is told.
 ERROR_CHARS_MAX: Final = 300
 #: The longest text of a grid: 30 rows of 30 digits, each with a blank or a line's end. More is no grid.
@@ -51,11 +53,6 @@ PROGRAMS_PER_PROCESS: Final = 200
 _SUSPENSIONS_MAX: Final = 100
 #: A statement without a value: else the program's last expression would be sent here, as large as it likes.
 _NO_VALUE: Final = "\npass\n"
-#: Its value is text, whatever the program has redefined: a literal's method makes it. `type` is there for a sentence.
-_CALL: Final = f"""\
-_given = {FUNCTION}(_grid)
-f'{{type(_given).__name__}}\\n' + '\\n'.join([' '.join([f'{{cell!r}}' for cell in row]) for row in _given])
-"""
 _LIMIT_ERRORS: Final = (TimeoutError, MemoryError, RecursionError)
 _NO_PROCESS: Final = (MontyError, OSError, RuntimeError, TimeoutError)
 
@@ -67,6 +64,8 @@ class Limits(NamedTuple):
     call_s: float = 1.0
     #: for all its grids
     program_s: float = 4.0
+    #: for one grid (`step_count` says what one is); the same program takes as many for the same grid everywhere
+    steps: int = 2_000_000
     memory_bytes: int = 64 << 20
     #: calls within calls
     depth: int = 200
@@ -89,13 +88,16 @@ class Sandbox:
         self.limits = limits or Limits()
         self._processes = processes
         self._turns = Turns(processes)
+        self._counting = Counting()
         self._opening = asyncio.Lock()
         self._open: AsyncMonty | None = None
 
     async def open(self) -> None:
-        """Starts a process, if there is none yet. Raises `UnavailableError` where none can be had."""
+        """Starts what programs need, if it is not there yet. Raises `UnavailableError` where it can not be had."""
         try:
+            await self._counting.begin()
             await self._pool()
+            await self._counting.open()
         except _NO_PROCESS as error:
             raise _unavailable(error) from None
 
@@ -112,23 +114,34 @@ class Sandbox:
         source = source.encode(errors="replace").decode()
         try:
             async with self._turns.turn(owner):
-                return await self._run(source, grids)
+                await self._counting.begin()
+                # while the one starts, so does the other
+                await self._pool()
+                return await self._run(await self._text(source), grids)
         except _NO_PROCESS as error:
             raise _unavailable(error) from None
 
-    async def _run(self, source: str, grids: Sequence[Grid]) -> list[Outcome]:
+    async def _text(self, source: str) -> _Text:
+        steps = Steps(self.limits.steps)
+        try:
+            return _Text(await self._counting.counted(source + _NO_VALUE, steps.tick), steps)
+        except UncountableError as error:
+            return _Text(steps.refused(source), steps, str(error))
+
+    async def _run(self, text: _Text, grids: Sequence[Grid]) -> list[Outcome]:
         for _ in range(self._processes):
             # one that has died while it had nothing to do, as where memory is short, has not begun the program
             with suppress(MontyCrashedError):
-                return await self._run_in_next(source, grids)
-        return await self._run_in_next(source, grids)
+                return await self._run_in_next(text, grids)
+        return await self._run_in_next(text, grids)
 
-    async def _run_in_next(self, source: str, grids: Sequence[Grid]) -> list[Outcome]:
+    async def _run_in_next(self, text: _Text, grids: Sequence[Grid]) -> list[Outcome]:
         async with await self._session() as session:
-            return await _Program(session, self.limits).run(source, grids)
+            return await _Program(session, self.limits, text).run(grids)
 
     async def close(self) -> None:
         """Ends every process. A later program would start new ones."""
+        await self._counting.close()
         async with self._opening:
             opened, self._open = self._open, None
             if opened is not None:
@@ -142,7 +155,8 @@ class Sandbox:
             limits={
                 "max_feed_duration_secs": self.limits.call_s,
                 "max_memory": self.limits.memory_bytes,
-                "max_recursion_depth": self.limits.depth,
+                # the count's own call, where it is over, is one more
+                "max_recursion_depth": self.limits.depth + 1,
                 "max_suspensions": _SUSPENSIONS_MAX,
             },
             os_policy={"sleep": "zero", "random_start": {"seed": 0}},
@@ -167,21 +181,32 @@ class Sandbox:
             return self._open
 
 
+class _Text(NamedTuple):
+    """What is run of a program. Of one that can not be counted nothing is: the interpreter only reads `code`, and where
+    it finds no fault `why` is told.
+    """
+
+    code: str
+    steps: Steps
+    why: str = ""
+
+
 class _Program:
     """One program in its session."""
 
-    def __init__(self, session: AsyncMontySession, limits: Limits) -> None:
+    def __init__(self, session: AsyncMontySession, limits: Limits, text: _Text) -> None:
         self._session = session
         self._limits = limits
+        self._text = text
         # Taken now: it is not told while a program runs.
         self._process = session.worker_pid
         self._is_over = False
 
-    async def run(self, source: str, grids: Sequence[Grid]) -> list[Outcome]:
+    async def run(self, grids: Sequence[Grid]) -> list[Outcome]:
         loop = asyncio.get_running_loop()
         until = loop.time() + self._limits.program_s
         try:
-            if (fault := await self._fault_of(source)) is not None:
+            if (fault := await self._fault()) is not None:
                 return _all(grids, fault)
             outcomes: list[Outcome] = []
             for grid in grids:
@@ -201,15 +226,16 @@ class _Program:
 
     async def _outcome(self, grid: Grid) -> Outcome:
         try:
-            text = await self._feed(_CALL, _grid=grid)
+            text = await self._feed(self._text.steps.call, _grid=grid)
         except _Fault as fault:
             return Outcome(None, fault.sentence)
         return read_grid(text)
 
-    async def _fault_of(self, source: str) -> str | None:
+    async def _fault(self) -> str | None:
         """What is wrong with the program itself, before it is given anything."""
         try:
-            await self._feed(source + _NO_VALUE)
+            await self._feed(self._text.steps.begin)
+            await self._feed(self._text.code)
         except _Fault as fault:
             return fault.sentence
         return None
@@ -226,7 +252,14 @@ class _Program:
         except (MontyRuntimeError, MontySyntaxError) as error:
             if isinstance(error.exception(), _LIMIT_ERRORS):
                 self._throw_away()
-            raise _Fault(_shortened(error.display("type-msg"))) from None
+            raise _Fault(_shortened(self._sentence(error))) from None
+
+    def _sentence(self, error: MontyRuntimeError | MontySyntaxError) -> str:
+        if self._text.steps.are_over(error):
+            return f"RuntimeError: step limit exceeded: more than {self._limits.steps} steps"
+        if self._text.steps.is_refused(error):
+            return f"SyntaxError: {self._text.why}"
+        return error.display("type-msg")
 
     def _throw_away(self) -> None:
         """Nothing is known of a process that was stopped in the middle: it gets no other program."""

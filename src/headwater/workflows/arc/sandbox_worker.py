@@ -15,6 +15,7 @@ import ctypes
 import os
 import resource
 import signal
+import struct
 import sys
 from typing import Final
 
@@ -36,6 +37,9 @@ _PR_SET_NO_NEW_PRIVS: Final = 38
 _CLONE_NEWUSER: Final = 0x10000000
 _CLONE_NEWNET: Final = 0x40000000
 _CLONE_NEWIPC: Final = 0x08000000
+# capset(2), linux/capability.h: version 3, of which two sets of three masks say what is kept
+_CAPABILITIES_VERSION: Final = 0x20080522
+_CAPABILITIES_BYTES: Final = 2 * 3 * 4
 
 
 def confine() -> None:
@@ -43,7 +47,7 @@ def confine() -> None:
 
     Demands: no core dump, no file that grows, few files, bounded memory and work, nothing on standard error, and on
     Linux that no program it starts has more rights than itself, and that it ends with its server. Beside them, where
-    the system allows it: another user than root, and a network in which there is nobody.
+    the system allows it: another user than root without rights, and a network in which there is nobody.
     """
     # What asks the server to end may reach its whole group. It is for the server to end its programs: one that dies
     # under it would look like a faulty one.
@@ -67,6 +71,8 @@ def confine() -> None:
         _drop_root()
         # Containers and hardened kernels allow it to nobody: then only the interpreter keeps programs from the network.
         libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC)
+        # In a user namespace of its own it has every right there. What becomes the interpreter loses them with that.
+        libc.capset(struct.pack("=Ii", _CAPABILITIES_VERSION, 0), bytes(_CAPABILITIES_BYTES))
         # A server that was killed stops nobody, and not every program comes to its limit by itself. Last, because who
         # becomes another user loses it. It is the end of the thread that started us that counts: the pool's lives as
         # long as the server.

@@ -11,7 +11,7 @@ from typing import Final
 from headwater.domain.message import Message
 from headwater.workflows.arc.programs import PairResult, Program, percent
 from headwater.workflows.arc.prompt import rows
-from headwater.workflows.arc.sandbox import FUNCTION
+from headwater.workflows.arc.sandbox_steps import FUNCTION
 from headwater.workflows.arc.task import Grid, Task
 
 #: How many of the best programs are shown, and of each how many of the pairs that it got wrong.
