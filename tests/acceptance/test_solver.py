@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,6 +63,7 @@ class Search:
             model=asked.pop("model", SCRIPTED),
             workflow="solver",
             messages=[],
+            limits=asked.pop("limits", {}),
             input={"task_id": TASK, **asked},
         )
         assert started.status == 201, started.body
@@ -164,6 +166,39 @@ async def test_killed_between_programs_they_are_all_tried_again(data_dir: Path) 
         assert len(search.upstream.requests) == 3
         assert [record.data["number"] for record in done_iterations(records)] == [1, 2]
         assert records[-1].data["result"]["verdict"] == "solved"
+
+
+async def test_where_no_server_was_there_when_its_time_ran_out_the_best_program_answers(data_dir: Path) -> None:
+    async with searching(data_dir, says(NEARER), begins(RIGHT)) as search:
+        await search.start(limits={"total_s": 10})
+        over_s = time.monotonic() + 10
+        await search.upstream.request(2)
+
+        async def answered() -> bool:
+            contexts = [each["data"]["context"] for each in await search.so_far() if each["type"] == "context"]
+            result = contexts[-1]["result"]
+            return result is not None and result["tests"][0]["predicted"] is not None
+
+        await until(answered, "the best program has answered the tests")
+        before = await search.so_far()
+        await search.product.kill()
+
+        async def over() -> bool:
+            return time.monotonic() > over_s
+
+        await until(over, "its time has run out")
+        await search.product.start()
+        records = await search.records()
+        assert [record._asdict() for record in records[: len(before)]] == before
+        assert (records[-1].type, records[-1].data["code"]) == ("error", "TIMEOUT")
+        assert len(search.upstream.requests) == 2
+        result = records[-1].data["result"]
+        assert (result["verdict"], result["stopped"], result["best"]["iteration"]) == ("partial", "cut", 1)
+        assert result["tests"][0]["predicted"] is not None
+        assert result["iterations"] == 1
+        stored = await search.solution()
+        assert (stored["state"], stored["partial"], stored["result"]) == ("failed", True, result)
+        assert await search.listed("?verdict=partial") == [search.run]
 
 
 async def test_tokens_and_progress_over_two_transports_are_one_log(data_dir: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, ClassVar
 
 import pytest
@@ -10,8 +11,8 @@ import pytest
 from headwater.domain import event as ev
 from headwater.domain.document import Document
 from headwater.domain.message import GenerationRequest, Message, Usage
-from headwater.domain.run import LOCAL_OWNER, RunState
-from headwater.domain.snapshot import fold
+from headwater.domain.run import LOCAL_OWNER, RunRequest, RunState
+from headwater.domain.snapshot import Snapshot, fold
 from headwater.runs.recovery import Recovered
 from headwater.runs.takeover import TAKEOVERS_MAX
 from headwater.storage.memory_medium import MemoryMedium
@@ -45,6 +46,10 @@ class Search(Workflow):
                 yield events
             yield [ev.Iteration(number)]
         context.set_result({"steps": STEPS})
+
+    def result_so_far(self, request: RunRequest, snapshot: Snapshot) -> object:
+        assert snapshot.text
+        return {"steps": len(snapshot.text) // len("abc")}
 
     def documents(self, ended: EndedRun) -> Sequence[Document]:
         return [Document("searches", ended.run, [ended.state.value, ended.snapshot.text], run=ended.run)]
@@ -127,6 +132,33 @@ async def test_its_time_counts_over_the_crash() -> None:
     async with Scene(SAID, medium=medium, workflows={"search": Search()}) as scene:
         assert await scene.supervisor.recover() == Recovered(expired=1)
         assert (scene.error(name).code, scene.error(name).phase) == ("TIMEOUT", "total")
+        assert scene.error(name).result == {"steps": 1}
+        kept_result = scene.row(name).snapshot
+        assert kept_result is not None
+        assert kept_result.result == {"steps": 1}
+
+
+class Faulty(Search):
+    """Has no word for what it had come to."""
+
+    def __init__(self, makes: Callable[[], object]) -> None:
+        super().__init__()
+        self._makes = makes
+
+    def result_so_far(self, request: RunRequest, snapshot: Snapshot) -> object:
+        return self._makes()
+
+
+@pytest.mark.parametrize("makes", [lambda: 1 / 0, lambda: sys.exit(1), object, lambda: "x" * 100_000])
+@virtual
+async def test_a_run_has_its_end_whatever_its_application_makes_of_it(makes: Callable[[], object]) -> None:
+    medium = await crashed(4.5)
+    (name,) = medium.runs
+    await pause(1000.0)
+    async with Scene(SAID, medium=medium, workflows={"search": Faulty(makes)}) as scene:
+        assert await scene.supervisor.recover() == Recovered(expired=1)
+        assert (scene.error(name).code, scene.error(name).result) == ("TIMEOUT", None)
+        assert await kept(scene) == [["failed", "abca"]]
 
 
 @virtual

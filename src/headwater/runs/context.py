@@ -9,8 +9,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import suppress
 from itertools import count
 
-import msgspec
-
 from headwater.domain import event as ev
 from headwater.domain.document import Document
 from headwater.domain.message import GenerationRequest
@@ -19,7 +17,7 @@ from headwater.errors import BadRequestError
 from headwater.runs.attempt import Surroundings
 from headwater.runs.call import ModelCall
 from headwater.runs.closing import close_stream
-from headwater.runs.ending import RESULT_BYTES_MAX
+from headwater.runs.ending import sealed_result
 from headwater.runs.takeover import Resumption
 from headwater.storage.contract import DocumentPage, Documents
 
@@ -70,11 +68,7 @@ class Context:
             self._taken.add(event.call)
 
     def set_result(self, value: object) -> None:
-        encoded = msgspec.json.encode(value)
-        if len(encoded) > RESULT_BYTES_MAX:
-            raise ValueError(f"a result has at most {RESULT_BYTES_MAX} bytes as JSON, this one has {len(encoded)}")
-        # kept as it is now: what the workflow does to it later is not in the log
-        self.result = msgspec.json.decode(encoded)
+        self.result = sealed_result(value)
 
     @property
     def calls(self) -> int:

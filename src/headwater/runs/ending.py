@@ -89,6 +89,17 @@ def cut_events(fold: Fold, stop: Stop, untold: Sequence[ev.UsageReport] = (), *,
     return [*told, msgspec.structs.replace(stop.event(len(fold.text.encode())), result=result)]
 
 
+def sealed_result(value: object) -> Any:
+    """An application's result as it is now: what its workflow does to it later is not in the log.
+
+    Raises ValueError for one that is too large, and whatever its encoding raises.
+    """
+    encoded = msgspec.json.encode(value)
+    if len(encoded) > RESULT_BYTES_MAX:
+        raise ValueError(f"a result has at most {RESULT_BYTES_MAX} bytes as JSON, this one has {len(encoded)}")
+    return msgspec.json.decode(encoded)
+
+
 def ended_run(run: Run, state: RunState, fold: Fold, ended_at_ms: int, metrics: RunMetrics | None) -> EndedRun:
     """What a workflow is told of the end of its run; `fold` has all of its records."""
     result = fold.final.result if isinstance(fold.final, ev.Complete) else None

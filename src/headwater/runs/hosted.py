@@ -6,12 +6,14 @@ Nothing of what a foreign exception says is repeated, to anybody: where it was r
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import structlog
 
 from headwater.domain.document import Document, sealed
 from headwater.domain.event import Event
 from headwater.domain.run import Run, RunRequest
+from headwater.domain.snapshot import Snapshot
 from headwater.errors import (
     BadRequestError,
     ErrorCode,
@@ -20,6 +22,7 @@ from headwater.errors import (
     UnavailableError,
     WorkflowFault,
 )
+from headwater.runs.ending import sealed_result
 from headwater.storage.contract import OwnDocuments
 from headwater.telemetry import frames
 from headwater.workflows.contract import EndedRun, RunContext, Workflow
@@ -46,6 +49,11 @@ class Hosted:
     def keeps(self) -> bool:
         """Whether there is anything to be asked about an ended run: what it amounts to is not put together else."""
         return type(self.workflow).documents is not Workflow.documents
+
+    @property
+    def tells_so_far(self) -> bool:
+        """The same about a run that a crash has ended."""
+        return type(self.workflow).result_so_far is not Workflow.result_so_far
 
     def check(self, request: RunRequest) -> None:
         """Refuses what the workflow does not take. Raises `RefusedError`."""
@@ -93,6 +101,13 @@ class Hosted:
             return sealed(self.workflow.documents(ended))
         except (Exception, SystemExit) as error:
             raise self._fault("documents", ended.request.workflow, error) from None
+
+    def result_so_far(self, request: RunRequest, snapshot: Snapshot) -> Any:
+        """What a run had come to that a crash has ended. Raises `WorkflowFault`."""
+        try:
+            return sealed_result(self.workflow.result_so_far(request, snapshot))
+        except (Exception, SystemExit) as error:
+            raise self._fault("result_so_far", request.workflow, error) from None
 
     def _fault(self, what: str, name: str, error: BaseException) -> WorkflowFault:
         _log.error("workflow failed", workflow=name, what=what, error=type(error).__name__, where=frames(error))

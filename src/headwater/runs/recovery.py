@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Mapping
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 import structlog
@@ -111,7 +111,8 @@ class _Recovery:
                     return TakenUp(taken_up, state, resumption, since_ms)
                 outcome, stop = _why(run, expired=resumption is not None)
                 lost = lost_usage(recorder.fold, run.request, pricing_of(run.request, self._models))
-                recorder.add(cut_events(recorder.fold, stop, lost), final=True)
+                result = self._result_so_far(run, recorder.fold)
+                recorder.add(cut_events(recorder.fold, stop, lost, result=result), final=True)
                 await recorder.settled()
             await self._finish_row(run, recorder.fold, meter)
             if outlives(run.request):
@@ -137,6 +138,14 @@ class _Recovery:
         if (why := why_not(cut)) is None:
             return resumption_of(cut)
         _log.info("run not taken up", run=run.id, policy=request.on_crash, why=why)
+        return None
+
+    def _result_so_far(self, run: Run, fold: Fold) -> Any:
+        hosted = self._workflows.get(run.request.workflow)
+        if hosted is not None and hosted.tells_so_far:
+            # the run gets its end, whatever its workflow makes of it
+            with contextlib.suppress(WorkflowFault):
+                return hosted.result_so_far(run.request, fold.snapshot())
         return None
 
     async def _finish_row(self, run: Run, fold: Fold, meter: LogMeter) -> None:

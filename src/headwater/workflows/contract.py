@@ -128,5 +128,13 @@ class Workflow:
         """
         return ()
 
+    def result_so_far(self, request: RunRequest, snapshot: Snapshot) -> object:
+        """What a run had come to that a crash has ended for good, by what its log says; None for nothing.
+
+        It is the `result` of the final record, as what `set_result` had last is where the server lives: that died with
+        the process. Pure, and quick.
+        """
+        return None
+
     async def close(self) -> None:
         """Lets go of what it holds beside its runs: processes, connections. Called once, when no run is left."""

@@ -14,6 +14,7 @@ from headwater.domain import event as ev
 from headwater.domain.document import Document
 from headwater.domain.message import GenerationRequest
 from headwater.domain.run import RunRequest
+from headwater.domain.snapshot import Snapshot
 from headwater.domain.surrogates import replace_surrogates
 from headwater.errors import BadRequestError, NotFoundError
 from headwater.providers import simulated
@@ -74,16 +75,17 @@ class Solver(Workflow):
                 *withdrawn(context.before, kept),
                 ev.Log("warning", f"The server was started again. {search.finished} iterations are finished."),
             ]
-        yield [search.context()]
+        answers = _Answers(self._sandbox, context, search, is_simulated=_is_simulated(context.before))
+        yield [answers.told()]
         # where no program can be run no model is to be paid for one
         await self._sandbox.open()
-        answers = _Answers(self._sandbox, context, search, is_simulated=_is_simulated(context.before))
-        await answers.so_far()
+        if await answers.so_far():
+            yield [answers.told()]
         while not search.is_over:
-            async for events in self._iteration(context, search, asked):
-                answers.is_simulated = answers.is_simulated or _is_simulated(events)
+            async for events in self._iteration(context, search, asked, answers):
                 yield events
-            await answers.so_far()
+            if await answers.so_far():
+                yield [answers.told()]
         if search.best is not None:
             yield [ev.Status("testing", "The best program answers the tests.", progress=1.0)]
         result = await answers.all()
@@ -91,7 +93,7 @@ class Solver(Workflow):
         context.set_result(result)
 
     async def _iteration(
-        self, context: RunContext, search: Search, asked: SolverInput
+        self, context: RunContext, search: Search, asked: SolverInput, answers: _Answers
     ) -> AsyncIterator[list[ev.Event]]:
         """From the model's call to its programs' scores, which the search has at the end."""
         number = search.finished + 1
@@ -101,6 +103,7 @@ class Solver(Workflow):
         answer = _Answer()
         async for events in context.generate(_call(context.request, search, asked), role="internal"):
             answer.take(events)
+            answers.is_simulated = answers.is_simulated or _is_simulated(events)
             yield events
         written = programs_in(answer.text, asked.programs)
         told = f"{place}: {len(written.codes)} programs are tried."
@@ -111,9 +114,13 @@ class Solver(Workflow):
         for code in written.codes:
             programs.append(await tried(self._sandbox, code, search.task.train, context.owner))
             yield [ev.Log("info", f"{place}, program {len(programs)}: {_score(programs[-1])}")]
-        yield [search.finish(programs, written.left_out), search.context()]
+        yield [search.finish(programs, written.left_out), answers.told()]
         if search.best is not None:
             yield [ev.Log("info", f"{place}: the best program so far: {_score(search.best.program)}")]
+
+    def result_so_far(self, request: RunRequest, snapshot: Snapshot) -> object:
+        context = snapshot.state.get("context")
+        return None if context is None else context.get("result")
 
     def documents(self, ended: EndedRun) -> Sequence[Document]:
         return [document_of(ended)]
@@ -143,29 +150,39 @@ class _Answers:
         self._code: str | None = None
         self._outcomes: Sequence[Outcome] = ()
 
-    async def so_far(self) -> None:
-        """Sets what the run results in where it is ended from here on, before the search is over."""
+    def told(self) -> ev.Context:
+        """Where the search stands. What it would result in stands in the log too, for a start after a crash."""
+        return self._search.context(None if self._search.best is None else self._result(is_cut=True))
+
+    async def so_far(self) -> bool:
+        """Sets what the run results in where it is ended from here on, before the search is over.
+
+        True where that is more than the log says.
+        """
         search = self._search
         if search.best is None:
-            return
+            return False
         # at once, for it may be ended while the tests are answered
         self._context.set_result(self._result(is_cut=True))
-        if not search.is_over:
-            await self._ask()
-            self._context.set_result(self._result(is_cut=True))
+        if search.is_over or not await self._ask():
+            return False
+        self._context.set_result(self._result(is_cut=True))
+        return True
 
     async def all(self) -> SolverResult:
         """The result of a search that is over."""
         await self._ask()
         return self._result()
 
-    async def _ask(self) -> None:
+    async def _ask(self) -> bool:
+        """Has the best program answer; False where it has, or there is none."""
         best = self._search.best
         if best is None or best.program.code == self._code:
-            return
+            return False
         inputs = [pair.input for pair in self._search.task.test]
         self._outcomes = await self._sandbox.run(best.program.code, inputs, self._context.owner)
         self._code = best.program.code
+        return True
 
     def _result(self, *, is_cut: bool = False) -> SolverResult:
         best, model = self._search.best, self._context.request.model

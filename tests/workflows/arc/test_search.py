@@ -111,7 +111,10 @@ def test_the_events_have_the_shapes_of_the_reference() -> None:
             "best": {"iteration": 1, "code": "half", "correct_pairs": 1, "pairs": 2, "cell_share": 0.75},
             "scores": [{"iteration": 1, "programs": 2, "correct_pairs": 1, "cell_share": 0.75}],
         },
+        "result": None,
     }
+    result = search.result([], model="m", is_simulated=False, is_cut=True)
+    assert search.context(result).context["result"] == msgspec.to_builtins(result)
 
 
 def test_an_iteration_fits_into_a_record_whatever_its_programs_did() -> None:

@@ -135,11 +135,13 @@ class Search:
     def standing(self) -> Standing:
         return Standing(self.finished, self.of, self.tried, self.fits, self._best_in_short(), self.scores)
 
-    def context(self) -> ev.Context:
-        """The puzzle, and where the search stands."""
+    def context(self, result: SolverResult | None = None) -> ev.Context:
+        """The puzzle, where the search stands, and what it would result in if it were ended here."""
         task = self.task
         told = {"id": task.id, "set": task.set, "train_pairs": len(task.train), "tests": len(task.test)}
-        return ev.Context({"task": told, "search": msgspec.to_builtins(self.standing)})
+        return ev.Context(
+            {"task": told, "search": msgspec.to_builtins(self.standing), "result": msgspec.to_builtins(result)}
+        )
 
     def result(
         self, outcomes: Sequence[Outcome], *, model: str, is_simulated: bool, is_cut: bool = False
