@@ -62,9 +62,16 @@ async def test_a_reconnect_goes_on_in_the_same_run_and_ends(api: RunningApi) -> 
     assert len(api.prompter.calls) == 1
 
 
-@pytest.mark.parametrize("last", [f"run_{'0' * 32}:1", "1", "nonsense", f"run_{'0' * 32}"])
-async def test_an_id_that_is_none_of_ours_starts_nothing(api: RunningApi, last: str) -> None:
-    problem_in(await api.client.get(STREAM, headers={"last-event-id": last}), 404, "NOT_FOUND")
+@pytest.mark.parametrize(
+    ("last", "status", "code"),
+    [
+        (f"run_{'0' * 32}:1", 404, "NOT_FOUND"),
+        *((text, 400, "BAD_REQUEST") for text in ("1", "nonsense", f"run_{'0' * 32}", f"run_{'0' * 32}:x", ":")),
+    ],
+)
+async def test_an_id_that_is_none_of_ours_starts_nothing(api: RunningApi, last: str, status: int, code: str) -> None:
+    problem = problem_in(await api.client.get(STREAM, headers={"last-event-id": last}), status, code)
+    assert problem.get("parameter") == (None if status == 404 else "Last-Event-ID")
     assert api.prompter.calls == []
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from headwater.delivery.cursor import Cursor, ahead, parse_cursor, parse_cursors, parse_place, trimmed
+from headwater.delivery.cursor import Cursor, ahead, parse_cursor, parse_cursors, parse_event_id, parse_place, trimmed
 from headwater.errors import BadRequestError
 
 
@@ -79,3 +79,12 @@ def test_a_place_is_a_run_and_a_cursor() -> None:
     for text in ("run_1:", "run_1:x", "run_1:1:1"):
         with pytest.raises(BadRequestError):
             parse_place(text)
+
+
+def test_an_event_s_id_names_a_run_and_a_record_of_it() -> None:
+    run = f"run_{'0a' * 16}"
+    assert parse_event_id(f"{run}:41") == (run, 41)
+    for text in ("", ":", "41", run, f"{run}:", f"{run}:x", f"{run}:1:1", f"{run}0:1", "run_1:41"):
+        with pytest.raises(BadRequestError) as refused:
+            parse_event_id(text)
+        assert refused.value.extra == {"parameter": "Last-Event-ID"}

@@ -22,7 +22,7 @@ from headwater.api.idempotency import digest
 from headwater.api.route import Call, Operation, Parameter, Reply, Resource
 from headwater.api.runs import check_model, own_run
 from headwater.api.stream import event_stream
-from headwater.delivery.cursor import Cursor, parse_place
+from headwater.delivery.cursor import Cursor, parse_event_id
 from headwater.delivery.polling import RECORDS_MAX, WAIT_MS_MAX
 from headwater.domain.message import GenerationRequest, Message, ReasoningEffort, Settings
 from headwater.domain.run import Run, RunRequest, is_ended
@@ -59,7 +59,7 @@ async def stream(call: Call) -> Asgi:
     """The records of the analysis that the last event's id names, or of the one that goes on, or of a new one."""
     accept.choose(call.header("accept"), (accept.EVENT_STREAM,))
     if last := call.header("last-event-id"):
-        run_id, after = parse_place(last)
+        run_id, after = parse_event_id(last)
         run = await own_run(call, run_id)
         if run.request.workflow != WORKFLOW:
             raise NotFoundError("There is no such analysis.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
 
 from headwater.errors import BadRequestError, CursorAheadError, CursorTrimmedError
 
 #: More digits than any log will ever need; longer ones are refused before they are turned into a number.
 _DIGITS_MAX = 15
+_RUN: Final = re.compile(r"run_[0-9a-f]{32}")
 
 
 class Cursor(NamedTuple):
@@ -49,6 +51,14 @@ def parse_place(text: str) -> tuple[str, int]:
     """A run and the seq of its last record that is known: `run_…:41`, or `run_…` for none. Raises `BadRequestError`."""
     run, colon, after = text.partition(":")
     return run, _seq(after, "run") if colon else 0
+
+
+def parse_event_id(text: str) -> tuple[str, int]:
+    """The run and the seq of an id that names both, as an event's does: `run_…:41`. Raises `BadRequestError`."""
+    run, _, seq = text.partition(":")
+    if _RUN.fullmatch(run) is None:
+        raise BadRequestError("This is no id of an event that this stream sent.", parameter="Last-Event-ID")
+    return run, _seq(seq, "Last-Event-ID")
 
 
 def _seq(text: str, name: str) -> int:
