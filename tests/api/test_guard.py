@@ -243,6 +243,9 @@ async def test_a_change_without_a_body_needs_no_type_but_may_not_claim_another(a
     cancel = f"/api/v1/runs/{run}/cancel"
     assert (await api.exchange(post("content-type: text/plain", body=b"", path=cancel)))[0] == 415
     assert (await api.exchange(post(body=b"", path=cancel)))[0] in (200, 202)
+    octets = "content-type: application/octet-stream"
+    assert (await api.exchange(post(octets, body=b"", path=cancel)))[0] in (200, 202)
+    assert (await api.exchange(post(octets, body=b"{}", path=cancel)))[0] == 415
     assert (await api.exchange(post(JSON, body=b"", path=cancel)))[0] in (200, 202)
 
 

@@ -198,7 +198,10 @@ def _lower(headers: list[tuple[bytes, bytes]], name: bytes) -> list[str]:
 
 
 def _check_media_type(headers: list[tuple[bytes, bytes]], *, any_type: bool) -> None:
-    """A body must be JSON, or of any type; a change without a body needs no type, but may not claim another."""
+    """A body must be JSON, or of any type; a change without a body needs no type, but may not claim another.
+
+    Bytes of any kind, of which there are none, is what aiohttp claims then; a page has to ask before it may.
+    """
     if any(value.lower() != "identity" for value in _values(headers, b"content-encoding")):
         raise MediaTypeError("The body must not be compressed.")
     if any_type:
@@ -207,7 +210,7 @@ def _check_media_type(headers: list[tuple[bytes, bytes]], *, any_type: bool) -> 
     has_body = any(value != "0" for value in _values(headers, b"content-length")) or bool(
         _values(headers, b"transfer-encoding")
     )
-    if not types and not has_body:
+    if not has_body and types in ([], ["application/octet-stream"]):
         return
     if len(types) != 1 or types[0].partition(";")[0].strip().lower() != "application/json":
         raise MediaTypeError("The Content-Type of a change must be application/json.")
