@@ -38,6 +38,7 @@ class Stage:
             fold=lambda: self.fold,
             on_call=lambda: None,
             on_silence=lambda phase, limit_s: self.told.append((phase, limit_s)),
+            on_left=lambda _provider, _place: None,
         )
         self.attempt = Attempt(self.around, Route("m", self.provider, "upstream-m"), GenerationRequest("m", []))
 

@@ -48,6 +48,7 @@ class Stage:
             fold=Fold,
             on_call=self._call_began,
             on_silence=lambda phase, limit_s: self.silent.append((phase, limit_s)),
+            on_left=lambda _provider, _place: None,
         )
         self.medium = MemoryMedium()
         storage = MemoryStorage(self.medium)

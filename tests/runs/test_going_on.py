@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Self
 
 import msgspec
@@ -290,21 +291,37 @@ async def test_what_is_ended_by_the_next_start_is_stopped_too(why: str) -> None:
         assert provider.stopped == ([] if why == "model" else ["resp_1"])
 
 
+class FailsOnce(LastingProvider):
+    """Its first answer fails when it has no more than a name."""
+
+    def __init__(self, script: Sequence[Item]) -> None:
+        super().__init__(script)
+        #: when an answer was to be stopped, in seconds after the second one was begun
+        self.stops_s: list[float] = []
+        self.refuses_to_stop = False
+
+    async def stream_in_background(
+        self, request: GenerationRequest, *, connect_s: float | None
+    ) -> AsyncGenerator[list[Item], None]:
+        stream = super().stream_in_background(request, connect_s=connect_s)
+        if len(self.begun) == 1:
+            yield [ev.ProviderData(self.name, msgspec.to_builtins(Checkpoint("resp_1", 0)))]
+            raise ProviderError(ErrorCode.OVERLOADED)
+        async for items in stream:
+            yield items
+
+    async def stop(self, checkpoint: Checkpoint) -> None:
+        now = asyncio.get_running_loop().time()
+        self.stops_s.append(now - self.begun.get("resp_2", now))
+        if self.refuses_to_stop:
+            self.refuses_to_stop = False
+            raise ProviderError(ErrorCode.SERVER)
+        await super().stop(checkpoint)
+
+
 @virtual
 async def test_a_name_alone_is_no_output() -> None:
     """An answer that fails when it has no more than a name may be made again, and the first one is stopped."""
-
-    class FailsOnce(LastingProvider):
-        async def stream_in_background(
-            self, request: GenerationRequest, *, connect_s: float | None
-        ) -> AsyncGenerator[list[Item], None]:
-            stream = super().stream_in_background(request, connect_s=connect_s)
-            if len(self.begun) == 1:
-                yield [ev.ProviderData(self.name, msgspec.to_builtins(Checkpoint("resp_1", 0)))]
-                raise ProviderError(ErrorCode.OVERLOADED)
-            async for items in stream:
-                yield items
-
     provider = FailsOnce(ANSWER)
     async with Life(provider) as life:
         run = await life.submit(on_crash="reattach")
@@ -312,6 +329,19 @@ async def test_a_name_alone_is_no_output() -> None:
         assert fold(records).text == LETTERS
         assert [r.event.number for r in records if isinstance(r.event, ev.Attempt)] == [2]
         assert (list(provider.begun), provider.stopped) == (["resp_1", "resp_2"], ["resp_1"])
+        # at once, and not again when the second one has ended
+        assert provider.stops_s == [0]
+
+
+@virtual
+async def test_what_could_not_be_stopped_when_it_was_given_up_is_stopped_at_the_end() -> None:
+    provider = FailsOnce(ANSWER)
+    provider.refuses_to_stop = True
+    async with Life(provider) as life:
+        await life.end_of(await life.submit(on_crash="reattach"))
+        assert provider.stopped == ["resp_1"]
+        assert len(provider.stops_s) == 2
+        assert provider.stops_s[1] >= len(ANSWER)
 
 
 @virtual

@@ -16,7 +16,7 @@ from headwater.domain.snapshot import Fold
 from headwater.errors import ErrorCode, HeadwaterError, ProviderError
 from headwater.providers.answer import interim_usage, is_unanswered
 from headwater.providers.breaker import Permit
-from headwater.providers.contract import Item, Provider, Silence
+from headwater.providers.contract import BackgroundProvider, Checkpoint, Item, Provider, Silence
 from headwater.providers.cost import Pricing
 from headwater.providers.resilience import Resilience, Route
 from headwater.runs.call_meter import CallMeter
@@ -74,6 +74,8 @@ class Surroundings(NamedTuple):
     #: hears of a model that was silent beyond its limit, with nothing left that could answer in its place: in which
     #: phase, and the limit in seconds
     on_silence: Callable[[Phase, float], object]
+    #: hears of an answer that goes on at its provider's, and that another try takes the place of
+    on_left: Callable[[BackgroundProvider, Checkpoint], object]
 
 
 class Attempt:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 
 from headwater.domain import event as ev
 from headwater.domain.run import RunRequest
 from headwater.errors import LogCorrupt, ProviderError, RefusedError, StorageError
-from headwater.providers.contract import BackgroundProvider, Provider
+from headwater.providers.contract import BackgroundProvider, Checkpoint, Provider
 from headwater.providers.cost import UNPRICED, Pricing
 from headwater.runs.attempt import Models
-from headwater.runs.takeover import CallTrace, Place
+from headwater.runs.takeover import CallTrace
 from headwater.storage.contract import EventLog
 
 _log = structlog.get_logger(__name__)
@@ -66,8 +66,13 @@ def outlives(request: RunRequest) -> bool:
     return request.on_crash == "reattach" or any(own.get("background") is True for own in fields)
 
 
-async def stop_answers(run: str, request: RunRequest, log: EventLog, models: Models) -> None:
-    """Stops what the run's calls have left going at their providers, each within `STOP_S`. Never raises."""
+async def stop_answers(
+    run: str, request: RunRequest, log: EventLog, models: Models, *, but: Collection[str] = ()
+) -> None:
+    """Stops what the run's calls have left going at their providers, each within `STOP_S`. Never raises.
+
+    `but` are the answers that were stopped already, by their providers' names for them.
+    """
     try:
         places = (await trace_of(log, run)).places
     except StorageError as error:
@@ -76,16 +81,18 @@ async def stop_answers(run: str, request: RunRequest, log: EventLog, models: Mod
     known = models_of(request, models)
     # there are several only where an earlier try was given up in the middle
     for place in places:
-        await _stop(run, place, known)
+        _, provider = known.get((place.provider, place.model), ("", None))
+        if isinstance(provider, BackgroundProvider) and place.checkpoint.response_id not in but:
+            await stop_answer(run, provider, place.checkpoint)
 
 
-async def _stop(run: str, place: Place, known: dict[tuple[str, str], tuple[str, Provider]]) -> None:
-    _, provider = known.get((place.provider, place.model), ("", None))
-    if not isinstance(provider, BackgroundProvider):
-        return
+async def stop_answer(run: str, provider: BackgroundProvider, checkpoint: Checkpoint) -> bool:
+    """Stops one answer, within `STOP_S`; whether that was done, which is told where it was not. Never raises."""
     try:
         async with asyncio.timeout(STOP_S):
-            await provider.stop(place.checkpoint)
+            await provider.stop(checkpoint)
     except (ProviderError, TimeoutError) as error:
         # It is paid for until its provider ends it.
-        _log.warning("answer not stopped", run=run, provider=place.provider, error=type(error).__name__)
+        _log.warning("answer not stopped", run=run, provider=provider.name, error=type(error).__name__)
+        return False
+    return True

@@ -212,7 +212,9 @@ class ModelCall:
         if attempt.put_out_from is not None:
             self._superseded_from = attempt.put_out_from
         if isinstance(attempt.route.caller, Lasting):
-            attempt.route.caller.forget()
+            caller = attempt.route.caller
+            if (left := caller.forget()) is not None:
+                around.on_left(caller.provider, left)
         around.observer.call_repeated(
             CallRepeated(around.run, attempt.route.name, failure.code, step.kind, step.wait_s)
         )

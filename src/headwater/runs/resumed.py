@@ -43,7 +43,7 @@ class Lasting:
         self.name = provider.name
         #: whether something new has come since the newest stream began
         self.has_progressed = False
-        self._provider = provider
+        self.provider = provider
         self._place = place
         self._said = [*said]
 
@@ -52,20 +52,21 @@ class Lasting:
         """Whether there is an answer that can be asked on for."""
         return self._place is not None
 
-    def forget(self) -> None:
-        """The next stream is an answer of its own."""
-        self._place = None
+    def forget(self) -> Checkpoint | None:
+        """The next stream is an answer of its own; returns where this one goes on, if it was begun."""
+        left, self._place = self._place, None
         self._said.clear()
+        return left
 
     def stream(self, request: GenerationRequest, *, connect_s: float | None) -> AsyncIterator[list[Item]]:
         self.has_progressed = False
         place = self._place
         if place is not None:
-            return self._rest(self._provider.reattach(request, place, connect_s=connect_s))
+            return self._rest(self.provider.reattach(request, place, connect_s=connect_s))
         if not request.stream:
             # an answer in one piece can not be asked on for
-            return self._provider.stream(request, connect_s=connect_s)
-        stream = self._provider.stream_in_background(request, connect_s=connect_s)
+            return self.provider.stream(request, connect_s=connect_s)
+        stream = self.provider.stream_in_background(request, connect_s=connect_s)
         return Answer(lambda answer: self._begun(answer, stream))
 
     async def _begun(self, answer: Answer, stream: AsyncIterator[list[Item]]) -> AsyncGenerator[list[Item], None]:

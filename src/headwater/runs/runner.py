@@ -34,9 +34,10 @@ from headwater.errors import (
     StorageFull,
     WorkflowFault,
 )
+from headwater.providers.contract import BackgroundProvider, Checkpoint
 from headwater.providers.resilience import Resilience
 from headwater.runs.attempt import Models, Surroundings
-from headwater.runs.background import outlives, pricing_of, stop_answers
+from headwater.runs.background import outlives, pricing_of, stop_answer, stop_answers
 from headwater.runs.closing import close_stream
 from headwater.runs.context import Context
 from headwater.runs.ending import (
@@ -126,11 +127,14 @@ class Runner:
             fold=lambda: self._recorder.fold,
             on_call=self._meter.call_began,
             on_silence=self._fell_silent,
+            on_left=self._left_behind,
         )
         self._context = Context(around, run.owner, storage.documents, resumption)
         #: what is stored with the row's end
         self._documents: tuple[Document, ...] = ()
         self._metrics: RunMetrics | None = None
+        #: answers of tries that were given up, by their providers' names for them
+        self._answers_stopped: set[str] = set()
         self._stop: Stop | None = None
         self._ending = False
         self._has_slot = False
@@ -178,7 +182,9 @@ class Runner:
                 self._on_final()
                 await self._finish_row()
                 if outlives(self.run.request):
-                    await stop_answers(self.run.id, self.run.request, self._storage.log, self._models)
+                    await stop_answers(
+                        self.run.id, self.run.request, self._storage.log, self._models, but=self._answers_stopped
+                    )
             self._tell_observer()
         finally:
             self.ended.set()
@@ -404,6 +410,15 @@ class Runner:
 
     def _fell_silent(self, phase: Phase, limit_s: float) -> None:
         self.stop(stop_timeout(phase, limit_s))
+
+    def _left_behind(self, provider: BackgroundProvider, place: Checkpoint) -> None:
+        """Stops an answer that is being made for nobody; where that fails it is tried again at the end."""
+
+        async def stop() -> None:
+            if await stop_answer(self.run.id, provider, place):
+                self._answers_stopped.add(place.response_id)
+
+        self._spawn(stop(), f"stop an answer of {self.run.id}")
 
     # ── figures ─────────────────────────────────────────────────────────────────────────────────
 
