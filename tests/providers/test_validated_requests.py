@@ -44,10 +44,11 @@ MODELS: Final[Mapping[str, tuple[str, ...]]] = {
 OWN_MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "alibaba": ("enable_thinking", "thinking_budget"),
     "deepseek": ("thinking", "reasoning_content"),
+    "llamacpp": ("reasoning_content",),
     "mistral": ("random_seed", "prefix"),
     # There `logprobs` is a number.
     "together": ("reasoning", "logprobs"),
-    "vllm": ("continue_final_message", "add_generation_prompt"),
+    "vllm": ("continue_final_message", "add_generation_prompt", "reasoning"),
     # Claude 4.6 and older take them; what the newest models do not take has left the SDK.
     "anthropic": ("temperature", "top_p"),
 }
