@@ -22,13 +22,17 @@ from headwater.domain.message import ReasoningEffort
 from headwater.domain.run import state_diagram
 from headwater.errors import CODES
 from headwater.providers import (
+    alibaba_models,
     anthropic,
+    cerebras_models,
     deepseek_models,
     gemini,
     gemini_models,
     groq_models,
     mistral_models,
     openai_models,
+    perplexity_models,
+    together_models,
     xai_models,
 )
 from headwater.providers.anthropic_models import Traits, traits_of
@@ -127,6 +131,43 @@ MODELS: Final[Mapping[str, tuple[Models, Sequence[str]]]] = {
             "llama-3.3-70b-versatile",
             "meta-llama/llama-4-scout-17b-16e-instruct",
             "groq/compound",
+            "any other",
+        ),
+    ),
+    "`alibaba`": (
+        alibaba_models.MODELS,
+        (
+            "qwq-plus",
+            "qvq-max",
+            "qwen3-235b-a22b-thinking-2507",
+            "qwen3-235b-a22b-instruct-2507",
+            "qwen3-vl-plus",
+            "qwen3-vl-235b-a22b-thinking",
+            "qwen3-vl-235b-a22b-instruct",
+            "qwen3-coder-plus",
+            "qwen2.5-72b-instruct",
+            "qwen2.5-vl-72b-instruct",
+        ),
+    ),
+    "`cerebras`": (
+        cerebras_models.MODELS,
+        ("gpt-oss-120b", "llama3.1-8b", "llama-3.3-70b", "qwen-3-235b-a22b-instruct-2507", "zai-glm-4.7", "any other"),
+    ),
+    "`perplexity`": (
+        perplexity_models.MODELS,
+        ("sonar", "sonar-pro", "sonar-reasoning", "sonar-reasoning-pro", "sonar-deep-research"),
+    ),
+    "`together`": (
+        together_models.MODELS,
+        (
+            "openai/gpt-oss-120b",
+            "deepseek-ai/DeepSeek-R1",
+            "MiniMaxAI/MiniMax-M2.7",
+            "Qwen/Qwen3-235B-A22B-Thinking-2507",
+            "Qwen/Qwen3-235B-A22B-Instruct-2507-tput",
+            "Qwen/Qwen2.5-VL-72B-Instruct",
+            "meta-llama/Llama-3.3-70B-Instruct-Turbo",
+            "meta-llama/Llama-4-Maverick-17B-128E-Instruct-FP8",
             "any other",
         ),
     ),

@@ -13,18 +13,22 @@ from typing import Any, Final
 import msgspec
 
 from headwater.providers import (
+    alibaba_models,
     anthropic,
     anthropic_models,
+    cerebras_models,
     deepseek_models,
     gemini_models,
     groq_models,
     mistral_models,
     openai_models,
+    perplexity_models,
+    together_models,
     xai_models,
 )
 from headwater.providers.contract import Dialect
 from headwater.providers.gemini import Gemini, GeminiQuirks
-from headwater.providers.model_limits import Limits, Models
+from headwater.providers.model_limits import Models
 from headwater.providers.openai_chat import OpenAIChat, Quirks
 from headwater.providers.openai_chat_request import Prefill
 from headwater.providers.openai_responses import OpenAIResponses, ResponsesQuirks
@@ -116,9 +120,6 @@ def _chat_here(name: str, port: int, prefill: Prefill = "no", **more: Any) -> Se
     )
 
 
-#: None of the models is told to reason a minimum, at a server that has a list of efforts.
-_NO_MINIMAL_EFFORT: Final = Models((r"", Limits(efforts=frozenset({"none", "low", "medium", "high"}))))
-
 #: Those of Chat Completions. Quirks are from each provider's own reference; what is not there is OpenAI's way.
 _CHAT: Mapping[str, ServerRow] = {
     # Any compatible server, wherever it is.
@@ -136,6 +137,7 @@ _CHAT: Mapping[str, ServerRow] = {
         # https://www.alibabacloud.com/help/en/model-studio/deep-thinking
         reasoning_on={"enable_thinking": True},
         reasoning_off={"enable_thinking": False},
+        models=alibaba_models.MODELS,
         thinking_budgets={"minimal": 1_024, "low": 4_096, "medium": 10_240, "high": 24_576},
     ),
     "cerebras": _chat(
@@ -144,7 +146,7 @@ _CHAT: Mapping[str, ServerRow] = {
         "CEREBRAS_API_KEY",
         developer_role=False,
         verbosity=False,
-        models=_NO_MINIMAL_EFFORT,
+        models=cerebras_models.MODELS,
     ),
     # Its `response_format` is `text` or `json_object` only.
     "deepseek": _chat(
@@ -205,6 +207,7 @@ _CHAT: Mapping[str, ServerRow] = {
         "https://api.perplexity.ai",
         "PERPLEXITY_API_KEY",
         tools=False,
+        models=perplexity_models.MODELS,
         max_tokens_field="max_tokens",
         stream_options=False,
         developer_role=False,
@@ -220,7 +223,7 @@ _CHAT: Mapping[str, ServerRow] = {
         image_detail=False,
         reasoning_off={"reasoning": {"enabled": False}},
         logprobs="count",
-        models=_NO_MINIMAL_EFFORT,
+        models=together_models.MODELS,
     ),
     "xai": _chat(
         "xai", "https://api.x.ai/v1", "XAI_API_KEY", developer_role=False, verbosity=False, models=xai_models.MODELS
