@@ -144,6 +144,18 @@ async def test_tools_and_their_results_are_taken(product: Product, api: str) -> 
 
 
 @pytest.mark.parametrize("api", APIS)
+async def test_what_was_thought_is_taken_or_passed_over(product: Product, api: str) -> None:
+    scene = Scene(product)
+    conversation = [
+        {"role": "user", "content": "Which river flows through Dresden?"},
+        {"role": "assistant", "content": "The Elbe.", "reasoning": "It has a famous bridge."},
+        {"role": "user", "content": "And through Prague?"},
+    ]
+    end = await scene.end(await scene.start(messages=conversation, **asking(api, max_tokens=8)))
+    assert end.type == "complete", end
+
+
+@pytest.mark.parametrize("api", APIS)
 async def test_a_cancel_reaches_the_model(product: Product, api: str) -> None:
     scene = Scene(product)
     endless = asking(api, max_tokens=800)
