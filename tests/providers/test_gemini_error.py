@@ -31,6 +31,8 @@ PER_MINUTE = quota(quotaId="GenerateRequestsPerMinutePerProjectPerModel-FreeTier
 PER_DAY = quota(quotaId="GenerateRequestsPerDayPerProjectPerModel-FreeTier", quotaValue="50")
 TOO_LONG = "The input token count (3475108) exceeds the maximum number of tokens allowed (1048576)."
 SPENT = "You exceeded your current quota, please check your plan and billing details."
+NO_CREDITS = "Your prepayment credits are depleted. Please go to AI Studio to manage your project and billing."
+CAPPED = "Your project has exceeded its monthly spending cap."
 
 CASES: list[tuple[str, dict[str, Any], ErrorCode]] = [
     ("a bad request", error_of(400, "INVALID_ARGUMENT", "Invalid JSON payload"), ErrorCode.BAD_REQUEST),
@@ -44,6 +46,8 @@ CASES: list[tuple[str, dict[str, Any], ErrorCode]] = [
     ("no such model", error_of(404, "NOT_FOUND", "models/x is not found"), ErrorCode.UNSUPPORTED),
     ("a rate", error_of(429, "RESOURCE_EXHAUSTED", SPENT, PER_MINUTE), ErrorCode.RATE_LIMIT),
     ("a rate, without a word more", error_of(429, "RESOURCE_EXHAUSTED"), ErrorCode.RATE_LIMIT),
+    ("no credits", error_of(429, "RESOURCE_EXHAUSTED", NO_CREDITS), ErrorCode.BUDGET),
+    ("a spending cap", error_of(429, "RESOURCE_EXHAUSTED", CAPPED), ErrorCode.BUDGET),
     ("a day's quota", error_of(429, "RESOURCE_EXHAUSTED", SPENT, PER_DAY), ErrorCode.BUDGET),
     ("a quota of none", error_of(429, "RESOURCE_EXHAUSTED", SPENT, quota(quotaValue="0")), ErrorCode.BUDGET),
     ("no room", error_of(429, "RESOURCE_EXHAUSTED", "", info("MODEL_CAPACITY_EXHAUSTED")), ErrorCode.OVERLOADED),

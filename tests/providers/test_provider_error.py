@@ -26,6 +26,13 @@ from headwater.providers.retry import consequence_of
 DIALECT = OpenAIChat(Quirks(provider_name="acme"))
 SPENT = "enforced_spend_limit_reached"
 SPENT_AT_XAI = "Your team t-1 has either used all available credits or reached its monthly spending limit."
+NO_CREDITS = "Your newly created team doesn't have any credits or licenses yet."
+KEY_LIMIT = "Key limit exceeded (total limit). Manage it using https://openrouter.ai/settings/keys"
+
+
+def exhausted(message: str) -> dict[str, Any]:
+    """As Google's own API and its OpenAI-compatible one say it."""
+    return {"error": {"code": 429, "message": message, "status": "RESOURCE_EXHAUSTED"}}
 
 
 def refused(status: int, body: Any = None, headers: dict[str, str] | None = None) -> ProviderError:
@@ -92,6 +99,17 @@ def refused(status: int, body: Any = None, headers: dict[str, str] | None = None
         (402, {"type": "error", "error": {"type": "billing_error", "message": "m"}}, ErrorCode.BUDGET),
         (429, {"code": "Some resource has been exhausted", "error": SPENT_AT_XAI}, ErrorCode.BUDGET),
         (403, {"code": "permission-denied", "error": SPENT_AT_XAI}, ErrorCode.BUDGET),
+        (403, {"code": "The caller does not have permission", "error": NO_CREDITS}, ErrorCode.BUDGET),
+        (403, {"error": {"code": 403, "message": KEY_LIMIT}}, ErrorCode.BUDGET),
+        (
+            403,
+            {"error": {"code": 403, "message": "m", "metadata": {"reasons": ["violence"], "flagged_input": "x"}}},
+            ErrorCode.CONTENT_FILTER,
+        ),
+        (403, {"error": {"code": 403, "message": "m", "metadata": {"raw": "x"}}}, ErrorCode.AUTH),
+        (429, exhausted("Your prepayment credits are depleted. Please go to AI Studio"), ErrorCode.BUDGET),
+        (429, exhausted("Your project has exceeded its monthly spending cap."), ErrorCode.BUDGET),
+        (429, exhausted("You exceeded your current quota, please check your plan"), ErrorCode.RATE_LIMIT),
         (
             429,
             {"type": "error", "error": {"type": "rate_limit_error", "details": {"error_code": SPENT}, "message": "m"}},

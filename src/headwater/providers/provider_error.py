@@ -102,7 +102,9 @@ CODE_BY_PHRASE: Final[tuple[tuple[re.Pattern[str], ErrorCode], ...]] = (
     (
         re.compile(
             r"current quota|insufficient (?:quota|balance|credits|funds)|out of credits|requires more credits|"
-            r"credit balance|specified (?:workspace )?API usage limits|spend(?:ing)? limit|used all available credits",
+            r"credit balance|specified (?:workspace )?API usage limits|spend(?:ing)? limit|used all available credits|"
+            # xAI and OpenRouter, both as a 403
+            r"have any credits|key limit exceeded",
             re.IGNORECASE,
         ),
         ErrorCode.BUDGET,
@@ -119,6 +121,10 @@ CODE_BY_PHRASE: Final[tuple[tuple[re.Pattern[str], ErrorCode], ...]] = (
     ),
     (re.compile(r"overloaded|at capacity|over capacity", re.IGNORECASE), ErrorCode.OVERLOADED),
 )
+
+#: What a message says of money behind a word that says "wait": Google's `RESOURCE_EXHAUSTED` is both. Its "current
+#: quota" is that of a minute, too. https://ai.google.dev/gemini-api/docs/billing
+_SPENT: Final = re.compile(r"prepayment credits|spending cap", re.IGNORECASE)
 
 #: Statuses that say more than their hundred. Three of the 400s may pass by themselves: 409 is a lock that was waited
 #: for in vain (OpenAI's and Anthropic's SDKs send the request again), 425 asks for just that (RFC 8470, 5.2), and 499
@@ -225,6 +231,10 @@ def _words(inner: Mapping[str, Any], outer: Mapping[str, Any]) -> ErrorWords:
                 words.append(found.lower())
             elif isinstance(found, int) and 400 <= found <= 599 and status is None:
                 status = found
+    metadata = inner.get("metadata")
+    if isinstance(metadata, dict) and "flagged_input" in metadata:
+        # OpenRouter's 403 of what a moderator flagged: https://openrouter.ai/docs/errors
+        words.append("content_policy_violation")
     return ErrorWords(message if isinstance(message, str) else "", tuple(words), status)
 
 
@@ -266,10 +276,11 @@ def _code(said: ErrorWords, status: int | None) -> ErrorCode:
     if status == 413:
         # Groq says `rate_limit_exceeded` here too, of a single request that no waiting makes small enough.
         return ErrorCode.CONTEXT_LENGTH
+    searched = said.message[:_SEARCHED_CHARS_MAX]
     for word in said.words:
         if word in CODE_BY_WORD:
-            return CODE_BY_WORD[word]
-    searched = said.message[:_SEARCHED_CHARS_MAX]
+            code = CODE_BY_WORD[word]
+            return ErrorCode.BUDGET if code is ErrorCode.RATE_LIMIT and _SPENT.search(searched) else code
     for pattern, code in CODE_BY_PHRASE:
         # "Too many tokens" a minute is a rate, not a length.
         if pattern.search(searched) and not (status == 429 and code is ErrorCode.CONTEXT_LENGTH):
