@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
 from tests.browser.chat import PATIENCE_MS
 from tests.browser.conftest import NewContext
@@ -131,6 +131,38 @@ def test_a_run_is_followed_after_a_reload(show: Open, model: ScriptedModel, gate
     shows(page, TEXTS[-1], "idle connecting streaming complete")
     # The typewriter comes to the end of the text as well.
     expect(page.locator("[data-state] > div")).to_have_js_property("textContent", TEXTS[-1])
+
+
+def test_the_cursor_is_kept_over_a_reload(
+    show: Open, context: BrowserContext, model: ScriptedModel, server: Server
+) -> None:
+    asked: list[int] = []
+
+    def note(request: Request) -> None:
+        if (found := re.search(r"/events\?after=(\d+)$", request.url)) is not None:
+            asked.append(int(found[1]))
+
+    context.on("request", note)
+    gate = model.gate()
+    parts = [[f"{number} " for number in range(120)], ["and so on."]]
+    model.answers(QUESTION, told_in_parts(parts, [gate]))
+    page = show("stream", run=server.ask(QUESTION))
+    press(page, "Follow")
+    shows(page, "".join(parts[0]), "idle connecting streaming")
+    assert asked == [0]
+    page.reload()
+    press(page, "Follow")
+    shows(page, "".join(parts[0]), "idle connecting streaming")
+    # What was read since the cursor was last kept is read again, and not the rest.
+    assert len(asked) == 2
+    assert asked[-1] >= 100
+    model.open(gate)
+    shows(page, "".join(token for part in parts for token in part), "idle connecting streaming complete")
+    # What has ended is read from its beginning again.
+    page.reload()
+    press(page, "Follow")
+    shows(page, "".join(token for part in parts for token in part), re.compile("complete$"))
+    assert asked[2:] == [0]
 
 
 def test_a_typewriter_writes_the_next_answer_too(show: Open, model: ScriptedModel) -> None:
