@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import httpx2
 import pytest
 
@@ -35,6 +36,23 @@ async def reader_of(script: Sequence[Step], **options: Any) -> AsyncIterator[SSE
     async with ScriptedUpstream(script) as upstream, httpx2.AsyncClient(trust_env=False) as http:
         async with http.stream("GET", upstream.origin + "/events") as response:
             yield SSEStreamReader(response, **options)
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+async def test_a_response_of_either_library_breaks_by_our_errors(library: Any) -> None:
+    for script, ends in ((whole(LOG), "complete"), ([*open_with(*LOG[:2]), EndWithoutTerminator()], "error")):
+        async with ScriptedUpstream(script) as upstream, library.AsyncClient(trust_env=False) as http:
+            async with http.stream("GET", upstream.origin + "/events") as response:
+                reader = SSEStreamReader(response)
+                told = Told(reader)
+                if ends == "complete":
+                    await reader.read_to_completion()
+                else:
+                    with pytest.raises(NetworkError):
+                        await reader.read_to_completion()
+                assert told.calls[-1][0] == ends
+                with pytest.raises(RuntimeError):
+                    await SSEStreamReader(response).read_to_completion()
 
 
 class Told:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, Final, Literal, TypedDict, overload
-
-import httpx2
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Final, Literal, Protocol, TypedDict, overload
 
 from headwater.client.errors import Cancelled as ReadingCancelled
 from headwater.client.errors import ClientError, NetworkError, ParseError, RunFailed, TimedOut
@@ -34,6 +32,15 @@ class Callbacks(TypedDict, total=False):
     complete: CompleteCallback
 
 
+class StreamedResponse(Protocol):
+    """What is read of a response whose body has not been read: httpx2's, or httpx's."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    def aiter_raw(self) -> AsyncIterator[bytes]: ...
+    async def aclose(self) -> None: ...
+
+
 class StreamReader:
     """The events of one streaming response, in the framing of its kind: see `SSEStreamReader`, `NDJSONStreamReader`.
 
@@ -46,7 +53,7 @@ class StreamReader:
 
     def __init__(
         self,
-        response: httpx2.Response,
+        response: StreamedResponse,
         decoder: SSEDecoder | NDJSONDecoder,
         media_type: str,
         *,
@@ -221,7 +228,11 @@ class StreamReader:
             if self._cancelled:
                 raise ReadingCancelled("Reading was cancelled") from None
             raise TimedOut(f"Nothing came from the server for {self._silence_s:g} s, no heartbeat either") from None
-        except httpx2.HTTPError as error:
+        except (ClientError, RuntimeError):
+            # Of a transport of our own, or the caller's fault: the body was read before, or is read by somebody else.
+            raise
+        except Exception as error:
+            # Nothing but the transport's own code runs here, and each has errors of its own.
             raise NetworkError() from error
         finally:
             self._wait = None
@@ -242,7 +253,7 @@ class StreamReader:
 
 
 class SSEStreamReader(StreamReader):
-    """An event stream (`text/event-stream`): an `httpx2.Response` whose body has not been read.
+    """An event stream (`text/event-stream`): a response of httpx2 or httpx whose body has not been read.
 
         async with http.stream("GET", url) as response:
             async for record in SSEStreamReader(response).read_events():
@@ -254,7 +265,7 @@ class SSEStreamReader(StreamReader):
 
     def __init__(
         self,
-        response: httpx2.Response,
+        response: StreamedResponse,
         *,
         silence_s: float | None = None,
         event_bytes_max: int = EVENT_BYTES_MAX,
@@ -306,7 +317,7 @@ class NDJSONStreamReader(StreamReader):
 
     def __init__(
         self,
-        response: httpx2.Response,
+        response: StreamedResponse,
         *,
         silence_s: float | None = None,
         event_bytes_max: int = EVENT_BYTES_MAX,
