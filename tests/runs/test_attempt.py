@@ -112,6 +112,24 @@ async def test_a_try_is_told_of_once_with_how_it_went() -> None:
     ]
 
 
+@virtual
+async def test_a_probe_that_puts_something_out_gives_the_model_back_to_others_while_it_goes_on() -> None:
+    stage = Stage(words("a"))
+    resilience, route, clock = stage.around.resilience, stage.attempt.route, stage.around.clock
+    for _ in range(resilience.policy.breaker.failures):
+        permit = resilience.admit(route, clock.monotonic())
+        resilience.ended(route, permit, ErrorCode.SERVER, clock.monotonic())
+    await pause(resilience.policy.breaker.rest_s)
+    breaker = resilience.breakers.of(route)
+    states = [breaker.state]
+    stage.attempt.open()
+    for items in ([], [ev.UsageReport(Usage(1))], [ev.Chunk("a", 0)]):
+        stage.attempt.took(items)
+        states.append(breaker.state)
+    assert states == ["open", "half_open", "half_open", "closed"]
+    await stage.attempt.close()
+
+
 def test_a_limit_is_shorter_than_none() -> None:
     assert [is_shorter(1, None), is_shorter(1, 2), is_shorter(2, 2), is_shorter(None, 2), is_shorter(None, None)] == [
         *[True] * 2,
