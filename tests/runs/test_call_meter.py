@@ -116,6 +116,13 @@ async def test_what_was_reported_until_a_cut_is_an_estimate(code: ErrorCode, out
 
 
 @virtual
+async def test_an_error_in_place_of_an_answer_has_used_what_was_reported_before_it() -> None:
+    assert meter_of(DEAR).missing(ErrorCode.SERVER) is None
+    missing = meter_of(DEAR).missing(ErrorCode.SERVER, interim=Usage(20))
+    assert missing == Usage(20, cost_usd=20.0, source="estimated")
+
+
+@virtual
 async def test_an_answer_that_goes_on_after_a_crash_has_used_its_beginning_too() -> None:
     meter = meter_of(DEAR)
     meter.goes_on(None, 40, 8)
