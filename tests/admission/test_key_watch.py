@@ -30,7 +30,7 @@ async def test_orders_are_taken_in_turn_and_forgotten(tmp_path: Path) -> None:
     for order in (Create(second), Revoke(first.id, 5), Create(second)):
         orders.leave(order)
     await watch.look()
-    assert orders.waiting() == []
+    assert not orders.waiting()
     assert ring.find(second_text) == second
     with pytest.raises(AuthError):
         ring.find(first_text)
@@ -68,3 +68,42 @@ async def test_without_space_a_key_is_revoked_and_none_is_made_until_there_is(tm
     storage.full = False
     await until(lambda: ring.active == 1)
     going.cancel()
+
+
+async def test_a_look_that_fails_is_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: 0)
+    await storage.open()
+    key, text = new_api_key("first", LOCAL_OWNER, 0)
+    watch = KeyWatch(storage.api_keys, orders, ring, look_s=0.01)
+    await watch.begin()
+    looks = list[str]()
+
+    def broken(place: Path) -> None:
+        looks.append("broken")
+        raise PermissionError(1, "not yours")
+
+    monkeypatch.setattr(orders, "forget", broken)
+    orders.leave(Create(key))
+    going = asyncio.ensure_future(watch.run())
+    await until(lambda: len(looks) > 2)
+    assert ring.find(text) == key
+    monkeypatch.undo()
+    await until(lambda: not orders.waiting())
+    going.cancel()
+
+
+async def test_who_is_over_is_cut_though_an_order_can_not_be_taken(tmp_path: Path) -> None:
+    now_ms, cut = 0, list[str]()
+    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: now_ms)
+    await storage.open()
+    key, text = new_api_key("first", LOCAL_OWNER, 0, lives_ms=10)
+    await storage.api_keys.put(key)
+    watch = KeyWatch(storage.api_keys, orders, ring)
+    await watch.begin()
+    ring.enter(ring.find(text), lambda: cut.append("first"))
+    storage.full = True
+    orders.leave(Create(new_api_key("second", LOCAL_OWNER, 0).key))
+    now_ms = 10
+    with pytest.raises(StorageFull):
+        await watch.look()
+    assert cut == ["first"]

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import NewContext
 from tests.browser.server import Server
 from tests.browser.test_accessibility import violations
-from tests.browser.watch import Watch
+from tests.browser.watch import DOWN, Watch
 
 
 @pytest.fixture
@@ -65,8 +65,13 @@ def test_a_page_whose_key_is_revoked_asks_for_another(server: Server, new_contex
     page.get_by_test_id("key").fill(key)
     page.get_by_test_id("key").press("Enter")
     expect(page.get_by_test_id("sign-out")).to_be_visible()
+    slow = {"simulated": {"says": "Once upon a time", "delay_ms": 60000}}
+    asked = {"model": "simulated", "messages": [{"role": "user", "content": "Hi"}], "settings": {"extra": slow}}
+    run = server.http.post("/api/v1/runs", json=asked, headers={"x-api-key": key}).json()["id"]
+    page.goto(f"/c/{run}")
+    expect(page.get_by_role("article", name="Answer")).to_contain_text("Streaming")
+    watch.expect(DOWN)
     keys(server, "revoke", key.split("_")[1])
-    page.reload()
     expect(page.get_by_test_id("key")).to_be_visible()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from headwater.domain.api_key import new_api_key
 from headwater.domain.run import LOCAL_OWNER
 from headwater.storage.key_orders import DIRECTORY_NAME, ORDER_BYTES_MAX, Create, KeyOrders, Order, Revoke
@@ -40,8 +42,27 @@ def test_what_is_no_order_is_removed_and_one_that_is_being_written_is_left_alone
     assert sorted(path.name for path in directory.iterdir()) == sorted(["3.part", right.name])
 
 
-def test_one_that_can_not_be_read_waits(data_dir: Path) -> None:
+def test_one_that_can_not_be_read_waits_and_is_told_of_once(data_dir: Path) -> None:
     orders = KeyOrders(data_dir)
     orders.leave(Revoke("0" * 16, 7))
     (data_dir / DIRECTORY_NAME / "0.json").mkdir()
-    assert len(orders.waiting()) == 1
+    with capture_logs() as said:
+        assert [len(orders.waiting()) for _ in range(3)] == [1, 1, 1]
+    assert len(said) == 1
+
+
+def test_a_directory_that_can_not_be_read_holds_nothing_up(data_dir: Path) -> None:
+    (data_dir / DIRECTORY_NAME).write_text("no directory")
+    with capture_logs() as said:
+        orders = KeyOrders(data_dir)
+        assert [*orders.waiting(), *orders.waiting()] == []
+    assert len(said) == 1
+
+
+def test_what_is_withdrawn_leaves_nothing_behind(data_dir: Path) -> None:
+    orders = KeyOrders(data_dir)
+    first, second = (orders.leave(Revoke("0" * 16, 7)) for _ in range(2))
+    orders.withdraw(first)
+    assert [placed.place for placed in orders.waiting()] == [second]
+    orders.withdraw(second)
+    assert list(data_dir.iterdir()) == []

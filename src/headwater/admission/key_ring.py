@@ -76,6 +76,7 @@ class KeyRing:
         cut = [visit for visits in over for visit in visits]
         for visit in cut:
             self.leave(visit)
+        for visit in cut:
             visit.cut()
         return len(cut)
 

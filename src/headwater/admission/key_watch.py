@@ -11,6 +11,7 @@ from headwater.admission.key_ring import KeyRing
 from headwater.errors import StorageError
 from headwater.storage.contract import ApiKeys
 from headwater.storage.key_orders import Create, KeyOrders
+from headwater.telemetry import frames
 
 #: How often is looked, in seconds. A revocation holds after this and a commit.
 LOOK_S: Final = 1.0
@@ -41,10 +42,18 @@ class KeyWatch:
             except StorageError as error:
                 # The order stays where it is, and is taken once it can be.
                 _log.warning("a key could not be changed", error=error.code)
+            except Exception as error:
+                # Whatever it was, later revocations have to hold.
+                _log.error("keys were not looked at", error=type(error).__name__, where=frames(error))
 
     async def look(self) -> None:
         """Raises `StorageError`."""
-        await self._take_orders()
+        try:
+            await self._take_orders()
+        finally:
+            self._cut_off()
+
+    def _cut_off(self) -> None:
         if cut := self._ring.cut_off():
             _log.info("readers cut: their key is over", readers=cut)
 

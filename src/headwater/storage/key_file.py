@@ -71,7 +71,7 @@ class KeyFile:
             if not place.exists():
                 return
             if time.monotonic() >= until:
-                self._orders.forget(place)
+                self._orders.withdraw(place)
                 raise UnavailableError(
                     f"The server that has {self._data} did not take the change within {self._answer_s:g} s: it may be "
                     "of a version without keys, its disk may be full, or it may belong to another user."

@@ -10,6 +10,7 @@ import os
 import secrets
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -52,6 +53,8 @@ class KeyOrders:
 
     def __init__(self, data: Path) -> None:
         self._directory = data / DIRECTORY_NAME
+        #: what could not be read, of which the operator has been told
+        self._told: set[str] = set()
 
     def leave(self, order: Order) -> Path:
         """Leaves an order; its file is gone once it was taken. Raises `OSError`."""
@@ -69,6 +72,10 @@ class KeyOrders:
             names = sorted(name for name in os.listdir(self._directory) if name.endswith(".json"))
         except FileNotFoundError:
             return ()
+        except OSError as error:
+            self._tell("", error)
+            return ()
+        self._told &= set(names)
         placed = []
         for name in names[:ORDERS_MAX]:
             place = self._directory / name
@@ -78,11 +85,24 @@ class KeyOrders:
             except FileNotFoundError:
                 continue  # whoever left it has taken it back
             except OSError as error:
-                _log.warning("an order can not be read: leave it as the server's own user", error=error.strerror)
+                self._tell(name, error)
             except (msgspec.MsgspecError, ValueError):
                 _log.warning("an order that is none was removed")
                 self.forget(place)
         return placed
 
+    def _tell(self, name: str, error: OSError) -> None:
+        """Once, and not with each look."""
+        if name not in self._told:
+            self._told.add(name)
+            _log.warning("an order can not be read: leave it as the server's own user", error=error.strerror)
+
     def forget(self, place: Path) -> None:
+        """Raises `OSError` where the file is another user's."""
         place.unlink(missing_ok=True)
+
+    def withdraw(self, place: Path) -> None:
+        """As `forget`; a directory that nothing is left in goes too, for it may be of the wrong user."""
+        self.forget(place)
+        with suppress(OSError):
+            self._directory.rmdir()

@@ -11,9 +11,9 @@ import { KeyGate } from "./shell/keys.ts";
 import { Gated } from "./shell/SignIn.tsx";
 import "./styles.css";
 
+const gate = new KeyGate((input, init) => fetch(input, init));
 // A browser has six connections to a server that speaks HTTP/1.1, for all its tabs together.
-const gate = new KeyGate(sharedFetch());
-const client = new Headwater({ fetch: gate.fetch });
+const client = new Headwater({ fetch: sharedFetch({ fetch: gate.fetch }) });
 const queries = new QueryClient({ defaultOptions: { queries: { retry: false, refetchOnReconnect: true } } });
 const server = { client, runs: new RunStore(client), groups: new GroupStore(client) };
 const router = makeRouter();
