@@ -62,6 +62,41 @@ def test_nothing_is_cut_off(new_context: NewContext, server: Server, path: str, 
         assert page.evaluate(TOO_WIDE) == [], width
 
 
+def test_what_an_answer_took_is_on_one_line_of_a_phone(new_context: NewContext, server: Server) -> None:
+    run = server.ask("How wide is a river?", model="simulated")
+    server.ended(run)
+    page = new_context().new_page()
+    page.goto(f"/c/{run}")
+    expect(page.get_by_test_id("cost")).to_be_visible(timeout=PATIENCE_MS)
+
+    def lines(*figures: str) -> set[float]:
+        boxes = [page.get_by_test_id(figure).bounding_box() for figure in figures]
+        return {round(box["y"]) for box in boxes if box is not None}
+
+    for width in (767, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate(DRAWN)
+        assert len(lines("tokens", "rate", "ttft", "elapsed", "cost")) == 1, width
+    # narrower ones have not the room, and the cost is not left alone
+    page.set_viewport_size({"width": 320, "height": 800})
+    page.evaluate(DRAWN)
+    assert len(lines("elapsed", "cost")) == 1
+
+
+@pytest.mark.parametrize(
+    ("workflow", "title"), [("analysis", "Analysis of 007bbfb7"), ("visual_solver", "Solve 007bbfb7")]
+)
+def test_what_a_program_started_is_listed_by_its_puzzle(
+    new_context: NewContext, server: Server, workflow: str, title: str
+) -> None:
+    asked = {"workflow": workflow, "model": "simulated", "input": {"task_id": "007bbfb7"}}
+    server.ended(str(server.http.post("/api/v1/runs", json=asked).json()["id"]))
+    page = new_context().new_page()
+    page.goto("/")
+    listed = page.get_by_test_id("runs").get_by_role("link").first
+    expect(listed).to_contain_text(title, timeout=PATIENCE_MS)
+
+
 def test_a_single_model_is_not_told_as_many(new_context: NewContext) -> None:
     page = new_context().new_page()
     page.goto("/models")

@@ -24,7 +24,7 @@ from headwater.errors import (
     UnsupportedError,
     WorkflowFault,
 )
-from headwater.runs.hosted import Hosted
+from headwater.runs.hosted import TITLE_CHARS_MAX, Hosted
 from headwater.storage.contract import OwnDocuments
 from headwater.workflows.contract import EndedRun, RunContext, Workflow
 from tests.runs.scene import Scene, pause, request, virtual
@@ -95,6 +95,51 @@ async def test_input_is_held_to_the_schema_before_the_workflow_is_asked() -> Non
     with pytest.raises(BadRequestError) as refused:
         Hosted(Raises()).check(RunRequest("m", "raises", input={}))
     assert refused.value.extra == {"pointer": "/input"}
+
+
+class Titled(Keeps):
+    """Has a title for its runs."""
+
+    name = "titled"
+
+    def __init__(self, title_of: Callable[[RunRequest], Any]) -> None:
+        super().__init__()
+        self._title_of = title_of
+
+    def title_of(self, request: RunRequest) -> str | None:
+        title: str | None = self._title_of(request)
+        return title
+
+
+@pytest.mark.parametrize(
+    ("title", "metadata", "named"),
+    [
+        ("Its title", {}, {"title": "Its title"}),
+        ("Its title", {"a": "b"}, {"a": "b", "title": "Its title"}),
+        ("Its title", {"title": "Mine"}, {"title": "Mine"}),
+        ("Its title", {"title": ""}, {"title": ""}),
+        (None, {"a": "b"}, {"a": "b"}),
+        ("x" * 1000, {}, {"title": "x" * TITLE_CHARS_MAX}),
+        ("No room", dict.fromkeys("abcdefghijklmnop", ""), dict.fromkeys("abcdefghijklmnop", "")),
+    ],
+)
+@virtual
+async def test_a_run_that_its_caller_has_not_named_has_its_workflow_s_title(
+    title: str | None, metadata: dict[str, str], named: dict[str, str]
+) -> None:
+    async with Scene(workflows={"titled": Titled(lambda _: title)}) as scene:
+        run = await scene.submit(workflow="titled", input={}, metadata=metadata)
+        assert run.request.metadata == named
+        assert scene.row(run.id).request.metadata == named
+
+
+@pytest.mark.parametrize("makes", [fails, lambda _: 5])
+@virtual
+async def test_a_title_that_is_none_is_the_workflow_s_fault(makes: Callable[[RunRequest], Any]) -> None:
+    async with Scene(workflows={"titled": Titled(makes)}) as scene:
+        with pytest.raises(WorkflowFault):
+            await scene.submit(workflow="titled", input={})
+        assert not scene.storage.medium.runs
 
 
 class Follows(Raises):

@@ -183,6 +183,10 @@ async def test_without_being_told_it_answers_by_its_seed() -> None:
     assert len({json.dumps(result) for result in results}) > 2
 
 
+def test_it_is_called_after_its_puzzle() -> None:
+    assert Analysis().title_of(asked()) == f"Analysis of {TASK}"
+
+
 def test_it_takes_a_puzzle_and_no_messages() -> None:
     workflow: Workflow = Analysis()
     workflow.check(asked())

@@ -123,9 +123,7 @@ def _request(call: Call, asked: AnalyzeAsked) -> RunRequest:
         simulated=asked.simulated,
     )
     settings = Settings(temperature=asked.temperature, reasoning_effort=asked.reasoning_effort, seed=asked.seed)
-    # A list of runs does not say what they were asked.
-    title = {"title": f"Analysis of {analysis.task_id}"}
-    return RunRequest(model, workflow=WORKFLOW, input=msgspec.to_builtins(analysis), settings=settings, metadata=title)
+    return RunRequest(model, workflow=WORKFLOW, input=msgspec.to_builtins(analysis), settings=settings)
 
 
 def _takes_schema(call: Call, model: str) -> bool:

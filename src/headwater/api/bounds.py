@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from headwater.domain.message import ImagePart, Message, Settings
-from headwater.domain.run import CancelAfter, Limits, RunRequest
+from headwater.domain.run import METADATA_PAIRS_MAX, CancelAfter, Limits, RunRequest
 from headwater.errors import BadRequestError
 
 
@@ -52,7 +52,6 @@ CANCEL_AFTER_S = Bound(0, 86_400)
 
 MODEL_CHARS_MAX = 200
 FALLBACKS_MAX = 8
-METADATA_PAIRS_MAX = 16
 METADATA_KEY_CHARS_MAX = 64
 METADATA_VALUE_CHARS_MAX = 512
 MESSAGES_MAX = 10_000

@@ -78,6 +78,9 @@ class Owner(msgspec.Struct, frozen=True):
 #: The one owner of a server without keys, which listens on loopback only.
 LOCAL_OWNER = Owner("local", "local")
 
+#: Of a run's metadata.
+METADATA_PAIRS_MAX = 16
+
 
 class CancelAfter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Cancel when there has been no reader for so many seconds."""

@@ -6,13 +6,14 @@ Nothing of what a foreign exception says is repeated, to anybody: where it was r
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 import structlog
 
 from headwater.domain.document import Document, sealed
 from headwater.domain.event import Event
-from headwater.domain.run import Run, RunRequest
+from headwater.domain.run import METADATA_PAIRS_MAX, Run, RunRequest
 from headwater.domain.snapshot import Snapshot
 from headwater.errors import (
     BadRequestError,
@@ -28,6 +29,9 @@ from headwater.telemetry import frames
 from headwater.workflows.contract import EndedRun, RunContext, Workflow
 from headwater.workflows.guarded import guarded
 from headwater.workflows.input_schema import InputSchema
+
+#: Of a title that a workflow gives: it is for lists.
+TITLE_CHARS_MAX: Final = 200
 
 _log = structlog.get_logger(__name__)
 
@@ -81,6 +85,19 @@ class Hosted:
             raise UnavailableError("The storage can not be read.", code=ErrorCode.STORAGE) from error
         except (Exception, SystemExit) as error:
             raise self._fault("check_kept", request.workflow, error) from None
+
+    def titled(self, request: RunRequest) -> RunRequest:
+        """The request, with a title if the workflow has one for it and its caller has none. Raises `WorkflowFault`."""
+        metadata = request.metadata
+        if "title" in metadata or len(metadata) >= METADATA_PAIRS_MAX:
+            return request
+        try:
+            title = self.workflow.title_of(request)
+            if title is None:
+                return request
+            return msgspec.structs.replace(request, metadata={**metadata, "title": title[:TITLE_CHARS_MAX]})
+        except (Exception, SystemExit) as error:
+            raise self._fault("title_of", request.workflow, error) from None
 
     def run(self, context: RunContext) -> AsyncIterator[list[Event]]:
         """What happens in a run. Raises whatever the workflow's code does."""

@@ -208,7 +208,7 @@ class Supervisor:
         if (source := source_of(request)) is not None:
             await check_source(source, owner, self._storage)
         self._check_room()
-        run = Run(new_run_id(), owner, request, self._clock.now_ms(), retry_of=retry_of, epoch=1)
+        run = Run(new_run_id(), owner, hosted.titled(request), self._clock.now_ms(), retry_of=retry_of, epoch=1)
         self._admit(run)
         documents = hosted.documents_begun(run)
         arrived = self._arriving[run.id] = asyncio.Event()

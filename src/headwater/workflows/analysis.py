@@ -44,6 +44,9 @@ class Analysis(Workflow):
             error.extra["pointer"] = "/input/task_id"
             raise
 
+    def title_of(self, request: RunRequest) -> str:
+        return f"Analysis of {request.input['task_id']}"
+
     async def run(self, context: RunContext) -> AsyncIterator[list[Event]]:
         request = context.request
         asked = msgspec.convert(request.input, AnalysisInput)

@@ -117,6 +117,13 @@ class Workflow:
         """
         raise NotImplementedError
 
+    def title_of(self, request: RunRequest) -> str | None:
+        """What a run is called in lists, which do not say what it was asked; None for nothing. Pure, and quick.
+
+        It becomes `title` of its metadata, unless its caller has called it something.
+        """
+        return None
+
     def documents_begun(self, run: Run) -> Sequence[Document]:
         """What is kept of a run from its beginning on: stored in one piece with its row. Pure, and quick."""
         return ()

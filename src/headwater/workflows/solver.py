@@ -65,6 +65,9 @@ class Solver(Workflow):
             error.extra["pointer"] = "/input/task_id"
             raise
 
+    def title_of(self, request: RunRequest) -> str:
+        return f"Solve {request.input['task_id']}"
+
     async def run(self, context: RunContext) -> AsyncIterator[list[ev.Event]]:
         asked = SolverInput.of(context.request)
         task = await tasks.find(asked.task_id)

@@ -71,6 +71,9 @@ class VisualSolver(Workflow):
             error.extra["pointer"] = "/input/task_id"
             raise
 
+    def title_of(self, request: RunRequest) -> str:
+        return f"Solve {request.input['task_id']}"
+
     async def run(self, context: RunContext) -> AsyncIterator[list[Event]]:
         asked = msgspec.convert(context.request.input, VisualInput)
         task = await tasks.find(asked.task_id)

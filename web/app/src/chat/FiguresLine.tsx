@@ -1,4 +1,4 @@
-import { memo, useEffect, useState } from "react";
+import { memo, type ReactNode, useEffect, useState } from "react";
 import { type Figures, tokensWords } from "./figures.ts";
 
 const RENEW_MS = 200;
@@ -14,13 +14,24 @@ export function costWords(usd: number): string {
   return usd > 0 && usd < 0.01 ? `$${usd.toPrecision(2)}` : `$${usd.toFixed(2)}`;
 }
 
-function Figure({ name, value, id }: { name: string; value: string; id: string }) {
+function Figure({ name, value, id }: { name: string; value: ReactNode; id: string }) {
   return (
     <span className="figure" title={name}>
       <span className="for-readers">{name}: </span>
       <span data-testid={id}>{value}</span>
     </span>
   );
+}
+
+/** A phone's line has no room for every word. */
+function First({ ms }: { ms: number }) {
+  const value = (
+    <>
+      first <span className="where-wide">after </span>
+      {timeWords(ms)}
+    </>
+  );
+  return <Figure name="Time to the first token" value={value} id="ttft" />;
 }
 
 function Elapsed({ ms }: { ms: number }) {
@@ -53,11 +64,12 @@ export const FiguresLine = memo(function FiguresLine({ figures, ended }: { figur
         />
       )}
       {tokensPerS !== null && <Figure name="Tokens a second" value={`${Math.round(tokensPerS)} tokens/s`} id="rate" />}
-      {firstTokenMs !== null && (
-        <Figure name="Time to the first token" value={`first after ${timeWords(firstTokenMs)}`} id="ttft" />
-      )}
-      {elapsedMs !== null && (ended ? <Elapsed ms={elapsedMs} /> : <Running ms={elapsedMs} />)}
-      {costUsd !== null && <Figure name="Cost" value={costWords(costUsd)} id="cost" />}
+      {firstTokenMs !== null && <First ms={firstTokenMs} />}
+      {/* What it took in all goes to the next line together, where there is no room. */}
+      <span className="figures-in-all">
+        {elapsedMs !== null && (ended ? <Elapsed ms={elapsedMs} /> : <Running ms={elapsedMs} />)}
+        {costUsd !== null && <Figure name="Cost" value={costWords(costUsd)} id="cost" />}
+      </span>
     </span>
   );
 });
