@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from headwater.api.ai_sdk import PATH
+from headwater.api.ai_sdk_request import CHAT
+from headwater.wire.sse import SSEDecoder
 from tests.acceptance.scene import Scene
 from tests.cuts.driver import Driver
 from tests.cuts.plan import Kind, Reading, Spoiler, readings
-from tests.kit.client import STUCK_S
+from tests.kit.client import STUCK_S, call
 from tests.kit.proxy import FaultProxy
 
 #: Readings at once: where there are many cuts, enough of them for the waits of some to be the work of others.
@@ -26,6 +29,8 @@ HASTE = 1000
 TOGETHER = 3
 #: A tab that is to be closed is closed within its first so many records.
 LEAVES_WITHIN = 8
+#: The chat of the AI SDK that all runs are of, where that is how they are read.
+THE_CHAT = "cuts"
 ENDED_RUN = {"words": 6, "delay_ms": 0, "format": "plain"}
 LIVE_RUN = {"words": 12, "delay_ms": 3, "format": "plain"}
 
@@ -107,7 +112,7 @@ class Campaign:
 
     async def _start(self, prompt: str, words: dict[str, Any]) -> str:
         self.runs += 1
-        return await self._scene.start(prompt, **_said(words))
+        return await self._scene.start(prompt, metadata={CHAT: THE_CHAT}, **_said(words))
 
     async def _asked(self, reading: Reading) -> dict[str, Any]:
         """What is read: the runs, or the request that starts one."""
@@ -130,6 +135,7 @@ class Campaign:
                     heartbeat_ms=HEARTBEAT_MS,
                     haste=HASTE,
                     leave_after=1 + reading.number % LEAVES_WITHIN,
+                    chat=THE_CHAT,
                     given=given,
                     **asked,
                 )
@@ -147,13 +153,23 @@ class Campaign:
     async def _fault(self, shown: dict[str, Any], whole: bool) -> str | None:
         """What is wrong with what one caller was shown: all of the log, or its beginning where it is not whole."""
         # A client that gave up before it knew its run has shown nothing, which is no more than was there.
-        payloads = await self._scene.payloads(shown["run"]) if shown["run"] else []
+        payloads = await self._payloads(shown["run"]) if shown["run"] else []
         log, records = [json.loads(payload) for payload in payloads], shown["records"]
         if whole and not log:
             return "ended without a run"
         if records == (log if whole and not shown.get("left") else log[: len(records)]):
             return None
-        return f"showed {[record['seq'] for record in records]} of 1..{len(log)}"
+        return f"showed {[record.get('seq', record['type']) for record in records]} of 1..{len(log)}"
+
+    async def _payloads(self, run: str) -> list[bytes]:
+        """What there is to be shown of a run, over a connection that nobody spoils."""
+        if self._via != "ai-sdk":
+            return await self._scene.payloads(run)
+        answer = await call(self._scene.port, "GET", f"{PATH}/{THE_CHAT}/stream?steps=own&run={run}")
+        assert answer.status == 200, answer
+        *parts, done = SSEDecoder().feed(answer.body)
+        assert done.data == b"[DONE]"
+        return [part.data for part in parts]
 
 
 def _said(words: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ it. Readings go on side by side, and answers come in any order. The process ends
 Each of `runs` is followed from its first record; `start` is a request, whose run is started and followed. `via` is how
 the client reads. A silence of 2.5 × `heartbeat_ms` is a dead connection, and each wait before a new try is divided by
 `haste`. `given` is said at each record that a caller is given, before anything else is done: how many there were.
+With `chat` the runs are of that chat of the AI SDK's.
 `records` are those that a caller was given, in that order, each as the protocol's JSON; there may be several callers
 (`tabs`), of which one that was closed on purpose, after `leave_after` records, has `"left": true`.
 """
@@ -97,6 +98,7 @@ class Client(NamedTuple):
     """A client there is: the command that drives it, and the ways in which it reads.
 
     `many` is several runs over one connection, `tabs` two tabs of a browser that share one, until the first is closed.
+    `ai-sdk` is our transport for `useChat`, which is shown parts of the AI SDK's stream in the place of records.
     """
 
     command: list[str | Path]
@@ -106,6 +108,6 @@ class Client(NamedTuple):
 CLIENTS: dict[str, Client] = {
     "python": Client([sys.executable, "-m", "tests.cuts.python_client"], ("sse", "ndjson", "websocket", "long-poll")),
     "typescript": Client(
-        [NODE, CLIENT / "test" / "cuts.ts"], ("sse", "ndjson", "websocket", "long-poll", "many", "tabs")
+        [NODE, CLIENT / "test" / "cuts.ts"], ("sse", "ndjson", "websocket", "long-poll", "many", "tabs", "ai-sdk")
     ),
 }

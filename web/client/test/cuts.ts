@@ -5,8 +5,10 @@
 
 import { createInterface } from "node:readline";
 
+import { HeadwaterChatTransport } from "../src/ai-sdk.ts";
+import type { KeyValueStorage } from "../src/cursor-store.ts";
 import { sleep } from "../src/follower.ts";
-import { ClientError, Headwater, type ProtocolRecord, type RunRequest, type Subscription } from "../src/index.ts";
+import { ClientError, Headwater, type RunRequest, type Subscription } from "../src/index.ts";
 import { followMany } from "../src/many.ts";
 import { sharedFetch } from "../src/shared.ts";
 import { ndjsonFetch, pagesFetch } from "../src/transports.ts";
@@ -21,12 +23,14 @@ interface Reading {
   readonly leave_after: number;
   readonly runs?: readonly string[];
   readonly start?: RunRequest;
+  /** The AI SDK's chat that the runs are of. */
+  readonly chat?: string;
 }
 
-/** What one caller was given of a run. */
+/** What one caller was given of a run: records, or parts of the AI SDK's stream. */
 interface Shown {
   run: string | null;
-  readonly records: ProtocolRecord[];
+  readonly records: unknown[];
   /** It was closed on purpose. */
   left?: true;
 }
@@ -43,7 +47,7 @@ function say(line: object): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-function give({ id }: Reading, { records }: Shown, record: ProtocolRecord): void {
+function give({ id }: Reading, { records }: Shown, record: unknown): void {
   records.push(record);
   say({ id, given: records.length });
 }
@@ -107,6 +111,57 @@ const tabs: Way = (reading) => {
   return { shown, done: Promise.all([leave(), stay]) };
 };
 
+/** A page's memory that holds one run, and says which. */
+class Memory implements KeyValueStorage {
+  readonly #shown: Shown;
+  #kept: string | null;
+
+  constructor(shown: Shown) {
+    this.#shown = shown;
+    this.#kept = shown.run;
+  }
+
+  getItem(): string | null {
+    return this.#kept;
+  }
+
+  setItem(_: string, run: string): void {
+    this.#kept = this.#shown.run = run;
+  }
+
+  removeItem(): void {
+    this.#kept = null;
+  }
+}
+
+/** A page of the AI SDK: it asks, or it was reloaded and remembers the run whose end it has not seen. */
+const aiSdk: Way = (reading) => {
+  const { url, heartbeat_ms, haste, start, chat: chatId = "" } = reading;
+  const shown: Shown = { run: reading.runs?.[0] ?? null, records: [] };
+  const transport = new HeadwaterChatTransport({
+    api: `${url}/api/chat`,
+    retry: { baseMs: 1000 / haste, capMs: 8000 / haste },
+    silenceMs: 2.5 * heartbeat_ms,
+    storage: new Memory(shown),
+  });
+  const messages = start?.messages?.map(({ content }, place) => ({
+    ...{ id: `m${place}`, role: "user", parts: [{ type: "text", text: content }] },
+  }));
+  const open = () =>
+    messages === undefined
+      ? transport.reconnectToStream({ chatId })
+      : transport.sendMessages({
+          ...{ chatId, messages, trigger: "submit-message" },
+          body: { model: start?.model, settings: start?.settings },
+        });
+  const follow = async (): Promise<void> => {
+    for await (const part of (await open()) ?? []) {
+      give(reading, shown, part);
+    }
+  };
+  return { shown: [shown], done: follow() };
+};
+
 const WAYS = {
   sse: alone(() => fetch),
   ndjson: alone(() => ndjsonFetch()),
@@ -114,6 +169,7 @@ const WAYS = {
   "long-poll": alone(({ heartbeat_ms }) => pagesFetch({ waitMs: heartbeat_ms })),
   many,
   tabs,
+  "ai-sdk": aiSdk,
 };
 
 async function read(reading: Reading): Promise<object> {
