@@ -114,9 +114,10 @@ class Sandbox:
         source = source.encode(errors="replace").decode()
         try:
             async with self._turns.turn(owner):
-                await self._counting.begin()
-                # while the one starts, so does the other
-                await self._pool()
+                if self._open is None:
+                    # while the one starts, so does the other
+                    await self._counting.begin()
+                    await self._pool()
                 return await self._run(await self._text(source), grids)
         except _NO_PROCESS as error:
             raise _unavailable(error) from None

@@ -18,6 +18,8 @@ from typing import Final
 from headwater.workflows.arc.sandbox_worker import EXIT_UNCONFINED, confine
 from headwater.workflows.arc.step_count import UncountableError, counted
 
+#: A program that takes all there is to read it.
+_EVERYTHING: Final = b"""["f'{[0 for _ in ()]}'", "tick"]"""
 #: Said once, when nothing can be done any more but to read.
 READY: Final = b"ready\n"
 
@@ -34,6 +36,8 @@ def answer(line: bytes) -> bytes:
 
 def main() -> None:
     """Serves until its server is there no more."""
+    # What Python loads only when it is needed (`ast.unparse`) it could not find any more without its owner's rights.
+    answer(_EVERYTHING)
     try:
         confine()
     except OSError:
