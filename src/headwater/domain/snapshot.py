@@ -173,7 +173,8 @@ class Fold:
             tool.name.append((seq, event.name))
         if event.arguments:
             tool.arguments.append((seq, event.arguments))
-        if event.done:
+        if event.done and tool.done_at is None:
+            # the first: what takes a later one back leaves it done
             tool.done_at = seq
 
     def _apply_attempt(self, seq: int, event: ev.Attempt) -> None:

@@ -321,7 +321,7 @@ function withToolCall(tools: readonly Tool[], seq: number, data: ToolCallData): 
     ...old,
     name: old.name.text === "" ? appended(old.name, seq, seq, data.name) : old.name,
     arguments: appended(old.arguments, seq, seq, data.arguments),
-    doneAt: data.done === true ? seq : old.doneAt,
+    doneAt: data.done === true ? (old.doneAt ?? seq) : old.doneAt,
   };
   return at < 0 ? [...tools, tool] : tools.with(at, tool);
 }
