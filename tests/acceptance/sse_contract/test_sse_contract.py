@@ -17,7 +17,6 @@ import pytest_asyncio
 from tests.acceptance.sse_contract.harness import Adapter, Connection, Listener
 from tests.kit.client import call
 from tests.recordings import PROJECT_ROOT
-from tests.web.node import CLIENT
 from tools.pages import NODE
 
 pytestmark = pytest.mark.slow
@@ -25,7 +24,7 @@ pytestmark = pytest.mark.slow
 #: The adapters there are, each by the command that starts it.
 ADAPTERS: Final[dict[str, list[str | Path]]] = {
     "python": [sys.executable, "-m", "tests.acceptance.sse_contract.python_service"],
-    "typescript": [NODE, CLIENT / "test" / "contract-service.ts"],
+    "typescript": [NODE, Path(__file__).with_name("typescript_service.ts")],
 }
 #: Every optional feature of the contract, by any name that a version of its harness has for it.
 FEATURES: Final = {

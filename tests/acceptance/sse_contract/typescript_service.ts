@@ -1,6 +1,6 @@
 /**
- * The adapter for this client of LaunchDarkly's contract for SSE clients, whose other half is in
- * tests/acceptance/sse_contract: node contract-service.ts [PORT]
+ * The adapter for the TypeScript client of LaunchDarkly's contract for SSE clients:
+ * node typescript_service.ts [PORT]
  *
  * Says `listening on PORT` when it is there. What follows a stream is the client's own: its requests, its reader, its
  * waits; the adapter only puts them in a loop, for our server's runs are followed by cursor and not by `Last-Event-ID`.
@@ -9,12 +9,12 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 
-import { Backoff } from "../src/backoff.ts";
-import { Cancelled, ClientError, NetworkError } from "../src/errors.ts";
-import { sleep } from "../src/follower.ts";
-import { Http } from "../src/http.ts";
-import { StreamReader } from "../src/reader.ts";
-import type { Frame } from "../src/sse.ts";
+import { Backoff } from "../../../web/client/src/backoff.ts";
+import { Cancelled, ClientError, NetworkError } from "../../../web/client/src/errors.ts";
+import { sleep } from "../../../web/client/src/follower.ts";
+import { Http } from "../../../web/client/src/http.ts";
+import { StreamReader } from "../../../web/client/src/reader.ts";
+import type { Frame } from "../../../web/client/src/sse.ts";
 
 /** Every one that any version of the contract's harness knows; `204` is what it called the last one at first. */
 const CAPABILITIES = [
