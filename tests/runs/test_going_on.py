@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 import pytest
@@ -54,11 +54,11 @@ class Life(Scene):
 
 
 async def cut(
-    provider: LastingProvider | None, after_s: float, policy: OnCrash = "reattach", *, play: Play | None = None
+    provider: LastingProvider | None, after_s: float, policy: OnCrash = "reattach", **more: Any
 ) -> MemoryMedium:
     """A run that was killed after so long."""
-    async with Life(provider, play=play) as life:
-        await life.submit(on_crash=policy)
+    async with Life(provider, play=more.pop("play", None)) as life:
+        await life.submit(on_crash=policy, **more)
         await pause(after_s)
         life.storage.crash()
         return life.storage.medium
@@ -394,6 +394,30 @@ async def test_the_rest_is_a_new_attempt_that_supersedes_nothing() -> None:
         assert complete.final_response == LETTERS
         # of the first attempt nothing is known but what it said
         assert complete.usage == Usage(1, 0, 1, source="estimated") + Usage(2, 0, 7)
+
+
+@virtual
+async def test_a_rest_that_fails_is_taken_back_to_the_crash_where_the_run_allows_it() -> None:
+    medium = await cut(None, 3.5, "continue", play=goes_on, after_output="new_attempt")
+    (name,) = medium.runs
+    ends = iter(["e", ""])
+
+    async def fails_once(request: GenerationRequest) -> AsyncGenerator[list[Item], None]:
+        end = next(ends)
+        async for items in goes_on(request):
+            yield items
+            if items == [ev.Chunk(end, 0)]:
+                raise ProviderError(ErrorCode.TRUNCATED, provider="scripted")
+
+    async with Life(None, medium, play=fails_once) as life:
+        await life.start()
+        records = await life.end_of(name)
+        began = next(r.seq for r in records if r.event == ev.Chunk("d", 0))
+        attempts = [(r.event.reason, r.event.supersedes_from) for r in records if isinstance(r.event, ev.Attempt)]
+        assert attempts == [("INTERRUPTED", None), ("TRUNCATED", began)]
+        assert [call.messages[-1].content for call in life.provider.calls] == ["abc", "abc"]
+        assert isinstance(life.final(name), ev.Complete)
+        assert fold(records).text == LETTERS
 
 
 @virtual

@@ -155,9 +155,8 @@ class ModelCall:
         if resumption is not None and resumption.mode == "reattach":
             # what is asked for again is its rest: made again, it would be another answer
             legs = [leg._replace(policy=leg.policy._replace(tries_max=1)) for leg in legs]
-        # the rest of an answer can not stand for all of it
-        may_supersede = around.request.after_output == "new_attempt" and not _is_rest(resumption)
-        self._plan = Plan(legs, after_output=may_supersede)
+        # an answer that goes on after a crash is taken back to where the crash was: each try of it begins there
+        self._plan = Plan(legs, after_output=around.request.after_output == "new_attempt")
         provider, model = self._route.provider.name, self._route.model
         if resumption is None or resumption.mode == "fresh":
             return [ev.Call(self.number, self.role, provider, model, self._input_bytes)]
