@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from headwater import errors
-from headwater.api.problem import DETAIL_CHARS_MAX, NO_SUCH_RUN, Problem, problem, problem_of
+from headwater.api.problem import DETAIL_CHARS_MAX, NO_SUCH_RUN, Problem, naming_what, problem, problem_of
 from headwater.errors import CODES, ErrorCode
 
 #: RFC 9457, appendix A, with what Headwater promises beside it.
@@ -116,6 +116,14 @@ def test_who_may_not_is_not(code: str) -> None:
 def test_a_long_detail_is_cut() -> None:
     detail = json.loads(problem(ErrorCode.BAD_REQUEST, "x" * 10_000).body)["detail"]
     assert len(detail) == DETAIL_CHARS_MAX
+
+
+@pytest.mark.parametrize(
+    ("sentence", "whole"),
+    [("No.", "X-It: No."), ("X-It: No.", "X-It: No."), ("X-It may be 1.", "X-It: X-It may be 1."), ("", "X-It: ")],
+)
+def test_what_is_at_fault_is_named_once(sentence: str, whole: str) -> None:
+    assert naming_what(errors.BadRequestError(sentence, parameter="X-It"), sentence) == whole
 
 
 def test_a_finer_status_is_in_the_body_too() -> None:

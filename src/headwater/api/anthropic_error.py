@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headwater.api.answer import Answer, Headers
-from headwater.api.problem import told_briefly
+from headwater.api.problem import naming_what, told_briefly
 from headwater.delivery.formats.anthropic_error import refusal
 from headwater.errors import CODES, HeadwaterError
 
@@ -14,10 +14,9 @@ def anthropic_error(error: HeadwaterError, *, headers: Headers = (), status: int
     The shape has no place for what was at fault; its name stands before the sentence, as in Anthropic's own.
     """
     told, message, retry_after_s = told_briefly(error)
-    where = told.extra.get("parameter") or str(told.extra.get("pointer") or "").removeprefix("/").replace("/", ".")
     no = refusal(
         told.code,
-        f"{where}: {message}" if where else message,
+        naming_what(told, message),
         retryable=CODES[told.code].retryable,
         retry_after_s=retry_after_s,
         status=status,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from headwater.api.answer import Answer, Headers
-from headwater.api.problem import told_briefly
+from headwater.api.problem import naming_what, told_briefly
 from headwater.delivery.formats import conversation, tokens
 from headwater.delivery.held import Refusal
 from headwater.errors import CODES, HeadwaterError
@@ -24,10 +24,9 @@ def conversation_error(error: HeadwaterError, *, headers: Headers = (), status: 
 def _refused(refuse: Callable[..., Refusal], error: HeadwaterError, headers: Headers, status: int | None) -> Answer:
     """The shapes have no place for what was at fault; its name stands before the sentence."""
     told, message, retry_after_s = told_briefly(error)
-    where = told.extra.get("parameter") or str(told.extra.get("pointer") or "").removeprefix("/").replace("/", ".")
     no = refuse(
         told.code,
-        f"{where}: {message}" if where else message,
+        naming_what(told, message),
         retryable=CODES[told.code].retryable,
         retry_after_s=retry_after_s,
         status=status,

@@ -134,6 +134,13 @@ def told_briefly(error: HeadwaterError) -> tuple[RefusedError, str, float | None
     return told, _within_bounds(told.message), after_s
 
 
+def naming_what(told: RefusedError, sentence: str) -> str:
+    """The sentence, behind the name of what was at fault where it does not begin with that: for shapes without a place
+    for the name."""
+    what = told.extra.get("parameter") or str(told.extra.get("pointer") or "").removeprefix("/").replace("/", ".")
+    return f"{what}: {sentence}" if what and not sentence.startswith(f"{what}: ") else sentence
+
+
 def _within_bounds(sentence: str) -> str:
     return sentence if len(sentence) <= DETAIL_CHARS_MAX else sentence[: DETAIL_CHARS_MAX - 1] + "…"
 
