@@ -3,6 +3,9 @@ import { createContext, use } from "react";
 import { LiveRun } from "./chat/liveRun.ts";
 import type { GroupStore } from "./models/groupStore.ts";
 
+/** A page that is open goes on trying, as an EventSource does: whoever has had enough closes it. */
+export const AS_LONG_AS_IT_IS_OPEN = { triesMax: Number.POSITIVE_INFINITY };
+
 // Enough to go back and forth between conversations without reading them again.
 const RUNS_MAX = 20;
 

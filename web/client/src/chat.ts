@@ -42,7 +42,7 @@ export interface ChatOptions extends HeadwaterOptions {
  */
 export function makeChatWithModelStream(options: ChatOptions = {}): ChatWithModelStream {
   const { useNewStreaming = true, failuresMax = 3, returnMs = 300_000, now = Date.now, older } = options;
-  const newer = new Headwater({ ...options, followRetry: { triesMax: 3, ...options.followRetry } });
+  const newer = new Headwater(options);
   const send = options.fetch === undefined ? {} : { fetch: options.fetch };
   const paged = new Headwater({ ...options, fetch: pagesFetch(send) });
   const wanted = typeof useNewStreaming === "function" ? useNewStreaming : (): boolean => useNewStreaming;

@@ -25,7 +25,7 @@ export interface FallbackOptions {
  * transport.
  */
 export function fallbackFetch(first: typeof fetch, second: typeof fetch, options: FallbackOptions = {}): typeof fetch {
-  const { failuresMax = 4, returnMs = 300_000, onChange = () => {}, now = Date.now } = options;
+  const { failuresMax = 3, returnMs = 300_000, onChange = () => {}, now = Date.now } = options;
   let failures = 0;
   let since: number | null = null;
   const giveUp = (): void => {

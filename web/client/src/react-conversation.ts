@@ -72,6 +72,6 @@ function optionsOf(server: HeadwaterOptions, streaming: boolean): UseStreamOptio
   const send = server.fetch === undefined ? {} : { fetch: server.fetch };
   const paged = new Headwater({ ...server, fetch: pagesFetch(send) });
   return streaming
-    ? { headwater: new Headwater({ ...server, followRetry: { triesMax: 3, ...server.followRetry } }), fallback: paged }
+    ? { headwater: new Headwater(server), fallback: paged }
     : { headwater: paged };
 }

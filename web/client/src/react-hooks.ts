@@ -48,7 +48,7 @@ function withDefaults(options: UseStreamOptions): StreamStoreOptions {
 /** The page's own server, and pages of it where streams do not get through. */
 function ownServer(): { readonly headwater: Headwater; readonly fallback: Headwater } {
   return {
-    headwater: new Headwater({ followRetry: { triesMax: 3 } }),
+    headwater: new Headwater(),
     fallback: new Headwater({ fetch: pagesFetch() }),
   };
 }

@@ -31,7 +31,7 @@ export interface HeadwaterOptions {
   readonly timing?: Partial<Timing>;
   /** For requests and for the start of a run: three more tries, if nothing else is said. */
   readonly callRetry?: Partial<RetryPolicy>;
-  /** For following a run: never gives up, as EventSource does not, if nothing else is said. */
+  /** For following a run: three more tries in a row without progress, if nothing else is said. */
   readonly followRetry?: Partial<RetryPolicy>;
   readonly wakes?: Wakes;
 }
@@ -105,7 +105,7 @@ export class Headwater {
       timing: { heartbeatMs: 15_000, sleep, ...options.timing },
       random: options.random ?? Math.random,
       callRetry: { ...CALL_RETRY, ...options.callRetry },
-      followRetry: { ...CALL_RETRY, triesMax: Number.POSITIVE_INFINITY, ...options.followRetry },
+      followRetry: { ...CALL_RETRY, ...options.followRetry },
       wakes: options.wakes ?? browserWakes,
     };
   }

@@ -34,8 +34,8 @@ function say(line: object): void {
 
 function clientOf(baseUrl: string): Headwater {
   // Short waits: what is tried is that the client comes back, not when.
-  const retry = { baseMs: 20, capMs: 200 };
-  return new Headwater({ baseUrl, followRetry: retry, callRetry: { ...retry, triesMax: 1000 } });
+  const retry = { baseMs: 20, capMs: 200, triesMax: 1000 };
+  return new Headwater({ baseUrl, followRetry: retry, callRetry: retry });
 }
 
 function subscribed({ name, baseUrl, run, request, fromSnapshot }: Command): Subscription {

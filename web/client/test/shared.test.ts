@@ -47,7 +47,9 @@ class Browser {
     const shared = sharedFetch({ baseUrl, name: this.#name });
     this.#tabs.push(shared);
     const timing = { sleep: () => new Promise<void>((resolve) => setImmediate(resolve)) };
-    const headwater = new Headwater({ baseUrl, fetch: shared, timing });
+    // Its waits are none, so it tries for as long as another tab takes.
+    const followRetry = { triesMax: Number.POSITIVE_INFINITY };
+    const headwater = new Headwater({ baseUrl, fetch: shared, timing, followRetry });
     const { signal } = this.#left;
     const follow = (run: string, after = 0): Subscription => headwater.follow(run, { after, signal });
     return { headwater, follow, close: () => shared.close() };

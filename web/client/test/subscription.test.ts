@@ -129,9 +129,16 @@ test("the time that the caller takes is no silence", async (t) => {
   assert.equal(server.asked.length, 1);
 });
 
-test("never gives up by itself", async () => {
-  await using server = await serving((asked) => (asked.number < 40 ? { lost: true } : stream(OPENING + blocks(LOG))));
+test("gives up by itself after three tries in a row without progress", async () => {
+  await using server = await serving(() => ({ lost: true }));
   const [headwater, waitsMs] = impatient(server);
+  await assert.rejects(collect(headwater.follow(RUN)), { name: "MaxRetriesExceeded", tries: 3 });
+  assert.deepEqual(waitsMs, [1000, 2000, 4000]);
+});
+
+test("never gives up where that is asked for", async () => {
+  await using server = await serving((asked) => (asked.number < 40 ? { lost: true } : stream(OPENING + blocks(LOG))));
+  const [headwater, waitsMs] = impatient(server, { followRetry: { triesMax: Number.POSITIVE_INFINITY } });
   assert.deepEqual(await collect(headwater.follow(RUN)), LOG);
   assert.equal(Math.max(...waitsMs), 8000);
 });

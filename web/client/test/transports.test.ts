@@ -116,6 +116,17 @@ test("the first transport is tried again after a while, and one more failure is 
   assert.deepEqual(used, ["second", "first", "second"]);
 });
 
+test("a client turns to the second transport before it has tried often enough to give up", async () => {
+  await using server = await serving((asked) =>
+    asked.headers.accept === "application/json"
+      ? json({ records: LOG, tail: LOG.length, last: LOG.length, closed: true })
+      : { lost: true },
+  );
+  const [headwater, waitsMs] = impatient(server, { fetch: fallbackFetch(fetch, pagesFetch()) });
+  assert.deepEqual(await collect(headwater.follow(RUN)), LOG);
+  assert.deepEqual(waitsMs, [1000, 2000, 4000]);
+});
+
 const FIRST: Readonly<Record<string, typeof fetch>> = { sse: fetch, ndjson: ndjsonFetch(), "long-poll": pagesFetch() };
 
 for (const each of PAGES.filter(({ start, fallback }) => !start && fallback !== false)) {
@@ -131,7 +142,8 @@ async function checkPages(each: PagesCase): Promise<void> {
     random: () => 1,
     timing: { sleep },
     followRetry: { triesMax: each.error === undefined ? 9 : 3 },
-    fetch: fallbackFetch(FIRST[each.via ?? "sse"] ?? assert.fail(each.via), pagesFetch()),
+    // After as many streams as the Python client, which turns to pages itself when its three tries are over.
+    fetch: fallbackFetch(FIRST[each.via ?? "sse"] ?? assert.fail(each.via), pagesFetch(), { failuresMax: 4 }),
   });
   const seen: ProtocolRecord[] = [];
   const reading = (async () => {

@@ -5,12 +5,13 @@ import { followTypes } from "@headwater/client/by-type";
 import { webSocketFetch } from "@headwater/client/websocket";
 import { Audience } from "../browser/audience.ts";
 import { loadRun } from "../chat/liveRun.ts";
+import { AS_LONG_AS_IT_IS_OPEN } from "../server.ts";
 import { SolveFold, type SolveView, STEP_TYPES } from "./solveFold.ts";
 
 export class LiveSolve {
   readonly id: string;
   readonly #client: Headwater;
-  readonly #sockets = new Headwater({ fetch: webSocketFetch() });
+  readonly #sockets = new Headwater({ fetch: webSocketFetch(), followRetry: AS_LONG_AS_IT_IS_OPEN });
   readonly #fold: SolveFold;
   readonly #audience = new Audience(
     (signal) => this.#live(signal),
