@@ -22,7 +22,7 @@ SETS = (
     ("local", ["--group", "local", "--no-deps"]),
 )
 #: Held to none: each gets an environment to itself, made by a test (tests/kit/environment.py).
-SETS_ALONE = (("litellm", ["--group", "litellm"]),)
+SETS_ALONE = (("litellm", ["--group", "litellm"]), ("node22", ["--group", "node22"]))
 
 
 def compiled(uv: str, name: str, *options: str) -> Path:

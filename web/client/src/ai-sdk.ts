@@ -130,23 +130,21 @@ export class HeadwaterChatTransport {
     return this.#send(`${this.#address(chatId)}/stream?${query}`, init, asked.abortSignal);
   }
 
-  async #send(address: string, init: RequestInit, signal: AbortSignal | undefined): Promise<Response> {
+  #send(address: string, init: RequestInit, signal: AbortSignal | undefined): Promise<Response> {
     const limit = new Deadline(this.#silenceMs, signal);
-    try {
-      const { fetch: send = (input, more) => fetch(input, more) } = this.#options;
-      const response = await send(address, { ...init, signal: limit.signal, cache: "no-store" });
-      if (response.ok) {
-        return response;
-      }
-      // The body is the sentence that the page shows.
-      const { status, headers } = response;
-      const problem = { detail: await response.text(), code: headers.get("headwater-error") };
-      throw refusal(status, JSON.stringify(problem), headers.get("retry-after"));
-    } catch (error) {
-      throw limit.failure(error);
-    } finally {
-      limit.clear();
+    return limit.over(this.#answer(address, { ...init, signal: limit.signal, cache: "no-store" }));
+  }
+
+  async #answer(address: string, init: RequestInit): Promise<Response> {
+    const { fetch: send = (input, more) => fetch(input, more) } = this.#options;
+    const response = await send(address, init);
+    if (response.ok) {
+      return response;
     }
+    // The body is the sentence that the page shows.
+    const { status, headers } = response;
+    const problem = { detail: await response.text(), code: headers.get("headwater-error") };
+    throw refusal(status, JSON.stringify(problem), headers.get("retry-after"));
   }
 
   /** Tries until there is an answer, or it can not help. */

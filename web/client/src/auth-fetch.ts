@@ -44,7 +44,7 @@ export function makeAuthFetch(settings: AuthFetchSettings = {}): AuthFetch {
     { stream = false, onError, timeout }: AuthFetchOptions = {},
   ): Promise<Response | SSEStreamReader> => {
     const limit = new Deadline(timeout ?? (stream ? SILENCE_MS : ANSWER_MS), init.signal ?? undefined);
-    try {
+    const answer = async (): Promise<Response | SSEStreamReader> => {
       const sent = new Headers({ ...(stream ? { Accept: EVENT_STREAM } : {}), ...headers() });
       new Headers(init.headers).forEach((value, name) => sent.set(name, value));
       const address = url.startsWith("/") ? baseUrl + url : url;
@@ -60,12 +60,12 @@ export function makeAuthFetch(settings: AuthFetchSettings = {}): AuthFetch {
         reader.on("error", onError);
       }
       return reader;
-    } catch (error) {
-      const failure = limit.failure(error) as ClientError;
-      onError?.(failure);
+    };
+    try {
+      return await limit.over(answer());
+    } catch (failure) {
+      onError?.(failure as ClientError);
       throw failure;
-    } finally {
-      limit.clear();
     }
   };
   return authFetch as AuthFetch;

@@ -32,26 +32,14 @@ export class Http {
   /** The text of the answer. Throws `NetworkError`, `TimedOut`, `ServerError`, `ParseError`, `Cancelled`. */
   async call(call: Call, signal?: AbortSignal): Promise<string> {
     const limit = new Deadline(CALL_TIMEOUT_MS, signal);
-    try {
-      const response = await this.#send(call, "application/json", limit.signal);
-      return await readText(response, ANSWER_BYTES_MAX);
-    } catch (error) {
-      throw limit.failure(error);
-    } finally {
-      limit.clear();
-    }
+    const answer = this.#send(call, "application/json", limit.signal);
+    return limit.over(answer.then((response) => readText(response, ANSWER_BYTES_MAX)));
   }
 
   /** An answer whose body is still to be read, until `signal` ends it. Its headers must come within `silenceMs`. */
   async open(call: Call, silenceMs: number, signal: AbortSignal): Promise<Response> {
     const limit = new Deadline(silenceMs, signal);
-    try {
-      return await this.#send(call, EVENT_STREAM, limit.signal);
-    } catch (error) {
-      throw limit.failure(error);
-    } finally {
-      limit.clear();
-    }
+    return limit.over(this.#send(call, EVENT_STREAM, limit.signal));
   }
 
   async #send(call: Call, accept: string, signal: AbortSignal): Promise<Response> {
@@ -80,35 +68,48 @@ export class Http {
   }
 }
 
-/** A limit in time beside the caller's own signal; `clear` lets an answer that has begun go on without the limit. */
+/** A limit in time beside the caller's own signal; an answer that has begun goes on without the limit. */
 export class Deadline {
   readonly signal: AbortSignal;
   readonly #caller: AbortSignal | undefined;
   readonly #timer: ReturnType<typeof setTimeout>;
   readonly #ms: number;
-  #passed = false;
+  readonly #limit = new AbortController();
 
   constructor(ms: number, caller: AbortSignal | undefined) {
-    const limit = new AbortController();
     this.#ms = ms;
     this.#caller = caller;
-    this.#timer = setTimeout(() => {
-      this.#passed = true;
-      limit.abort();
-    }, ms);
-    this.signal = caller === undefined ? limit.signal : AbortSignal.any([caller, limit.signal]);
+    this.#timer = setTimeout(() => this.#limit.abort(), ms);
+    const { signal } = this.#limit;
+    this.signal = caller === undefined ? signal : AbortSignal.any([caller, signal]);
   }
 
-  clear(): void {
-    clearTimeout(this.#timer);
+  /**
+   * What `work` gives within the limit, and unless the caller ends it; `work` has the signal as well, but a fetch may
+   * not hear it: Node 22 forgets whose it is with its garbage, once the answer's head has come.
+   */
+  async over<T>(work: Promise<T>): Promise<T> {
+    let end: () => void = () => {};
+    const ended = new Promise<never>((_, reject) => {
+      end = reject;
+    });
+    this.signal.addEventListener("abort", end);
+    try {
+      return await Promise.race([work, ended]);
+    } catch (error) {
+      throw this.#failure(error);
+    } finally {
+      this.signal.removeEventListener("abort", end);
+      clearTimeout(this.#timer);
+    }
   }
 
-  failure(error: unknown): unknown {
+  #failure(error: unknown): unknown {
     if (this.#caller?.aborted) {
       const reason: unknown = this.#caller.reason;
       return reason instanceof ClientError ? reason : new Cancelled("The call was stopped", { cause: reason });
     }
-    if (this.#passed) {
+    if (this.#limit.signal.aborted) {
       return new TimedOut(`The server did not answer within ${this.#ms / 1000} s`);
     }
     // A fetch does not tell a server that is not there from one that hung up.

@@ -34,8 +34,8 @@ async function answered({ query, askPage }: RunEvents, waitMs: number): Promise<
     return new Response(null, { status: 204 });
   }
   let given = false;
-  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    pull: async (controller) => {
+  const source = {
+    pull: async (controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>) => {
       if (given) {
         const askedAt = Date.now();
         page = await pageOf(await askPage(page.last, waitMs));
@@ -51,6 +51,8 @@ async function answered({ query, askPage }: RunEvents, waitMs: number): Promise<
         controller.close();
       }
     },
-  });
+  };
+  // Asked for when it is read, and not ahead: platforms differ in how early they would.
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>(source, { highWaterMark: 0 });
   return new Response(body, { headers: { "Content-Type": EVENT_STREAM } });
 }

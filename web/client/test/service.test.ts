@@ -144,6 +144,21 @@ test("a caller's signal stops a call and its tries", async () => {
   assert.equal(server.asked.length, 1);
 });
 
+test("a call ends with its signal in the middle of an answer, also where the fetch does not hear it", async () => {
+  const caller = new AbortController();
+  let asked = false;
+  const deaf = async (): Promise<Response> => {
+    asked = true;
+    return new Response(new ReadableStream({ pull: () => new Promise(() => {}) }));
+  };
+  const call = new Headwater({ baseUrl: "http://127.0.0.1:1", fetch: deaf }).get(RUN, { signal: caller.signal });
+  while (!asked) {
+    await new Promise(setImmediate);
+  }
+  caller.abort();
+  await assert.rejects(call, Cancelled);
+});
+
 test("a server that does not answer has thirty seconds", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   await using server = await serving({ silent: true });
