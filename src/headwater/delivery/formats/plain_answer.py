@@ -52,7 +52,26 @@ class TokensTold:
         return self._before + sum(self._newest.values())
 
 
-class PlainStream:
+class ToldAnswer:
+    """What the caller's log is told of an answer, streamed or whole."""
+
+    __slots__ = ()
+
+    _standing: StandingRecords
+    _tokens: TokensTold
+
+    @property
+    def tokens(self) -> int:
+        """Of input and output, as far as the records have told."""
+        return self._tokens.total
+
+    @property
+    def text(self) -> str:
+        """The answer's text as it stands."""
+        return text_of(self._standing)
+
+
+class PlainStream(ToldAnswer):
     """The encoding of one streamed answer. A format's own part is the data of its frames.
 
     With `run` each frame has an `id` behind its data, `run:seq`, by which a reader comes back: `after` is the last seq
@@ -80,16 +99,6 @@ class PlainStream:
         self._standing = StandingRecords()
         self._tokens = TokensTold()
         self._failure: Refusal | None = None
-
-    @property
-    def tokens(self) -> int:
-        """Of input and output, as far as the records have told."""
-        return self._tokens.total
-
-    @property
-    def text(self) -> str:
-        """The answer's text as it stands."""
-        return text_of(self._standing)
 
     def record(self, seq: int, payload: bytes) -> bytes:
         """The frame of a record; empty for what this format does not show."""
@@ -155,7 +164,7 @@ class PlainStream:
         """The end of an answer that is whole, as JSON."""
 
 
-class PlainAnswer(StandingAnswer):
+class PlainAnswer(ToldAnswer, StandingAnswer):
     """The encoding of one whole answer. A format's own part is `answer`."""
 
     __slots__ = ("_shown", "_tokens")
@@ -164,16 +173,6 @@ class PlainAnswer(StandingAnswer):
         super().__init__(refuse)
         self._shown = Shown()
         self._tokens = TokensTold()
-
-    @property
-    def tokens(self) -> int:
-        """Of input and output, as far as the records have told."""
-        return self._tokens.total
-
-    @property
-    def text(self) -> str:
-        """The answer's text as it stands."""
-        return text_of(self._standing)
 
     def record(self, seq: int, payload: bytes) -> bytes:
         event = ev.decode_record(payload).event
