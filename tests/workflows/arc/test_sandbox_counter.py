@@ -49,6 +49,28 @@ def test_it_serves_until_nobody_asks_any_more() -> None:
     assert [json.loads(each) for each in answers] == [{"text": "x = 1"}, {"text": 'lambda:  T and ("\\d")'}]
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "s = f'{sum(a for a in b)}\\n'",
+        "s = f'\\té{[a for a in b]!r:>{len([0 for a in b])}}' '\\x00'",
+        "é = [ﬁ for ﬁ in ö]",
+        "s = '\\N{BULLET}'; t = [a for a in s]",
+        "x = 1 +",
+        "é = € = 1",
+    ],
+)
+def test_it_has_all_that_it_reads_a_program_by_before_it_gives_up_its_rights(source: str) -> None:
+    hooked = (
+        "import os; from headwater.workflows.arc import sandbox_worker as worker; confine = worker.confine; "
+        "looks = lambda event, _: event == 'import' and os._exit(3); "
+        "worker.confine = lambda: (confine(), sys.addaudithook(looks))"
+    )
+    done = served(json.dumps([source, "T"]) + "\n", hooked)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout.splitlines()[1]) == asked(source)
+
+
 def test_it_reads_nothing_where_it_can_not_be_confined() -> None:
     done = served('["x = 1", "T"]\n', "import resource; resource.setrlimit = lambda *_: open('/nowhere')")
     assert (done.returncode, done.stdout) == (sandbox_worker.EXIT_UNCONFINED, b"")

@@ -18,8 +18,8 @@ from typing import Final
 from headwater.workflows.arc.sandbox_worker import EXIT_UNCONFINED, confine
 from headwater.workflows.arc.step_count import UncountableError, counted
 
-#: A program that takes all there is to read it.
-_EVERYTHING: Final = b"""["f'{[0 for _ in ()]}'", "tick"]"""
+#: A program that takes all there is to read it: `ast.unparse`, the codec of an f-string's `\n`, the names of letters.
+_EVERYTHING: Final = rb"""["\u00e9 = f'{[0 for _ in ()]}\\n'", "tick"]"""
 #: Said once, when nothing can be done any more but to read.
 READY: Final = b"ready\n"
 
@@ -36,7 +36,7 @@ def answer(line: bytes) -> bytes:
 
 def main() -> None:
     """Serves until its server is there no more."""
-    # What Python loads only when it is needed (`ast.unparse`) it could not find any more without its owner's rights.
+    # What Python loads only when it is needed it could not find any more without its owner's rights.
     answer(_EVERYTHING)
     try:
         confine()
