@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
 from headwater.domain.api_key import new_api_key
@@ -40,6 +42,26 @@ def test_what_is_no_order_is_removed_and_one_that_is_being_written_is_left_alone
     (directory / "3.part").write_bytes(b"{")
     assert [placed.place for placed in orders.waiting()] == [right]
     assert sorted(path.name for path in directory.iterdir()) == sorted(["3.part", right.name])
+
+
+@pytest.mark.parametrize("at_ms", [b"-1", b"9223372036854775808", b"1" + b"0" * 30])
+def test_a_time_that_no_database_holds_is_no_order(data_dir: Path, at_ms: bytes) -> None:
+    orders = KeyOrders(data_dir)
+    key = new_api_key("k", LOCAL_OWNER, 5).key
+    kept: list[Order] = [Revoke("0" * 16, 5), Create(key)]
+    places = [orders.leave(order) for order in kept]
+    for place in places:
+        place.write_bytes(place.read_bytes().replace(b'at_ms":5', b'at_ms":' + at_ms))
+    right = orders.leave(kept[0])
+    assert [placed.place for placed in orders.waiting()] == [right]
+    assert list((data_dir / DIRECTORY_NAME).iterdir()) == [right]
+
+
+def test_a_pipe_that_nobody_writes_to_is_no_order(data_dir: Path) -> None:
+    orders = KeyOrders(data_dir)
+    right = orders.leave(Revoke("0" * 16, 7))
+    os.mkfifo(data_dir / DIRECTORY_NAME / "0.json")
+    assert [placed.place for placed in orders.waiting()] == [right]
 
 
 def test_one_that_can_not_be_read_waits_and_is_told_of_once(data_dir: Path) -> None:

@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
@@ -26,6 +26,10 @@ _RANDOM_BYTES: Final = 32
 _SHOWN: Final = re.compile(r"hw_([0-9a-f]{16})_[0-9a-f]{64}")
 
 
+#: Milliseconds since 1970, as many as a database can hold.
+TimeMs = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
 class ApiKey(msgspec.Struct, frozen=True):
     """What is kept of a key. Whoever shows it acts as its owner. Times are in ms since 1970."""
 
@@ -35,9 +39,9 @@ class ApiKey(msgspec.Struct, frozen=True):
     owner: Owner
     #: SHA-256 of the text that callers show
     hash: bytes
-    created_at_ms: int
-    expires_at_ms: int | None = None
-    revoked_at_ms: int | None = None
+    created_at_ms: TimeMs
+    expires_at_ms: TimeMs | None = None
+    revoked_at_ms: TimeMs | None = None
 
     def state(self, now_ms: int) -> str:
         """`active`, `expired` or `revoked`."""

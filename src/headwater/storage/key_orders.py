@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import msgspec
 import structlog
 
-from headwater.domain.api_key import ApiKey
+from headwater.domain.api_key import ApiKey, TimeMs
 
 DIRECTORY_NAME: Final = "headwater.orders"
 ORDER_BYTES_MAX: Final = 16 << 10
@@ -33,7 +33,7 @@ class Create(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="creat
 
 class Revoke(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="revoke", tag_field="order"):
     id: str
-    at_ms: int
+    at_ms: TimeMs
 
 
 Order = Create | Revoke
@@ -80,7 +80,8 @@ class KeyOrders:
         for name in names[:ORDERS_MAX]:
             place = self._directory / name
             try:
-                with place.open("rb") as file:
+                # of a pipe nothing is waited for
+                with open(os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
                     placed.append(Placed(place, _decoder.decode(file.read(ORDER_BYTES_MAX))))
             except FileNotFoundError:
                 continue  # whoever left it has taken it back
