@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from headwater.admission.key_ring import KeyRing
 from headwater.admission.key_watch import KeyWatch
-from headwater.domain.api_key import new_api_key
+from headwater.domain.api_key import ApiKey, new_api_key
 from headwater.domain.run import LOCAL_OWNER
 from headwater.errors import AuthError, StorageFull
 from headwater.storage.key_orders import Create, KeyOrders, Revoke
@@ -45,6 +46,52 @@ async def test_an_order_that_was_left_before_the_start_is_taken(tmp_path: Path) 
     orders.leave(Create(key))
     await KeyWatch(storage.api_keys, orders, ring).begin()
     assert ring.find(text) == key
+
+
+async def test_many_orders_are_one_look_at_the_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: 0)
+    await storage.open()
+    key, text = new_api_key("first", LOCAL_OWNER, 0)
+    await storage.api_keys.put(key)
+    watch = KeyWatch(storage.api_keys, orders, ring)
+    await watch.begin()
+    all_keys, looks = storage.api_keys.all, list[int]()
+
+    async def counted() -> Sequence[ApiKey]:
+        looks.append(len(orders.waiting()))
+        return await all_keys()
+
+    monkeypatch.setattr(storage.api_keys, "all", counted)
+    for number in range(5):
+        orders.leave(Create(new_api_key(str(number), LOCAL_OWNER, 1).key))
+    orders.leave(Revoke(key.id, 5))
+    await watch.look()
+    assert looks == [6]
+    assert (ring.active, orders.waiting()) == (5, [])
+    with pytest.raises(AuthError):
+        ring.find(text)
+
+
+async def test_a_revocation_holds_though_no_order_can_be_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: 0)
+    await storage.open()
+    key, text = new_api_key("first", LOCAL_OWNER, 0)
+    await storage.api_keys.put(key)
+    watch = KeyWatch(storage.api_keys, orders, ring)
+    await watch.begin()
+
+    def forget(_: Path) -> None:
+        raise PermissionError(1, "not yours")
+
+    monkeypatch.setattr(orders, "forget", forget)
+    for order in (Create(new_api_key("second", LOCAL_OWNER, 0).key), Revoke(key.id, 5)):
+        orders.leave(order)
+    with pytest.raises(PermissionError):
+        await watch.look()
+    with pytest.raises(AuthError):
+        ring.find(text)
 
 
 async def test_without_space_a_key_is_revoked_and_none_is_made_until_there_is(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -10,7 +11,7 @@ import structlog
 from headwater.admission.key_ring import KeyRing
 from headwater.errors import StorageError
 from headwater.storage.contract import ApiKeys
-from headwater.storage.key_orders import Create, KeyOrders
+from headwater.storage.key_orders import Create, KeyOrders, Order
 from headwater.telemetry import frames
 
 #: How often is looked, in seconds. A revocation holds after this and a commit.
@@ -59,14 +60,23 @@ class KeyWatch:
 
     async def _take_orders(self) -> None:
         """Each is forgotten once it is durable and holds; taking one twice changes nothing."""
-        orders = await asyncio.to_thread(self._orders.waiting)
-        for place, order in orders:
-            match order:
-                case Create():
-                    await self._store.put(order.key)
-                    _log.info("key created", key=order.key.id)
-                case _:
-                    await self._store.revoke(order.id, order.at_ms)
-                    _log.info("key revoked", key=order.id)
-            self._ring.replace(await self._store.all())
-            await asyncio.to_thread(self._orders.forget, place)
+        taken = list[Path]()
+        try:
+            for place, order in await asyncio.to_thread(self._orders.waiting):
+                await self._take(order)
+                taken.append(place)
+        finally:
+            if taken:
+                # Once for all of them: many keys take a while to read, and a revocation may be the last order.
+                self._ring.replace(await self._store.all())
+                for place in taken:
+                    await asyncio.to_thread(self._orders.forget, place)
+
+    async def _take(self, order: Order) -> None:
+        match order:
+            case Create():
+                await self._store.put(order.key)
+                _log.info("key created", key=order.key.id)
+            case _:
+                await self._store.revoke(order.id, order.at_ms)
+                _log.info("key revoked", key=order.id)
