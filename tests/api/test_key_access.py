@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from headwater.admission.key_ring import NOT_TAKEN
+from headwater.admission.key_ring import NOT_TAKEN, Visit
 from headwater.api.app import RESOURCES
 from headwater.api.key_access import shown_key
 from headwater.domain.api_key import new_api_key
@@ -21,7 +21,7 @@ from headwater.domain.event import Chunk
 from headwater.errors import AuthError
 from headwater.providers.contract import Finish
 from tests.api.composed import HELLO
-from tests.api.keyed import BOB, WAYS, Keyed, bearer, keyed_api
+from tests.api.keyed import ANN, BOB, WAYS, Keyed, bearer, keyed_api
 from tests.kit.run_log import until
 from tests.kit.websocket import socket_to
 
@@ -323,6 +323,35 @@ async def test_a_socket_is_closed_with_a_reason_and_nobody_elses_is() -> None:
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "the key is over")
         assert (await bob.refused("subscribe", run=started["run"]))["status"] == 404
+        keyed.api.prompter.finish()
+
+
+async def test_what_a_socket_has_sent_before_is_not_acted_on_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with keyed_api() as keyed:
+        left, leave = list[Visit](), keyed.ring.leave
+
+        def noted(visit: Visit) -> None:
+            left.append(visit)
+            leave(visit)
+
+        monkeypatch.setattr(keyed.ring, "leave", noted)
+        another = new_api_key("another of hers", ANN, 0)
+        keyed.keys.append(another.key)
+        keyed.ring.replace(keyed.keys)
+        async with socket_to(keyed.api.port, additional_headers=bearer(keyed.ann)) as ann:
+            for _ in range(100):
+                await ann.send("start", request=HELLO)
+            await ann.more()
+            assert keyed.revoke(keyed.ann) == 1
+            with pytest.raises(ConnectionClosed):
+                while True:
+                    await ann.more()
+        await until(lambda: len(left) == 2)  # the cut, and the end of the conversation
+        runs = (await keyed.api.client.get("/api/v1/runs", headers=bearer(another.text))).json()["runs"]
+        # the one that was just being acted on
+        assert len(runs) <= len(ann.answers) + 1
         keyed.api.prompter.finish()
 
 

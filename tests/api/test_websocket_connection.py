@@ -329,6 +329,15 @@ async def test_what_comes_after_the_server_s_close_is_dropped() -> None:
     assert received == ["1", "2", "with the second"]
 
 
+async def test_who_is_expelled_is_not_heard_out() -> None:
+    connection = WebSocketConnection()
+    connection.attach(SocketReader(connection, asyncio.get_running_loop().call_soon, lambda shared: None))
+    connection.data_received(frame(1, b"x" * 100) * 100)
+    assert await connection.receive() == "x" * 100
+    connection.expel("the key is over")
+    assert await connection.receive() is None
+
+
 async def test_a_flood_after_the_close_keeps_no_handler() -> None:
     connection = WebSocketConnection()
     connection.attach(SocketReader(connection, asyncio.get_running_loop().call_soon, lambda shared: None))

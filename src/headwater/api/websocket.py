@@ -55,7 +55,7 @@ async def talk(call: Call) -> Asgi:
         connection.attach(reader)
         try:
             if (visit := visit_in(scope)) is not None:
-                visit.cut = lambda: connection.close(CloseCode.POLICY_VIOLATION, "the key is over")
+                visit.cut = lambda: connection.expel("the key is over")
             if http_connection_of(scope).switch([*headers, *scope.get(GUARD_HEADERS, ())], connection):
                 await _Talk(call, connection, reader).to_its_end()
         finally:

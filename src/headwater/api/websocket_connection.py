@@ -149,6 +149,12 @@ class WebSocketConnection(Successor):
             self._flush()
             self._listen()
 
+    def expel(self, reason: str) -> None:
+        """Ends it as `close` does, and nothing of what has come is acted on any more."""
+        self._deaf = True
+        self._inbox.clear()
+        self.close(CloseCode.POLICY_VIOLATION, reason)
+
     # ── the reader's outlet ─────────────────────────────────────────────────────────────────────
 
     def write(self, data: bytes) -> bool:
