@@ -99,6 +99,7 @@ def run(source: str) -> tuple[dict[str, Any], int]:
         ("x = 0\nfor i in range(3):\n    match i, x:\n        case 2, y: x = 7", 7, 3),
         ("x = 0\nfor i in range(3):\n    # nothing\n    def f(): pass\nx = i", 2, 3),
         ("x = 0\nfor i in range(3):\n    class A: pass\nx = i", 2, 3),
+        ("x = 0\nfor i in range(3):\n    class A(*[int]): pass\n    x += A(i)", 3, 3),
         (
             "x = 0\nfor i in range(3):\n    class A:\n        'a text'\n        y: int\n        z = i\n    x += A.z",
             3,

@@ -211,7 +211,9 @@ def _evaluated_first(statement: ast.stmt) -> list[ast.expr] | None:
 
 
 def _of_class(statement: ast.ClassDef) -> list[ast.expr]:
-    return [*statement.decorator_list, *statement.bases, *(each.value for each in statement.keywords)]
+    # before the star of `*bases` no expression has a place
+    bases = (each.value if isinstance(each, ast.Starred) else each for each in statement.bases)
+    return [*statement.decorator_list, *bases, *(each.value for each in statement.keywords)]
 
 
 def _is_text(statement: ast.stmt) -> bool:
