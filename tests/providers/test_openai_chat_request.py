@@ -220,6 +220,14 @@ def test_tools_are_refused_where_they_are_not_known(messages: list[Message], set
     assert caught.value.extra == {"pointer": pointer}
 
 
+def test_a_tool_without_parameters_gets_an_empty_schema_where_it_has_to_have_one() -> None:
+    asked = Settings(tools=[Tool("now"), Tool("add", None, OPEN_SCHEMA)])
+    sent = [each["function"] for each in body_of(HELLO, asked)["tools"]]
+    assert sent == [{"name": "now"}, {"name": "add", "parameters": OPEN_SCHEMA}]
+    sent = [each["function"]["parameters"] for each in body_of(HELLO, asked, bare_tools=False)["tools"]]
+    assert sent == [{"type": "object", "properties": {}}, OPEN_SCHEMA]
+
+
 def test_log_probabilities_are_asked_for_in_the_servers_own_way() -> None:
     asked = Settings(logprobs=3)
     assert {**body_of(HELLO), "logprobs": True, "top_logprobs": 3} == body_of(HELLO, asked)

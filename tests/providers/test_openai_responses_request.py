@@ -223,6 +223,8 @@ class TestLaterTurns:
 def test_log_probabilities_are_asked_for() -> None:
     body = body_of(HELLO, Settings(logprobs=2))
     assert (body["top_logprobs"], body["include"]) == (2, ["message.output_text.logprobs"])
+    body = body_of(HELLO, Settings(logprobs=2), logprobs_included=False)
+    assert (body["top_logprobs"], "include" in body) == (2, False)
 
 
 def test_an_image_that_is_to_be_small_is_refused_where_that_is_not_known() -> None:

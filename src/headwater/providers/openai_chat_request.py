@@ -61,6 +61,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     verbosity: bool = True
     #: whether tools can be called
     tools: bool = True
+    #: whether a tool without parameters may leave them out; else an empty schema is sent
+    bare_tools: bool = True
     #: whether a message may say who its author is
     names: bool = True
     #: whether `image_url.detail` is known; a server without it shows its model all that the model can see
@@ -141,7 +143,7 @@ def _settings(settings: Settings, quirks: Quirks) -> _Json:
     if settings.tools:
         if not quirks.tools:
             raise UnsupportedError(f"{quirks.provider_name} calls no tools of its callers", pointer="/settings/tools")
-        body["tools"] = [_tool(tool) for tool in settings.tools]
+        body["tools"] = [_tool(tool, quirks) for tool in settings.tools]
     if isinstance(settings.tool_choice, NamedTool):
         body["tool_choice"] = {"type": "function", "function": {"name": settings.tool_choice.name}}
     elif settings.tool_choice is not None:
@@ -168,11 +170,12 @@ def _reasoning(effort: ReasoningEffort | None, quirks: Quirks) -> _Json:
     return {"reasoning_effort": effort, **(quirks.reasoning_on if effort != "none" else {})}
 
 
-def _tool(tool: Tool) -> _Json:
+def _tool(tool: Tool, quirks: Quirks) -> _Json:
+    bare = None if quirks.bare_tools else {"type": "object", "properties": {}}
     function: _Json = {
         "name": tool.name,
         "description": tool.description,
-        "parameters": tool.parameters,
+        "parameters": bare if tool.parameters is None else tool.parameters,
         "strict": tool.strict,
     }
     return {"type": "function", "function": {name: value for name, value in function.items() if value is not None}}

@@ -69,6 +69,8 @@ class ResponsesQuirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     verbosity: bool = True
     #: whether `top_logprobs` is known
     logprobs: bool = True
+    #: whether `include` has a word for log probabilities; else `top_logprobs` alone asks for them
+    logprobs_included: bool = True
     #: whether reasoning can be had encrypted, to be sent back in a later turn
     encrypted_reasoning: bool = True
     #: whether an answer can go on while nobody listens
@@ -231,7 +233,7 @@ def _include(request: GenerationRequest, quirks: ResponsesQuirks) -> list[str]:
     )
     if reasons and quirks.encrypted_reasoning:
         wanted.append(_ENCRYPTED_REASONING)
-    if request.settings.logprobs is not None:
+    if request.settings.logprobs is not None and quirks.logprobs_included:
         wanted.append(_LOGPROBS)
     return wanted
 

@@ -180,7 +180,8 @@ _CHAT: Mapping[str, ServerRow] = {
         developer_role=False,
         verbosity=False,
     ),
-    # Refuses fields that it does not know, and sends usage unasked.
+    # Refuses fields that it does not know, and sends usage unasked. A tool has to have `parameters` (`Function` in its
+    # SDK).
     "mistral": _chat(
         "mistral",
         "https://api.mistral.ai/v1",
@@ -189,6 +190,7 @@ _CHAT: Mapping[str, ServerRow] = {
         seed_field="random_seed",
         prefill="prefix",
         stream_options=False,
+        bare_tools=False,
         developer_role=False,
         verbosity=False,
         names=False,
@@ -322,9 +324,14 @@ _RESPONSES: Mapping[str, ServerRow] = {
     "xai_responses": _responses(
         "xai_responses", "https://api.x.ai/v1", "XAI_API_KEY", models=xai_models.MODELS, **_NOT_OPENAI
     ),
-    # Keeps nothing, so there is nothing to come back to.
+    # Keeps nothing, so there is nothing to come back to. Its answers have log probabilities, and `include` has no word
+    # for them (`ResponseIncludesEnum` in its SDK).
     "openrouter_responses": _responses(
-        "openrouter_responses", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", background=False
+        "openrouter_responses",
+        "https://openrouter.ai/api/v1",
+        "OPENROUTER_API_KEY",
+        background=False,
+        logprobs_included=False,
     ),
     "deepseek_responses": _responses(
         "deepseek_responses",
