@@ -114,20 +114,21 @@ APIS: Final = (
 )
 
 
-def wrong_with(made: HttpRequest, more: Collection[str] = ()) -> list[str]:
-    """What one of these servers would find wrong with a request; `more` as for `checking`."""
-    return _faults(made.method, made.path, made.headers.get("Content-Type"), json.loads(made.body), more)
+def wrong_with(made: HttpRequest, more: Collection[str] = (), takes: Any = None) -> list[str]:
+    """What one of these servers would find wrong with a request; `more` and `takes` as for `checking`."""
+    return _faults(made.method, made.path, made.headers.get("Content-Type"), json.loads(made.body), more, takes)
 
 
-def checking(more: Collection[str] = ()) -> Callable[[Received], Iterable[Step]]:
-    """The script of such a server. `more` are members, anywhere in a body, that this provider has
-    and its SDK's types have not."""
-    return lambda received: _answer(received, more)
+def checking(more: Collection[str] = (), takes: Any = None) -> Callable[[Received], Iterable[Step]]:
+    """The script of such a server. `takes` is the type of a body where the provider has an SDK of its own, beside that
+    of the API which it speaks too; `more` are members, anywhere in a body, that this provider has and the types have
+    not."""
+    return lambda received: _answer(received, more, takes)
 
 
-def _answer(received: Received, more: Collection[str]) -> Iterator[Step]:
+def _answer(received: Received, more: Collection[str], takes: Any) -> Iterator[Step]:
     media_type = received.headers.get("content-type")
-    if found := _faults(received.method, received.path, media_type, received.json, more):
+    if found := _faults(received.method, received.path, media_type, received.json, more, takes):
         yield from error_answer(400, "; ".join(found))
         return
     api = _api_at(received.path)
@@ -140,11 +141,12 @@ def _api_at(path: str) -> Api | None:
     return next((each for each in APIS if each.path.fullmatch(path)), None)
 
 
-def _faults(method: str, path: str, media_type: str | None, body: Any, more: Collection[str]) -> list[str]:
+def _faults(method: str, path: str, media_type: str | None, body: Any, more: Collection[str], takes: Any) -> list[str]:
     api = _api_at(path)
     if api is None or method != "POST":
         return [f"no {method} {path}"]
-    found = [fault for fault in faults(body, api.takes) if fault.partition(":")[0].rpartition("/")[2] not in more]
+    every = faults(body, takes or api.takes)
+    found = [fault for fault in every if fault.partition(":")[0].rpartition("/")[2] not in more]
     if media_type != "application/json":
         found.append("the body is not said to be JSON")
     return found

@@ -10,8 +10,12 @@ from typing import Any, Final
 
 import msgspec
 import pytest
+from groq.types.chat.completion_create_params import CompletionCreateParams as GroqChat
 from hypothesis import given
 from hypothesis import strategies as st
+from mistralai.client.models import ChatCompletionStreamRequest as MistralChat
+from openrouter.components import ChatRequest as OpenRouterChat
+from openrouter.components import ResponsesRequest as OpenRouterResponses
 
 from headwater.domain.event import Chunk
 from headwater.errors import ProviderError, RefusedError
@@ -40,12 +44,34 @@ MODELS: Final[Mapping[str, tuple[str, ...]]] = {
     "mistral": ("mistral-small-latest", "mistral-large-2512"),
 }
 
+#: What a row takes by the provider's own SDK. The other rows are checked by the types of the SDK that their providers
+#: tell people to use, with another base URL, or that their servers copy:
+#: - Azure, https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle: OpenAI's;
+#: - DeepSeek, https://api-docs.deepseek.com: OpenAI's;
+#: - llama.cpp, https://github.com/ggml-org/llama.cpp/tree/master/tools/server: OpenAI's;
+#: - LM Studio, https://lmstudio.ai/docs/developer/openai-compat: OpenAI's; its `lmstudio` speaks a WebSocket instead;
+#: - Ollama, https://docs.ollama.com/api/openai-compatibility: OpenAI's; its `ollama` speaks the other API, `/api/chat`;
+#: - vLLM, https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html: OpenAI's;
+#: - xAI, https://docs.x.ai/developers/grpc-api-reference: `xai-sdk` speaks gRPC with messages of its own, none of which
+#:   is a body of REST, for which it names OpenAI's;
+#: - Cerebras, Perplexity and Together have SDKs of their own, which are not asked: what they are sent is OpenAI's, but
+#:   for `OWN_MEMBERS`.
+OWN_TYPES: Final[Mapping[str, Any]] = {
+    "groq": GroqChat,
+    "mistral": MistralChat,
+    "openrouter": OpenRouterChat,
+    "openrouter_responses": OpenRouterResponses,
+}
+
 #: Members of a body that a provider documents, and its SDK's types have not, or no longer: by row, or by dialect.
 OWN_MEMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "alibaba": ("enable_thinking", "thinking_budget"),
     "deepseek": ("thinking", "reasoning_content"),
+    # Only the types of its answers speak of it: `ChatCompletionChunk.usage` of its SDK.
+    "groq": ("stream_options",),
     "llamacpp": ("reasoning_content",),
-    "mistral": ("random_seed", "prefix"),
+    # https://openrouter.ai/docs/api/reference/parameters#verbosity
+    "openrouter": ("verbosity",),
     # There `logprobs` is a number.
     "together": ("reasoning", "logprobs"),
     "vllm": ("continue_final_message", "add_generation_prompt", "reasoning"),
@@ -69,7 +95,7 @@ CASES: Final = [
 @pytest.mark.parametrize(("server", "model"), CASES, ids=lambda each: each)
 async def test_what_is_sent_is_what_the_provider_s_sdk_would_send(server: str, model: str) -> None:
     row = SERVERS[server]
-    async with ScriptedUpstream(checking(own_members(server))) as upstream:
+    async with ScriptedUpstream(checking(own_members(server), OWN_TYPES.get(server))) as upstream:
         auth = Auth(Secret(KEY), None, row.auth_header, row.auth_prefix)
         provider = HttpProvider(server, row.dialect(), base_url=upstream.base_url, auth=auth, egress=Egress(True))
         faults: dict[str, str] = {}
@@ -111,7 +137,7 @@ def test_whatever_is_asked_for_is_refused_or_of_the_sdk_s_types(data: st.DataObj
     except RefusedError as error:
         refusal: RefusedError = error
     else:
-        assert wrong_with(made, own_members(server)) == []
+        assert wrong_with(made, own_members(server), OWN_TYPES.get(server)) == []
         return
     assert str(refusal.extra["pointer"]).startswith("/")
 
@@ -135,3 +161,22 @@ async def test_a_wrong_body_is_refused_with_what_is_wrong() -> None:
                     pass
             assert next(iter(wrong)) in caught.value.detail
             await provider.close()
+
+
+@pytest.mark.parametrize(
+    ("server", "name", "value", "fault"),
+    [
+        ("groq", "verbosity", "low", "/verbosity: CompletionCreateParams has no such member"),
+        ("mistral", "seed", 7, "/seed: ChatCompletionStreamRequest has no such member"),
+        ("openrouter", "store", True, "/store: ChatRequest has no such member"),
+        ("openrouter_responses", "conversation", "c", "/conversation: ResponsesRequest has no such member"),
+    ],
+)
+def test_a_body_of_openai_s_types_alone_is_refused_where_the_provider_has_its_own(
+    server: str, name: str, value: object, fault: str
+) -> None:
+    asked = REQUESTS["a question"].request
+    settings = msgspec.structs.replace(asked.settings, extra={server: {name: value}})
+    made = SERVERS[server].dialect().request(msgspec.structs.replace(asked, settings=settings))
+    assert wrong_with(made, own_members(server)) == []
+    assert wrong_with(made, own_members(server), OWN_TYPES[server]) == [fault]
