@@ -12,6 +12,7 @@ from tests.browser.conftest import PHONE, NewContext
 from tests.browser.model import ScriptedModel, told_in_parts
 from tests.browser.server import Server
 from tests.browser.test_pictures import QUESTION, calling, thinking, words
+from tests.browser.until import until
 from tests.kit.script import Pause, Send, chat_stream
 from tests.wire.oracles import installed_packages
 
@@ -142,10 +143,10 @@ def test_states_are_told_to_screen_readers(page: Page, model: ScriptedModel) -> 
     chat = Chat(page).open(view="Markdown")
     chat.ask("One?")
     chat.badge("streaming")
-    page.wait_for_function("told.at(-1) === 'Streaming'")
+    until(page, "told.at(-1) === 'Streaming'")
     model.open(gate)
     chat.badge("complete")
-    page.wait_for_function("told.at(-1) !== 'Streaming'")
+    until(page, "told.at(-1) !== 'Streaming'")
     told = page.evaluate("told")
     assert told[-1] == "Complete"
     assert told[-2] == "Streaming"

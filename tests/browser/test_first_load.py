@@ -7,6 +7,8 @@ import gzip
 
 from playwright.sync_api import Page, Response
 
+from tests.browser.until import until
+
 FIRST_LOAD_BYTES_MAX = 200_000
 
 
@@ -15,9 +17,7 @@ def test_the_first_load_is_small(page: Page) -> None:
     page.on("response", lambda answer: answers.append(answer))
     page.goto("/")
     # A page that is slow to begin is idle before it asks for its last part.
-    page.wait_for_function(
-        "performance.getEntriesByType('resource').some(({ name }) => /Markdown-.*[.]js$/.test(name))"
-    )
+    until(page, "performance.getEntriesByType('resource').some(({ name }) => /Markdown-.*[.]js$/.test(name))")
     page.wait_for_load_state("networkidle")
     scripts = [answer for answer in answers if answer.request.resource_type == "script"]
     sizes = {answer.url.rpartition("/")[2]: len(gzip.compress(answer.body(), 9)) for answer in scripts}

@@ -12,6 +12,7 @@ from playwright.sync_api import Page
 from tests.browser.conftest import NewContext
 from tests.browser.model import ScriptedModel, told_in_parts
 from tests.browser.server import Server
+from tests.browser.until import until
 from tests.browser.watch import DOWN, Watch
 from tests.web.node import installed, run_node
 
@@ -89,7 +90,7 @@ def test_our_client_reads_runs_over_one(
         "runs => { globalThis.records = runs.map(() => []); globalThis.reading = followOverSocket(runs, records); }",
         runs,
     )
-    page.wait_for_function("records.every(each => each.some(({ type }) => type === 'chunk'))")
+    until(page, "records.every(each => each.some(({ type }) => type === 'chunk'))")
     assert len(sockets) == 1
     server.kill()
     server.start()

@@ -30,7 +30,9 @@ function eventsOf(address: string, names: readonly string[]): Promise<Seen[]> {
 
 /** The records of a run, read with EventSource, in a list that grows. */
 async function recordsOf(run: string, records: ProtocolRecord[]): Promise<ProtocolRecord[]> {
-  for await (const record of new Headwater({ fetch: eventSourceFetch() }).follow(run)) {
+  // The server is killed meanwhile, and a page that is open goes on until it is back.
+  const followRetry = { triesMax: Number.POSITIVE_INFINITY };
+  for await (const record of new Headwater({ fetch: eventSourceFetch(), followRetry }).follow(run)) {
     records.push(record);
   }
   return records;

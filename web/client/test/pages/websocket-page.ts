@@ -5,7 +5,8 @@ import { webSocketFetch } from "../../src/websocket.ts";
 
 /** The records of these runs, in lists that grow. */
 function followOverSocket(runs: readonly string[], records: ProtocolRecord[][]): Promise<void[]> {
-  const headwater = new Headwater({ fetch: webSocketFetch() });
+  // The server is killed meanwhile, and a page that is open goes on until it is back.
+  const headwater = new Headwater({ fetch: webSocketFetch(), followRetry: { triesMax: Number.POSITIVE_INFINITY } });
   const follow = async (run: string, place: number): Promise<void> => {
     for await (const record of headwater.follow(run)) {
       records[place]?.push(record);
