@@ -6,9 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
+from ipaddress import IPv4Network
 from types import TracebackType
 
-HERE, THERE = "198.18.77.1", "198.18.77.2"
+#: For tests between networks (RFC 2544), so no other machine has them.
+ADDRESSES = IPv4Network("198.18.0.0/15")
 
 
 def missing() -> str | None:
@@ -25,9 +27,12 @@ def missing() -> str | None:
 
 
 class OtherMachine:
-    """`HERE` is our end of the cable, `THERE` the other's. `unplug` takes the other end down without a word."""
+    """`here` is our end of the cable, `there` the other's. `unplug` takes the other end down without a word."""
 
     def __init__(self) -> None:
+        # Of each process its own, for where two have the same address the one does not reach the other's machine.
+        place = os.getpid() % (ADDRESSES.num_addresses // 4)
+        self.here, self.there = (str(ADDRESSES[4 * place + end]) for end in (1, 2))
         self._cable = f"hw{os.getpid() % 100_000}"
         self._holder: subprocess.Popen[bytes] | None = None
 
@@ -39,9 +44,9 @@ class OtherMachine:
         self._holder.stdout.readline()  # the namespace is there once its process speaks
         peer = f"{self._cable}p"
         _ip("link", "add", self._cable, "type", "veth", "peer", "name", peer, "netns", str(self._holder.pid))
-        _ip("address", "add", f"{HERE}/30", "dev", self._cable)
+        _ip("address", "add", f"{self.here}/30", "dev", self._cable)
         _ip("link", "set", self._cable, "up")
-        self._there("ip", "address", "add", f"{THERE}/30", "dev", peer)
+        self._there("ip", "address", "add", f"{self.there}/30", "dev", peer)
         self._there("ip", "link", "set", peer, "up")
         return self
 
