@@ -14,7 +14,10 @@ import pytest
 from headwater.workflows.arc import sandbox_counting
 from headwater.workflows.arc.sandbox_counting import Counting
 from headwater.workflows.arc.step_count import UncountableError
+from tests.delivery.loops import OnLoop, on_loop
 from tests.workflows.arc.sandboxes import gone
+
+__all__ = ["on_loop"]
 
 LOOP = "while x: pass"
 COUNTED = "while  T and (x): pass"
@@ -54,13 +57,18 @@ async def test_what_is_no_program_is_refused(counting: Counting) -> None:
     assert await counting.counted(LOOP, "T") == COUNTED
 
 
-async def test_one_that_died_while_it_had_nothing_to_do_is_replaced(counting: Counting) -> None:
-    await counting.open()
-    process = process_of(counting)
-    process.kill()
-    await gone(process)
-    assert await counting.counted(LOOP, "T") == COUNTED
-    assert process_of(counting) != process
+def test_one_that_died_while_it_had_nothing_to_do_is_replaced(on_loop: OnLoop) -> None:
+    async def scene() -> None:
+        counting = Counting()
+        await counting.open()
+        process = process_of(counting)
+        process.kill()
+        await gone(process)
+        assert await counting.counted(LOOP, "T") == COUNTED
+        assert process_of(counting) != process
+        await counting.close()
+
+    on_loop(scene())
 
 
 async def test_a_program_that_its_reader_does_not_survive_is_refused(

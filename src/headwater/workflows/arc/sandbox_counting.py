@@ -19,7 +19,7 @@ from headwater.workflows.arc.step_count import UncountableError
 #: How long a program may take to read, and the process to start.
 READ_S: Final = 2.0
 START_S: Final = 20.0
-#: Of an answer's line. A tick is some forty bytes, and what it is put beside no less than five.
+#: Of an answer's line. A tick is some seventy bytes, and what it is put beside no less than five.
 _LINE_BYTES_MAX: Final = 1 << 20
 
 #: Where this package is: the process knows no other.
@@ -92,7 +92,8 @@ class Counting:
         said = b""
         try:
             async with asyncio.timeout(self.read_s):
-                with suppress(ConnectionError, ValueError):
+                # uvloop says of a pipe that is closed what others call a lost connection
+                with suppress(ConnectionError, RuntimeError, ValueError):
                     process.stdin.write(line)
                     await process.stdin.drain()
                     said = await process.stdout.readline()
