@@ -212,6 +212,14 @@ def test_without_budget_no_whole_answer_is_asked_for(error: HeadwaterError) -> N
     assert plan(Leg(POLICY, can_whole=True)).after(error, reach(budget=budget), put_out=False) is None
 
 
+def test_many_at_once_may_be_refused_a_stream_before_the_first_is_answered() -> None:
+    """Who refuses is up: only what can not be read counts as a try in vain."""
+    for error, more in ((REFUSALS[0], 10), (REFUSALS[1], 10), (failure(ErrorCode.PARSE), 3)):
+        budget = RetryBudget(reserve=10, in_vain_max=3)
+        steps = [plan(Leg(POLICY, can_whole=True)).after(error, reach(budget=budget), put_out=False) for _ in range(20)]
+        assert steps.count(Step("whole")) == more
+
+
 def test_only_a_provider_refuses_to_stream() -> None:
     assert [refuses_streaming(error) for error in REFUSALS] == [True, True]
     assert not refuses_streaming(failure(ErrorCode.SERVER, detail="the stream broke"))

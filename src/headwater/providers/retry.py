@@ -181,8 +181,10 @@ class Plan:
         if self.is_last or not self._legs[self.place].can_whole or reach.is_resting or reach.left_s <= 0:
             return False
         # Who refuses to stream is asked otherwise at once, and from then on if that is answered; garbled streams may be
-        # a passing fault. Both are paid for: in an outage a refusal may only seem to be one of streams.
-        return (refuses_streaming(error) or error.code is ErrorCode.PARSE) and reach.budget.take()
+        # a passing fault. Both are paid for. Who refuses is up, and many at once may hear it before the first is
+        # answered in one piece.
+        may = refuses_streaming(error) or error.code is ErrorCode.PARSE
+        return may and reach.budget.take(down=consequence_of(error.code).down)
 
     def _retry_wait_s(self, error: HeadwaterError, reach: Reach) -> float | None:
         policy = self._legs[self.place].policy
