@@ -185,6 +185,17 @@ def test_a_lost_connection_settles_nothing() -> None:
     assert (going_on.is_settled, going_on.said) == (False, (ev.Chunk("a", 0),))
 
 
+def test_a_rest_that_was_given_up_leaves_what_it_went_on_from() -> None:
+    events: list[ev.Event] = [CALL, ev.Chunk("a", 0), ev.Chunk("b", 1)]
+    rest: list[ev.Event] = [ev.Attempt(1, 2, "INTERRUPTED", "scripted", "upstream-m"), ev.Reasoning("c", 1)]
+    given_up = ev.Attempt(1, 3, "NETWORK", "scripted", "upstream-m", supersedes_from=5)
+    going_on = resumption_of(found := cut("continue", *events, *rest, given_up))
+    assert (going_on.partial, going_on.part, going_on.first_output) == ("ab", 1, 2)
+    assert found.trace.kinds == {"chunk"}
+    # what comes of it is text behind the text
+    assert resumption_of(cut("continue", *events, *rest, given_up, ev.Chunk("d", 2))).part == 2
+
+
 def test_what_goes_on_supersedes_nothing() -> None:
     going_on = resumption_of(cut("continue", CALL, ev.Chunk("ab", 0), ev.Chunk("cd", 2)))
     assert (going_on.partial, going_on.part, going_on.model) == ("abcd", 2, "m")

@@ -66,6 +66,14 @@ class Place(NamedTuple):
     checkpoint: Checkpoint
 
 
+class _Stretch(NamedTuple):
+    """Output of one kind, and of one part where it is text, from a seq on."""
+
+    seq: int
+    kind: str
+    part: int
+
+
 class CallTrace:
     """What a log says of its run's calls, record by record: where the current attempt of call 1 stands."""
 
@@ -74,10 +82,8 @@ class CallTrace:
         self.attempt = 0
         self.provider = ""
         self.model = ""
-        #: of the output that still counts: the seq of its first record, its kinds, and the part in which text ended
-        self.first_output: int | None = None
-        self.kinds: set[str] = set()
-        self.part = 0
+        #: the output that still counts
+        self._output: list[_Stretch] = []
         #: of the current attempt
         self.bytes = 0
         self.reasoning_bytes = 0
@@ -90,6 +96,21 @@ class CallTrace:
         #: where earlier attempts may still go on, by the provider's name for their answers
         self._left: dict[str, Place] = {}
         self._is_complete = False
+
+    @property
+    def first_output(self) -> int | None:
+        """The seq of the first output that still counts."""
+        return self._output[0].seq if self._output else None
+
+    @property
+    def kinds(self) -> set[str]:
+        """The kinds of the output that still counts."""
+        return {stretch.kind for stretch in self._output}
+
+    @property
+    def part(self) -> int:
+        """The part in which the text that still counts ends."""
+        return next((each.part for each in reversed(self._output) if each.kind == ev.Chunk.type), 0)
 
     @property
     def places(self) -> list[Place]:
@@ -116,8 +137,8 @@ class CallTrace:
             case ev.Attempt():
                 self._begin(event.number, event.provider, event.model)
                 if event.supersedes_from is not None:
-                    self.first_output, self.part = None, 0
-                    self.kinds.clear()
+                    # a rest that is made again leaves what stands before it
+                    self._output = [each for each in self._output if each.seq < event.supersedes_from]
             case ev.ProviderData() if (checkpoint := checkpoint_of(event)) is not None:
                 self.checkpoint = checkpoint
                 self.said.clear()
@@ -130,11 +151,7 @@ class CallTrace:
                 self.reported = event.usage
                 self._say(event)
             case _ if isinstance(event, _SAID):
-                if self.first_output is None:
-                    self.first_output = record.seq
-                self.kinds.add(event.type)
-                if isinstance(event, ev.Chunk):
-                    self.part = event.index
+                self._put_out(record.seq, event)
                 size = _text_bytes(event)
                 self.bytes += size
                 self.reasoning_bytes += size if isinstance(event, ev.Reasoning) else 0
@@ -148,6 +165,11 @@ class CallTrace:
         self.is_settled = False
         self.due_ms = 0
         self.said.clear()
+
+    def _put_out(self, seq: int, event: ev.Event) -> None:
+        part = event.index if isinstance(event, ev.Chunk) else 0
+        if not self._output or self._output[-1][1:] != (event.type, part):
+            self._output.append(_Stretch(seq, event.type, part))
 
     def _say(self, event: ev.Event) -> None:
         # without a checkpoint nobody asks for it, and it may be long
