@@ -28,8 +28,9 @@ def test_all_text_of_a_message_is_counted_and_no_image() -> None:
         Message("user", [TextPart("ab"), ImagePart(data="aGk=", media_type="image/png")]),
         Message("assistant", tool_calls=[ToolUse("call_1", "clock", '{"a":1}')]),
         Message("tool", [ToolResultPart("call_1", "noon")]),
+        Message("assistant", "It is.", reasoning="Hm."),
     ]
-    assert estimate.input_bytes(messages) == 4 + 2 + 7 + 4
+    assert estimate.input_bytes(messages) == 4 + 2 + 7 + 4 + 6 + 3
 
 
 def test_an_estimate_says_that_it_is_one() -> None:

@@ -56,7 +56,7 @@ def completed(reported: Usage | None, guess: Usage) -> Usage | None:
 
 
 def _message_bytes(message: Message) -> int:
-    size = sum(utf8_bytes(call.arguments) for call in message.tool_calls)
+    size = sum(utf8_bytes(call.arguments) for call in message.tool_calls) + utf8_bytes(message.reasoning or "")
     if isinstance(message.content, str):
         return size + utf8_bytes(message.content)
     for part in message.content:
