@@ -208,6 +208,29 @@ async def test_one_that_is_taken_up_has_at_once_what_was_found_before(solver: So
     assert again.result == context.result
 
 
+async def test_one_that_is_taken_up_where_no_sandbox_can_be_had_keeps_what_was_found(solver: Solver) -> None:
+    class NoSandbox(Sandbox):
+        async def open(self) -> None:
+            raise UnavailableError("There is none.")
+
+    context = Context(WRONG, SOLVED)
+    before = await cut_in_the_second_call(solver, context)
+    assert context.result.tests[0].predicted is not None
+    (found,) = iterations(before)
+    results: list[SolverResult] = []
+    for cut in range(before.index(found) + 1, len(before) + 1):
+        again = Context(WRONG, SOLVED, before=before[:cut])
+        events: list[ev.Event] = []
+        with pytest.raises(UnavailableError):
+            async for each in Solver(NoSandbox(processes=1)).run(cast(RunContext, again)):
+                events += each
+        told = [each.context["result"] for each in (*before[:cut], *events) if isinstance(each, ev.Context)]
+        assert again.result == msgspec.convert(told[-1], SolverResult)
+        assert again.result.best == context.result.best
+        results.append(again.result)
+    assert results[-1] == context.result
+
+
 async def test_no_more_programs_are_tried_than_were_asked_for(solver: Solver) -> None:
     events = await solved(solver, Context(answer("grid", "grid[::-1]", RIGHT), programs=2, iterations=1))
     (iteration,) = iterations(events)

@@ -79,7 +79,8 @@ class Solver(Workflow):
                 ev.Log("warning", f"The server was started again. {search.finished} iterations are finished."),
             ]
         answers = _Answers(self._sandbox, context, search, is_simulated=_is_simulated(context.before))
-        yield [answers.told()]
+        if not answers.take_up(context.before):
+            yield [answers.told()]
         # where no program can be run no model is to be paid for one
         await self._sandbox.open()
         if await answers.so_far():
@@ -156,6 +157,18 @@ class _Answers:
     def told(self) -> ev.Context:
         """Where the search stands. What it would result in stands in the log too, for a start after a crash."""
         return self._search.context(None if self._search.best is None else self._result(is_cut=True))
+
+    def take_up(self, before: Sequence[ev.Event]) -> bool:
+        """Sets what a run that was cut results in where it is ended from here on; whether the log says all of it."""
+        if self._search.best is None:
+            return False
+        told = next((event.context for event in reversed(before) if isinstance(event, ev.Context)), None)
+        # an iteration is told with what it makes of the search, and the tests' answers behind that
+        if told is None or told["result"] is None or told["search"]["iterations"] != self._search.finished:
+            self._context.set_result(self._result(is_cut=True))
+            return False
+        self._context.set_result(told["result"])
+        return True
 
     async def so_far(self) -> bool:
         """Sets what the run results in where it is ended from here on, before the search is over.
