@@ -65,7 +65,7 @@ class Limits(NamedTuple):
     #: for all its grids
     program_s: float = 4.0
     #: for one grid (`step_count` says what one is); the same program takes as many for the same grid everywhere
-    steps: int = 2_000_000
+    steps: int = 1_000_000
     memory_bytes: int = 64 << 20
     #: calls within calls
     depth: int = 200
