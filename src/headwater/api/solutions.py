@@ -43,7 +43,7 @@ class SolutionResource(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None
     #: where it stands; null where the run was cut before it began
     search: Standing | None
-    #: null before its end, and where nothing was found or a crash has cut it
+    #: null before its end, and where nothing was found
     result: SolverResult | None
 
 

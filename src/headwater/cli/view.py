@@ -22,6 +22,8 @@ _STATES = {
     "falling_back": "asking another model",
     "reattaching": "asking for the rest of the answer",
 }
+#: A try that a crash had cut may be begun anew without what it went on from.
+_TAKEN_BACK = "The end of what came no longer counts: the answer goes on from an earlier place."
 
 
 class View(Protocol):
@@ -67,7 +69,7 @@ class PlainView:
                     self._open = not content.endswith("\n")
             case ev.Attempt(supersedes_from=int()):
                 self.close()
-                self.note("What came so far no longer counts: the answer begins again.")
+                self.note(_TAKEN_BACK)
             case ev.Error(message=message):
                 self.note(message)
             case ev.Cancelled():
@@ -109,7 +111,7 @@ class LiveView:
             case ev.ToolCall(done=True, name=name):
                 self._say(Text(f"→ {one_line(name, 60)}", "dim"))
             case ev.Attempt(supersedes_from=int()):
-                self._say(Text("What came so far no longer counts: the answer begins again.", "yellow"))
+                self._say(Text(_TAKEN_BACK, "yellow"))
             case ev.Complete(finish_reason=reason, usage=usage):
                 ended = "" if reason == "stop" else f" · {_FINISH.get(reason, reason)}"
                 self._say(Text(f"{usage.output_tokens} tokens · {record.t / 1000:.1f} s{ended}", "dim"))

@@ -96,7 +96,7 @@ class StoredSolution(msgspec.Struct, frozen=True, kw_only=True):
     """The body of a search's document. Times are milliseconds since 1970 (UTC).
 
     `partial`: the search was cut, or goes on. `search` is None where that was before its first record, `result` where
-    there is no program, or where a crash has cut it.
+    there is no program.
     """
 
     run: str
