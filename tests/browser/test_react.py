@@ -128,6 +128,8 @@ def test_a_run_is_followed_after_a_reload(show: Open, model: ScriptedModel, gate
     shows(page, TEXTS[1], "idle connecting streaming")
     page.reload()
     press(page, "Follow")
+    # Else all of it might be there before any of it was drawn.
+    shows(page, TEXTS[1], "idle connecting streaming")
     for gate in gates:
         model.open(gate)
     shows(page, TEXTS[-1], "idle connecting streaming complete")
@@ -235,16 +237,23 @@ def no_stream(route: Route) -> None:
         route.continue_()
 
 
-@pytest.mark.parametrize("what", ["stream", "analysis"])
+@pytest.mark.parametrize(("what", "mine"), [("stream", {}), ("analysis", {}), ("analysis", {"mine": "yes"})])
 def test_where_streams_break_the_rest_comes_without_one(
-    what: str, show: Open, context: BrowserContext, model: ScriptedModel, server: Server, watch: Watch
+    what: str,
+    mine: dict[str, str],
+    show: Open,
+    context: BrowserContext,
+    model: ScriptedModel,
+    server: Server,
+    watch: Watch,
 ) -> None:
+    """A caller may name what is asked instead, and leave the page's own server."""
     watch.expect("ERR_FAILED")
     context.add_init_script("Math.random = () => 0;")
     context.route(re.compile(r"/api/(v1/runs|stream/analyze/[^/]+/[^/]+)$"), whole_to_its_middle)
     context.route(re.compile(r"/api/v1/runs/[^/]+/events"), no_stream)
     model.answers(QUESTION, told_in_parts(PARTS, []))
-    page = show(what, ask=QUESTION, plain="yes", task="017c7c7b")
+    page = show(what, ask=QUESTION, plain="yes", task="017c7c7b", **mine)
     press(page, "Start")
     states = re.compile(r"^idle connecting( streaming)? reconnecting fallback complete$")
     shown = page.locator("pre")
@@ -253,3 +262,4 @@ def test_where_streams_break_the_rest_comes_without_one(
     snapshot = server.run(run["id"])["snapshot"]
     text = snapshot["text"] if what == "stream" else f"{snapshot['reasoning']}|{snapshot['text']}"
     shows(page, text, states)
+    assert page.evaluate("document.documentElement.dataset.mine === 'asked'") is bool(mine)

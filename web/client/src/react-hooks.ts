@@ -86,7 +86,8 @@ export function useAnalysisStreaming(headwater?: Headwater, fallback?: Headwater
   const [own] = useState(ownServer);
   const stream = useRef<AnalysisStream | null>(null);
   const server = useRef<Partial<typeof own>>(own);
-  server.current = headwater === undefined ? own : { headwater, ...(fallback === undefined ? {} : { fallback }) };
+  const servers = headwater === undefined ? own : { headwater };
+  server.current = fallback === undefined ? servers : { ...servers, fallback };
   const startStream = useCallback((params: AnalysisStreamParams, also: AnalysisStreamHandlers = {}): void => {
     stream.current?.close();
     const change = (next: (old: AnalysisView) => AnalysisView): void => setView(next);

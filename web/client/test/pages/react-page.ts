@@ -5,6 +5,7 @@ import { createRoot } from "react-dom/client";
 
 import { CursorStore } from "../../src/cursor-store.ts";
 import { Headwater } from "../../src/index.ts";
+import { pagesFetch } from "../../src/pages.ts";
 import {
   ConversationInterface,
   StreamedResponseViewer,
@@ -48,8 +49,16 @@ function Stream(): ReactElement {
   );
 }
 
+/** Pages of runs, and a mark that they were asked for. */
+const marked: typeof fetch = (input, init) => {
+  document.documentElement.dataset.mine = "asked";
+  return fetch(input, init);
+};
+
+const mine = asked.has("mine") ? new Headwater({ fetch: pagesFetch({ fetch: marked }) }) : undefined;
+
 function Analysis(): ReactElement {
-  const analysis = useAnalysisStreaming();
+  const analysis = useAnalysisStreaming(undefined, mine);
   const { state, visibleText, reasoningText, error, summary } = analysis;
   return createElement(
     "main",
