@@ -74,3 +74,26 @@ def test_a_cut_may_leave_by_itself_and_who_has_left_is_not_cut() -> None:
     ring.replace([])
     assert (ring.cut_off(), ring.visits, cut) == (1, 0, [])
     ring.leave(there)
+
+
+def test_a_cut_that_fails_keeps_nobody_else_connected() -> None:
+    ring, cut = KeyRing(lambda: 0), list[int]()
+    key, _ = new_api_key("a", ANN, 0)
+    ring.replace([key])
+
+    def visit(number: int) -> None:
+        def end() -> None:
+            cut.append(number)
+            if number % 2:
+                raise OSError(number)
+
+        ring.enter(key, end)
+
+    for number in range(6):
+        visit(number)
+    ring.replace([])
+    with pytest.raises(ExceptionGroup) as raised:
+        ring.cut_off()
+    assert sorted(cut) == [*range(6)]
+    assert sorted(error.args[0] for error in raised.value.exceptions) == [1, 3, 5]
+    assert (ring.cut_off(), ring.visits) == (0, 0)

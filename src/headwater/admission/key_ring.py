@@ -71,13 +71,21 @@ class KeyRing:
                 del self._visits[visit.key.id]
 
     def cut_off(self) -> int:
-        """Cuts whoever is connected by a key that is not taken any more; returns how many that were."""
+        """Cuts whoever is connected by a key that is not taken any more; returns how many that were.
+
+        What a cut raises keeps nobody else connected: it comes in an `ExceptionGroup`, once all are cut.
+        """
         over = [visits for id, visits in self._visits.items() if not self._is_taken(self._keys.get(id))]
         cut = [visit for visits in over for visit in visits]
+        raised = list[Exception]()
         for visit in cut:
             self.leave(visit)
-        for visit in cut:
-            visit.cut()
+            try:
+                visit.cut()
+            except Exception as error:
+                raised.append(error)
+        if raised:
+            raise ExceptionGroup("readers could not be cut", raised)
         return len(cut)
 
     def _is_taken(self, key: ApiKey | None) -> bool:
