@@ -64,6 +64,17 @@ def test_a_pipe_that_nobody_writes_to_is_no_order(data_dir: Path) -> None:
     assert [placed.place for placed in orders.waiting()] == [right]
 
 
+def test_a_pipe_that_somebody_has_open_is_no_order(data_dir: Path) -> None:
+    orders = KeyOrders(data_dir)
+    right = orders.leave(Revoke("0" * 16, 7))
+    pipe = data_dir / DIRECTORY_NAME / "0.json"
+    os.mkfifo(pipe)
+    held = os.open(pipe, os.O_RDWR)
+    assert [placed.place for placed in orders.waiting()] == [right]
+    assert [*pipe.parent.iterdir()] == [right]
+    os.close(held)
+
+
 def test_one_that_can_not_be_read_waits_and_is_told_of_once(data_dir: Path) -> None:
     orders = KeyOrders(data_dir)
     orders.leave(Revoke("0" * 16, 7))

@@ -82,7 +82,8 @@ class KeyOrders:
             try:
                 # of a pipe nothing is waited for
                 with open(os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-                    placed.append(Placed(place, _decoder.decode(file.read(ORDER_BYTES_MAX))))
+                    # one that nothing was written to reads as None
+                    placed.append(Placed(place, _decoder.decode(file.read(ORDER_BYTES_MAX) or b"")))
             except FileNotFoundError:
                 continue  # whoever left it has taken it back
             except OSError as error:
