@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from headwater.admission.key_ring import KeyRing
 from headwater.admission.key_watch import KeyWatch
 from headwater.domain.api_key import ApiKey, new_api_key
 from headwater.domain.run import LOCAL_OWNER
-from headwater.errors import AuthError, StorageFull
+from headwater.errors import AuthError, StorageError, StorageFull
 from headwater.storage.key_orders import Create, KeyOrders, Revoke
 from headwater.storage.memory import MemoryStorage
 from tests.kit.run_log import until
@@ -102,8 +103,8 @@ async def test_without_space_a_key_is_revoked_and_none_is_made_until_there_is(tm
     watch = KeyWatch(storage.api_keys, orders, ring, look_s=0.01)
     await watch.begin()
     storage.full = True
-    orders.leave(Revoke(key.id, 1))
     orders.leave(Create(new_api_key("second", LOCAL_OWNER, 0).key))
+    orders.leave(Revoke(key.id, 1))
     with pytest.raises(StorageFull):
         await watch.look()
     assert len(orders.waiting()) == 1
@@ -115,6 +116,63 @@ async def test_without_space_a_key_is_revoked_and_none_is_made_until_there_is(tm
     storage.full = False
     await until(lambda: ring.active == 1)
     going.cancel()
+
+
+async def test_an_order_that_fails_for_an_unknown_reason_holds_nothing_up_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: 0)
+    await storage.open()
+    key, text = new_api_key("first", LOCAL_OWNER, 0)
+    await storage.api_keys.put(key)
+    watch = KeyWatch(storage.api_keys, orders, ring)
+    await watch.begin()
+    raising: list[Exception] = [StorageFull(), ZeroDivisionError(), StorageFull()]
+    for number, _ in enumerate(raising):
+        orders.leave(Create(new_api_key(str(number), LOCAL_OWNER, 0).key))
+    orders.leave(Revoke(key.id, 1))
+
+    async def put(_: ApiKey) -> None:
+        raise raising.pop()
+
+    monkeypatch.setattr(storage.api_keys, "put", put)
+    with pytest.raises(ZeroDivisionError):
+        await watch.look()
+    assert len(orders.waiting()) == 3
+    with pytest.raises(AuthError):
+        ring.find(text)
+
+
+async def test_a_server_starts_though_an_order_can_not_be_taken(tmp_path: Path) -> None:
+    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: 0)
+    await storage.open()
+    (kept, kept_text), (revoked, revoked_text) = (new_api_key(name, LOCAL_OWNER, 0) for name in "ab")
+    for key in (kept, revoked):
+        await storage.api_keys.put(key)
+    storage.full = True
+    orders.leave(Create(new_api_key("c", LOCAL_OWNER, 0).key))
+    orders.leave(Revoke(revoked.id, 1))
+    with capture_logs() as said:
+        await KeyWatch(storage.api_keys, orders, ring).begin()
+    assert [line["log_level"] for line in said if "could not" in line["event"]] == ["warning"]
+    assert len(orders.waiting()) == 1
+    assert ring.find(kept_text) == kept
+    with pytest.raises(AuthError):
+        ring.find(revoked_text)
+
+
+async def test_no_server_starts_without_its_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage, orders = MemoryStorage(), KeyOrders(tmp_path)
+    await storage.open()
+
+    async def unreadable() -> Sequence[ApiKey]:
+        raise StorageError("the database can not be read")
+
+    monkeypatch.setattr(storage.api_keys, "all", unreadable)
+    for _ in range(2):
+        with pytest.raises(StorageError):
+            await KeyWatch(storage.api_keys, orders, KeyRing(lambda: 0)).begin()
+        orders.leave(Revoke("0" * 16, 1))
 
 
 async def test_a_look_that_fails_is_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

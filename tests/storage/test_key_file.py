@@ -60,6 +60,22 @@ def test_who_does_not_answer_is_not_waited_for_and_finds_no_order_later(data_dir
     held.let_go()
 
 
+def test_who_gives_up_leaves_no_order_behind(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, orders = DataDirectory(data_dir, 0), KeyOrders(data_dir)
+    held.hold()
+    left = list[int]()
+
+    def interrupted(_: float) -> None:
+        left.append(len(orders.waiting()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        KeyFile(data_dir).put(a_key())
+    assert (left, orders.waiting()) == ([1], ())
+    held.let_go()
+
+
 async def test_a_server_that_ends_meanwhile_leaves_it_to_us(data_dir: Path) -> None:
     held, key = DataDirectory(data_dir, 0), a_key()
     held.hold()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -30,29 +31,32 @@ class KeyWatch:
         self._look_s = look_s
 
     async def begin(self) -> None:
-        """Reads the keys in. Raises `StorageError`."""
-        await self._take_orders()
+        """Reads the keys in. Raises `StorageError` where they can not be read; orders that can not be taken wait."""
+        await self._attempt(self._take_orders)
         self._ring.replace(await self._store.all())
 
     async def run(self) -> None:
         """For as long as the server runs."""
         while True:
             await asyncio.sleep(self._look_s)
-            try:
-                await self.look()
-            except StorageError as error:
-                # The order stays where it is, and is taken once it can be.
-                _log.warning("a key could not be changed", error=error.code)
-            except Exception as error:
-                # Whatever it was, later revocations have to hold.
-                _log.error("keys were not looked at", error=type(error).__name__, where=frames(error))
+            await self._attempt(self.look)
 
     async def look(self) -> None:
-        """Raises `StorageError`."""
+        """Raises what the first order raised that could not be taken, once the others are."""
         try:
             await self._take_orders()
         finally:
             self._cut_off()
+
+    async def _attempt(self, step: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await step()
+        except StorageError as error:
+            # The order stays where it is, and is taken once it can be.
+            _log.warning("a key could not be changed", error=error.code)
+        except Exception as error:
+            # Whatever it was, later revocations have to hold.
+            _log.error("keys were not looked at", error=type(error).__name__, where=frames(error))
 
     def _cut_off(self) -> None:
         if cut := self._ring.cut_off():
@@ -60,17 +64,25 @@ class KeyWatch:
 
     async def _take_orders(self) -> None:
         """Each is forgotten once it is durable and holds; taking one twice changes nothing."""
-        taken = list[Path]()
-        try:
-            for place, order in await asyncio.to_thread(self._orders.waiting):
+        taken, raised = list[Path](), list[Exception]()
+        for place, order in await asyncio.to_thread(self._orders.waiting):
+            try:
                 await self._take(order)
                 taken.append(place)
-        finally:
-            if taken:
-                # Once for all of them: many keys take a while to read, and a revocation may be the last order.
-                self._ring.replace(await self._store.all())
-                for place in taken:
-                    await asyncio.to_thread(self._orders.forget, place)
+            except Exception as error:
+                # A key that can not be made on a full disk holds up no revocation.
+                raised.append(error)
+        if taken:
+            # Once for all of them: many keys take a while to read, and a revocation may be the last order.
+            self._ring.replace(await self._store.all())
+        for place in taken:
+            try:
+                await asyncio.to_thread(self._orders.forget, place)
+            except OSError as error:
+                raised.append(error)
+        if raised:
+            # What a full disk explains comes last: it may be there at every look, and would hide the other.
+            raise min(raised, key=lambda error: isinstance(error, StorageError))
 
     async def _take(self, order: Order) -> None:
         match order:

@@ -53,29 +53,34 @@ class KeyFile:
         """Does it here where no server has the directory, else has the server do it. Raises `UnavailableError`."""
         until = time.monotonic() + self._answer_s
         place: Path | None = None
-        while True:
-            held = DataDirectory(self._data, 0)
-            try:
-                held.hold()
-            except InUseError:
-                place = place or self._leave(order)
-            else:
+        try:
+            while True:
+                held = DataDirectory(self._data, 0)
                 try:
-                    self._do(held, order)
-                finally:
-                    if place is not None:
-                        self._orders.forget(place)  # to take it twice changes nothing
-                    held.let_go()
-                return
-            time.sleep(_LOOK_S)
-            if not place.exists():
-                return
-            if time.monotonic() >= until:
+                    held.hold()
+                except InUseError:
+                    place = place or self._leave(order)
+                else:
+                    try:
+                        self._do(held, order)
+                    finally:
+                        if place is not None:
+                            self._orders.forget(place)  # to take it twice changes nothing
+                        held.let_go()
+                    return
+                time.sleep(_LOOK_S)
+                if not place.exists():
+                    return
+                if time.monotonic() >= until:
+                    raise UnavailableError(
+                        f"The server that has {self._data} did not take the change within {self._answer_s:g} s: it may "
+                        "be of a version without keys, its disk may be full, or it may belong to another user."
+                    )
+        except BaseException:
+            # Whoever leaves before it is done, by Ctrl-C too, does not want it done later.
+            if place is not None:
                 self._orders.withdraw(place)
-                raise UnavailableError(
-                    f"The server that has {self._data} did not take the change within {self._answer_s:g} s: it may be "
-                    "of a version without keys, its disk may be full, or it may belong to another user."
-                )
+            raise
 
     def _leave(self, order: Order) -> Path:
         try:
