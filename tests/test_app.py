@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ from tests.kit.client import Reader, call, start_run
 from tests.kit.history import History
 from tests.kit.product import Product
 from tests.kit.resources import Resources
+from tests.kit.run_log import until
 from tests.kit.upstream import ScriptedUpstream, Send, Status
 
 LONG = {"extra": {"simulated": {"words": 100_000, "delay_ms": 5}}}
@@ -75,6 +77,17 @@ async def test_it_gives_back_all_that_it_took(data_dir: Path) -> None:
         run = (await start_run(port_of(app))).json()["id"]
         await Reader(run, History()).read_on(port_of(app))
     assert resources.snapshot() == before
+
+
+async def test_its_thread_for_keys_ends_with_it(data_dir: Path) -> None:
+    def threads() -> int:
+        return sum(thread.name.startswith("headwater-keys") for thread in threading.enumerate())
+
+    before = threads()
+    async with serving(settings_for(data_dir)):
+        assert threads() == before + 1
+    async with asyncio.timeout(20):
+        await until(lambda: threads() == before)
 
 
 class Holds(Workflow):

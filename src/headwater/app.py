@@ -184,6 +184,7 @@ class App:
             await self._server.start(sockets)
         except BaseException:
             await parts.tasks.close()
+            self._key_watch.close()
             await _close(parts.workflows)
             await parts.storage.close()
             raise
@@ -224,6 +225,7 @@ class App:
         await self._server.stop(limit_s * _CLOSING_SHARE)
         self._stop_refreshing()
         await parts.tasks.close()
+        self._key_watch.close()
         await _close(parts.workflows)
         await parts.catalog.close()
         await parts.storage.close()

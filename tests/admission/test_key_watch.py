@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from headwater.admission.key_watch import KeyWatch
 from headwater.domain.api_key import ApiKey, new_api_key
 from headwater.domain.run import LOCAL_OWNER
 from headwater.errors import AuthError, StorageError, StorageFull
-from headwater.storage.key_orders import Create, KeyOrders, Revoke
+from headwater.storage.key_orders import Create, KeyOrders, Placed, Revoke
 from headwater.storage.memory import MemoryStorage
 from tests.kit.run_log import until
 
@@ -212,3 +214,76 @@ async def test_who_is_over_is_cut_though_an_order_can_not_be_taken(tmp_path: Pat
     with pytest.raises(StorageFull):
         await watch.look()
     assert cut == ["first"]
+
+
+async def test_keys_are_looked_at_though_every_thread_of_the_loop_hangs(tmp_path: Path) -> None:
+    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: 0)
+    await storage.open()
+    key, text = new_api_key("first", LOCAL_OWNER, 0)
+    await storage.api_keys.put(key)
+    watch = KeyWatch(storage.api_keys, orders, ring)
+    await watch.begin()
+    loop, answered = asyncio.get_running_loop(), threading.Event()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    hanging = loop.run_in_executor(None, answered.wait)
+    try:
+        orders.leave(Revoke(key.id, 1))
+        async with asyncio.timeout(20):
+            await watch.look()
+    finally:
+        answered.set()
+        await hanging
+    with pytest.raises(AuthError):
+        ring.find(text)
+    watch.close()
+
+
+async def test_who_is_over_is_cut_though_the_orders_can_not_be_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ms, cut = 0, list[str]()
+    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: now_ms)
+    await storage.open()
+    key, text = new_api_key("first", LOCAL_OWNER, 0, lives_ms=10)
+    await storage.api_keys.put(key)
+    watch = KeyWatch(storage.api_keys, orders, ring)
+    await watch.begin()
+    ring.enter(ring.find(text), lambda: cut.append("first"))
+    answered, waiting = threading.Event(), orders.waiting
+
+    def hanging() -> Sequence[Placed]:
+        answered.wait()
+        return waiting()
+
+    monkeypatch.setattr(orders, "waiting", hanging)
+    now_ms = 10
+    looking = asyncio.ensure_future(watch.look())
+    try:
+        async with asyncio.timeout(20):
+            await until(lambda: bool(cut))
+    finally:
+        answered.set()
+        await looking
+    assert cut == ["first"]
+    watch.close()
+
+
+async def test_a_cut_that_fails_is_told_and_orders_are_taken_all_the_same(tmp_path: Path) -> None:
+    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: 0)
+    await storage.open()
+    key, _ = new_api_key("first", LOCAL_OWNER, 0)
+    await storage.api_keys.put(key)
+    watch = KeyWatch(storage.api_keys, orders, ring)
+    await watch.begin()
+
+    def broken() -> None:
+        raise IndexError
+
+    ring.enter(key, broken)
+    ring.replace([])
+    orders.leave(Create(new_api_key("second", LOCAL_OWNER, 0).key))
+    with capture_logs() as said:
+        await watch.look()
+    assert [line["error"] for line in said if line["log_level"] == "error"] == ["IndexError"]
+    assert not orders.waiting()
+    watch.close()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -18,6 +20,8 @@ from headwater.telemetry import frames
 #: How often is looked, in seconds. A revocation holds after this and a commit.
 LOOK_S: Final = 1.0
 
+T = TypeVar("T")
+
 _log = structlog.get_logger(__name__)
 
 
@@ -29,6 +33,8 @@ class KeyWatch:
         self._orders = orders
         self._ring = ring
         self._look_s = look_s
+        # The loop's own threads may all be looking up names that nobody answers for.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="headwater-keys")
 
     async def begin(self) -> None:
         """Reads the keys in. Raises `StorageError` where they can not be read; orders that can not be taken wait."""
@@ -41,8 +47,14 @@ class KeyWatch:
             await asyncio.sleep(self._look_s)
             await self._attempt(self.look)
 
+    def close(self) -> None:
+        """After the end of `run`. A listing that hangs is not waited for."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
     async def look(self) -> None:
         """Raises what the first order raised that could not be taken, once the others are."""
+        # Whose key has expired waits for no order.
+        self._cut_off()
         try:
             await self._take_orders()
         finally:
@@ -58,14 +70,21 @@ class KeyWatch:
             # Whatever it was, later revocations have to hold.
             _log.error("keys were not looked at", error=type(error).__name__, where=frames(error))
 
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
     def _cut_off(self) -> None:
-        if cut := self._ring.cut_off():
-            _log.info("readers cut: their key is over", readers=cut)
+        try:
+            if cut := self._ring.cut_off():
+                _log.info("readers cut: their key is over", readers=cut)
+        except ExceptionGroup as group:
+            for error in group.exceptions:
+                _log.error("a reader could not be cut", error=type(error).__name__, where=frames(error))
 
     async def _take_orders(self) -> None:
         """Each is forgotten once it is durable and holds; taking one twice changes nothing."""
         taken, raised = list[Path](), list[Exception]()
-        for place, order in await asyncio.to_thread(self._orders.waiting):
+        for place, order in await self._in_thread(self._orders.waiting):
             try:
                 await self._take(order)
                 taken.append(place)
@@ -77,7 +96,7 @@ class KeyWatch:
             self._ring.replace(await self._store.all())
         for place in taken:
             try:
-                await asyncio.to_thread(self._orders.forget, place)
+                await self._in_thread(partial(self._orders.forget, place))
             except OSError as error:
                 raised.append(error)
         if raised:
