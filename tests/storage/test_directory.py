@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from headwater.errors import ConfigError
-from headwater.storage.directory import RESERVE_NAME, DataDirectory
+from headwater.storage.directory import RESERVE_NAME, DataDirectory, InUseError
 
 
 def test_a_second_holder_is_refused_by_name(tmp_path: Path) -> None:
@@ -14,6 +14,32 @@ def test_a_second_holder_is_refused_by_name(tmp_path: Path) -> None:
     first.hold()
     with pytest.raises(ConfigError, match=str(tmp_path / "data")):
         second.hold()
+    first.let_go()
+    second.hold()
+    second.let_go()
+
+
+def test_who_may_wait_has_it_once_it_is_let_go_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = DataDirectory(tmp_path, 0), DataDirectory(tmp_path, 0)
+    first.hold()
+    slept = list[float]()
+
+    def sleep(time_s: float) -> None:
+        slept.append(time_s)
+        if len(slept) == 3:
+            first.let_go()
+
+    monkeypatch.setattr("time.sleep", sleep)
+    second.hold(60)
+    assert len(slept) == 3
+    second.let_go()
+
+
+def test_who_has_waited_long_enough_is_refused(tmp_path: Path) -> None:
+    first, second = DataDirectory(tmp_path, 0), DataDirectory(tmp_path, 0)
+    first.hold()
+    with pytest.raises(InUseError):
+        second.hold(0.05)
     first.let_go()
     second.hold()
     second.let_go()

@@ -10,9 +10,10 @@ import pytest
 
 from headwater.domain.run import RunState
 from headwater.errors import ConfigError, Fenced, SeqConflict, StorageFailed, StorageFull
-from headwater.storage import schema
+from headwater.storage import schema, sqlite_medium
 from headwater.storage.backlog import Backlog
 from headwater.storage.contract import Storage
+from headwater.storage.directory import DataDirectory
 from headwater.storage.sqlite import SqliteStorage
 from headwater.testing.log_contract import read_all, records
 from headwater.testing.run_contract import SNAPSHOT, a_key, a_run
@@ -54,7 +55,10 @@ class TestSqliteWithoutJournal(TestSqlite):
     backlog_bytes = 0
 
 
-async def test_a_second_server_is_refused_and_the_first_goes_on(data_dir: Path) -> None:
+async def test_a_second_server_is_refused_and_the_first_goes_on(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_medium, "HOLD_S", 0.05)
     async with engine(data_dir) as storage:
         second = SqliteStorage(data_dir)
         with pytest.raises(ConfigError, match=str(data_dir)):
@@ -63,6 +67,23 @@ async def test_a_second_server_is_refused_and_the_first_goes_on(data_dir: Path) 
         await fill(storage, "r", records(1, 3))
     async with engine(data_dir) as storage:
         assert await read_all(storage.log, "r") == records(1, 3)
+
+
+async def test_a_command_that_has_the_directory_for_a_moment_keeps_no_server_from_starting(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_medium, "HOLD_S", 60.0)
+    command, waited = DataDirectory(data_dir, 0), list[float]()
+
+    def sleep(time_s: float) -> None:
+        waited.append(time_s)
+        command.let_go()
+
+    monkeypatch.setattr("time.sleep", sleep)
+    command.hold()
+    async with engine(data_dir) as storage:
+        await fill(storage, "r", records(1, 3))
+    assert len(waited) == 1
 
 
 async def test_a_lock_that_another_process_holds_is_waited_for(data_dir: Path) -> None:

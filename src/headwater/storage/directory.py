@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from pathlib import Path
+from typing import Final
 
 from headwater.errors import ConfigError
 
@@ -13,6 +15,9 @@ LOCK_NAME = "headwater.lock"
 RESERVE_NAME = "headwater.reserve"
 #: The boot under which what is here was acknowledged before it was synced; there only where that was so.
 BOOT_NAME = "headwater.boot"
+
+#: How often is looked whether whoever has it has let go, in seconds.
+_LOOK_S: Final = 0.02
 
 
 class InUseError(ConfigError):
@@ -30,23 +35,36 @@ class DataDirectory:
         self.reserve_bytes = reserve_bytes
         self._lock: int | None = None
 
-    def hold(self) -> None:
-        """Makes the directory if need be and locks it. Raises `InUseError`; `ConfigError` where it can not be used."""
+    def hold(self, wait_s: float = 0.0) -> None:
+        """Makes the directory if need be and locks it. Raises `ConfigError` where it can not be used.
+
+        Raises `InUseError` where another has it, and still has it after `wait_s`.
+        """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ConfigError(f"the data directory {self.path} can not be used: {error.strerror}") from error
+        until = time.monotonic() + wait_s
+        while not self._is_locked(lock):
+            if time.monotonic() >= until:
+                os.close(lock)
+                raise InUseError(
+                    f"the data directory {self.path} is in use by another server: stop it, or choose another directory"
+                )
+            time.sleep(_LOOK_S)
+        self._lock = lock
+
+    def _is_locked(self, lock: int) -> bool:
+        """Whether it is ours now."""
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            if error.errno in {errno.EAGAIN, errno.EACCES}:
+                return False
             os.close(lock)
-            if error.errno not in {errno.EAGAIN, errno.EACCES}:
-                raise ConfigError(f"the data directory {self.path} can not be locked: {error.strerror}") from error
-            raise InUseError(
-                f"the data directory {self.path} is in use by another server: stop it, or choose another directory"
-            ) from error
-        self._lock = lock
+            raise ConfigError(f"the data directory {self.path} can not be locked: {error.strerror}") from error
+        return True
 
     def let_go(self) -> None:
         """Unlocks. The file stays: removing it would let two servers lock two files of one name."""

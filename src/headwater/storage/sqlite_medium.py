@@ -27,6 +27,8 @@ _REPLAY_SEGMENT_BYTES = 256 << 10
 #: How long a commit takes up changes of rows, in seconds; the rest goes with the next one. The tokens of the moment
 #: wait for it, and where many runs begin at once, the loop's thread and the writer's contend for the interpreter.
 CHANGES_S: Final = 0.004
+#: How long a start waits for the directory, in seconds: `headwater keys` has it for as long as a change takes.
+HOLD_S: Final = 1.0
 
 
 def segment_id(key: int, last: int) -> int:
@@ -54,7 +56,7 @@ class SqliteMedium:
 
         Raises `ConfigError`, `sqlite3.Error`, `OSError`.
         """
-        self._directory.hold()
+        self._directory.hold(HOLD_S)
         try:
             db = self._db = open_writer(self.path, self._synchronous)
             try:
