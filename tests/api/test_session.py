@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
+from headwater.api.route import OPEN_BODY_BYTES_MAX
 from tests.api.composed import HELLO, RunningApi
 from tests.api.keyed import bearer, keyed_api
 
@@ -38,12 +41,33 @@ async def test_over_tls_the_cookie_is_sent_over_nothing_else() -> None:
         assert signed.headers["set-cookie"].endswith("; Secure")
 
 
-@pytest.mark.parametrize("key", ["", "hw_", "x" * 5000])
+@pytest.mark.parametrize("key", ["", "hw_", "x" * 4000])
 async def test_a_key_that_is_none_signs_nobody_in(key: str) -> None:
     async with keyed_api() as keyed:
         refused = await keyed.api.client.post("/api/v1/session", json={"key": key})
         assert (refused.status_code, "set-cookie" in refused.headers) == (401, False)
         assert refused.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+@pytest.mark.parametrize("key", [None, "ann"], ids=["without a key", "with one"])
+async def test_no_more_is_read_of_anybody_than_a_key_needs(method: str, key: str | None) -> None:
+    async with keyed_api() as keyed:
+        headers = bearer(keyed.ann) if key else {}
+        for content in (b"{" + b" " * OPEN_BODY_BYTES_MAX, _pieces()):
+            refused = await keyed.api.client.request(
+                method, "/api/v1/session", content=content, headers={"content-type": "application/json", **headers}
+            )
+            assert (refused.status_code, refused.json()["code"]) == (413, "TOO_LARGE")
+            assert refused.headers["connection"] == "close"
+        fits = await keyed.api.client.post("/api/v1/session", json={"key": keyed.ann + " " * 4000})
+        assert fits.status_code == 204
+
+
+async def _pieces() -> AsyncIterator[bytes]:
+    """A body whose length nobody says."""
+    for _ in range(OPEN_BODY_BYTES_MAX // 1024 + 1):
+        yield b" " * 1024
 
 
 async def test_another_site_can_neither_sign_in_nor_out() -> None:

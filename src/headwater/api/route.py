@@ -35,6 +35,8 @@ from headwater.errors import (
 from headwater.telemetry import frames
 
 QUERY_PARAMETERS_MAX = 64
+#: How large the body of an operation may be that needs no key: anybody may send one, and a key is all that it holds.
+OPEN_BODY_BYTES_MAX = 4096
 
 _ENCODED = re.compile("%(25|2[Ff])")
 
@@ -147,7 +149,10 @@ class Resource:
         query = parse_query(scope["query_string"], self._parameters[method], lenient=operation.lenient)
         body: object = None
         if method != "GET":
-            raw = await read_body(receive, length=_content_length(scope), bytes_max=services.body_bytes_max)
+            bytes_max = services.body_bytes_max
+            if not operation.needs_key:
+                bytes_max = min(bytes_max, OPEN_BODY_BYTES_MAX)
+            raw = await read_body(receive, length=_content_length(scope), bytes_max=bytes_max)
             if operation.takes is bytes:
                 body = raw
             elif raw or not (operation.takes is None or operation.body_optional):
