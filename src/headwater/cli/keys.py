@@ -87,7 +87,10 @@ def revoke(
     data: Data = None,
     config: Config = None,
 ) -> None:
-    """Revoke a key: it is not taken any more, and who reads by it is cut off. Runs go on."""
+    """Revoke a key: it is not taken any more, and who reads by it is cut off.
+
+    Runs go on as after any lost connection, unless their on_disconnect says otherwise.
+    """
     _keys(data, config).revoke(id, _now_ms())
     typer.echo(f"{id} revoked")
 
