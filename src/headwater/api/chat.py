@@ -6,7 +6,6 @@ EventSource asks. Who leaves stops it after a moment, unless a header says other
 
 from __future__ import annotations
 
-import re
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -25,6 +24,7 @@ from headwater.api.runs import check_model, make_key, own_run
 from headwater.api.settling import unless_forgotten
 from headwater.api.stream import face_stream
 from headwater.api.talk_terms import usual_models
+from headwater.delivery.cursor import parse_event_id
 from headwater.delivery.formats.tokens import Identity, TokenAnswer, TokenStream
 from headwater.domain.message import Message
 from headwater.domain.run import Owner, Run, RunRequest
@@ -34,8 +34,6 @@ from headwater.storage.contract import IdempotencyKey
 from headwater.workflows.stored_chat import CHAT, StoredChat, chat_of, message_id
 
 PATH: Final = "/chat"
-
-_EVENT_ID: Final = re.compile(r"(run_[0-9a-f]{32}):(\d{1,15})")
 
 _log = structlog.get_logger(__name__)
 
@@ -87,13 +85,10 @@ async def listen(call: Call) -> Asgi:
 
 async def _go_on(call: Call, last: str, owner: Owner) -> Asgi:
     """The rest of an answer; 204 where there is none, which is what ends an EventSource."""
-    found = _EVENT_ID.fullmatch(last)
-    if found is None:
-        raise BadRequestError("This is no id of an event that this stream sent.", parameter="Last-Event-ID")
-    run = await own_run(call, found[1], owner)
+    run_id, after = parse_event_id(last)
+    run = await own_run(call, run_id, owner)
     if run.request.workflow != StoredChat.name:
         raise NotFoundError(NO_SUCH_RUN)
-    after = int(found[2])
     try:
         log = await call.services.storage.log.state(run.id)
     except LogMissing:

@@ -11,10 +11,11 @@ import msgspec
 import headwater
 from headwater.api.problem import Problem
 from headwater.api.route import Operation, Parameter, Reply, Resource
+from headwater.domain.run import RUN_ID
 
 _REF = "#/components/schemas/{name}"
 _PATH_PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
-    "run": ({"type": "string", "pattern": "^run_[0-9a-f]{32}$"}, "The run's id"),
+    "run": ({"type": "string", "pattern": f"^{RUN_ID.pattern}$"}, "The run's id"),
     "response": ({"type": "string", "pattern": "^resp_[0-9a-f]{32}$"}, "The response's id: that of its run, renamed"),
     "model": ({"type": "string"}, "The model's name; it may hold slashes"),
     "stream": ({"type": "string"}, "The stream's name; it may hold slashes"),

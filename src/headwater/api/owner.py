@@ -6,19 +6,16 @@ keys they may say no other than the key does.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Final
 
-from headwater.domain.run import LOCAL_OWNER, Owner
+from headwater.domain.run import LOCAL_OWNER, OWNER_NAME, Owner
 from headwater.errors import BadRequestError, ForbiddenError
 
 ORG_HEADER: Final = "x-org-id"
 USER_HEADER: Final = "x-user-id"
 DEFAULT_ORG: Final = "00000000-0000-0000-0000-000000000001"
 DEFAULT_USER: Final = "local"
-
-_NAME: Final = re.compile(r"[!-~]{1,200}")
 
 
 def named_owner(
@@ -34,7 +31,7 @@ def named_owner(
     Raises `BadRequestError` for what can be no name, `ForbiddenError` for another owner's than the key's.
     """
     for value, name in ((org, org_name), (user, user_name)):
-        if value is not None and _NAME.fullmatch(value) is None:
+        if value is not None and OWNER_NAME.fullmatch(value) is None:
             raise BadRequestError("It has 1 to 200 printable ASCII characters, and no blanks.", parameter=name)
     if own is not None:
         if (org or own.org, user or own.user) != (own.org, own.user):

@@ -18,7 +18,7 @@ from headwater.api.stream import event_stream
 from headwater.delivery.cursor import parse_cursor
 from headwater.domain.event import decode_record
 from headwater.domain.message import GenerationRequest, Message
-from headwater.domain.run import STATE_BY_FINAL_TYPE, Owner, Run, RunRequest, RunState, is_ended
+from headwater.domain.run import RUN_ID, STATE_BY_FINAL_TYPE, Owner, Run, RunRequest, RunState, is_ended
 from headwater.domain.snapshot import Snapshot
 from headwater.errors import BadRequestError, LogMissing, NotFoundError, RefusedError
 from headwater.storage.contract import IdempotencyKey, RunFilter
@@ -29,7 +29,6 @@ LIST_LIMIT = 50
 LIST_LIMIT_MAX = 200
 
 _SOME_MESSAGE = Message("user", "A question")
-_RUN_ID = re.compile(r"run_[0-9a-f]{32}")
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 
 
@@ -40,7 +39,7 @@ async def find_run(call: Call) -> Run:
 
 async def own_run(call: Call, run_id: str, owner: Owner | None = None) -> Run:
     """The owner's run of this id, the caller's if no other is named. Raises `NotFoundError`, the same in every case."""
-    run = await call.services.storage.runs.get(run_id) if _RUN_ID.fullmatch(run_id) else None
+    run = await call.services.storage.runs.get(run_id) if RUN_ID.fullmatch(run_id) else None
     if run is None or run.owner != (owner or call.owner):
         raise NotFoundError(NO_SUCH_RUN)
     return run

@@ -26,7 +26,6 @@ app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the keys of 
 
 _UNITS_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([mhd])")
-_OWNER_NAME: Final = re.compile(r"[!-~]{1,200}")
 
 Data = Annotated[Path | None, typer.Option(file_okay=False, help="The server's data directory.  [default: data]")]
 Config = Annotated[Path | None, typer.Option(dir_okay=False, help="The TOML file that the server is started with.")]
@@ -47,12 +46,12 @@ def create(
     All that is done with it belongs to the organisation and user.
     """
     from headwater.domain.api_key import NAME_CHARS_MAX, new_api_key
-    from headwater.domain.run import Owner
+    from headwater.domain.run import OWNER_NAME, Owner
 
     if not 0 < len(name) <= NAME_CHARS_MAX or not name.isprintable():
         raise typer.BadParameter(f"it has 1 to {NAME_CHARS_MAX} printable characters", param_hint="NAME")
     for option, value in (("--org", org), ("--user", user)):
-        if _OWNER_NAME.fullmatch(value) is None:
+        if OWNER_NAME.fullmatch(value) is None:
             raise typer.BadParameter("it has 1 to 200 printable ASCII characters, and no blanks", param_hint=option)
     lives_ms = None if expires is None else _duration_ms(expires)
     key, text = new_api_key(name, Owner(org, user), _now_ms(), lives_ms)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
+from headwater.domain.run import RUN_ID
 from headwater.errors import BadRequestError, CursorAheadError, CursorTrimmedError
 
 #: More digits than any log will ever need; longer ones are refused before they are turned into a number.
 _DIGITS_MAX = 15
-_RUN: Final = re.compile(r"run_[0-9a-f]{32}")
 
 
 class Cursor(NamedTuple):
@@ -56,7 +55,7 @@ def parse_place(text: str) -> tuple[str, int]:
 def parse_event_id(text: str) -> tuple[str, int]:
     """The run and the seq of an id that names both, as an event's does: `run_…:41`. Raises `BadRequestError`."""
     run, _, seq = text.partition(":")
-    if _RUN.fullmatch(run) is None:
+    if RUN_ID.fullmatch(run) is None:
         raise BadRequestError("This is no id of an event that this stream sent.", parameter="Last-Event-ID")
     return run, _seq(seq, "Last-Event-ID")
 

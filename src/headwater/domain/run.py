@@ -5,9 +5,10 @@ The states are a table; the documentation's diagram is made from it (`state_diag
 
 from __future__ import annotations
 
+import re
 import secrets
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -63,6 +64,10 @@ def state_diagram() -> str:
     return "\n".join(lines) + "\n"
 
 
+#: What every run's id is.
+RUN_ID: Final = re.compile(r"run_[0-9a-f]{32}")
+
+
 def new_run_id() -> str:
     """An id of 128 random bits. Being hard to guess is never the authorisation."""
     return "run_" + secrets.token_hex(16)
@@ -74,6 +79,9 @@ class Owner(msgspec.Struct, frozen=True):
     org: str
     user: str
 
+
+#: What may be the name of either.
+OWNER_NAME: Final = re.compile(r"[!-~]{1,200}")
 
 #: The one owner of a server without keys, which listens on loopback only.
 LOCAL_OWNER = Owner("local", "local")
