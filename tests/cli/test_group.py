@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 import headwater
 from headwater.cli import app
 from headwater.cli.group import hint
-from headwater.client.errors import NetworkError, ParseError
-from headwater.errors import ConfigError
+from headwater.client.errors import NetworkError, ParseError, RunFailed, ServerError
+from headwater.domain.event import Error
+from headwater.errors import ConfigError, HeadwaterError
 from tests.kit.run_log import in_thread, json_answer, run_json
 from tests.kit.upstream import Stall
 
@@ -66,9 +67,14 @@ def test_whoever_has_enough_may_close_the_pipe() -> None:
         (ConfigError("No such file"), "No such file."),
         (ParseError("What is this?"), "What is this?"),
         (NetworkError("Gone"), "Gone."),
+        (RunFailed(Error("AUTH", "The provider takes another key", False)), "The provider takes another key."),
+        (
+            ServerError(401, {"code": "AUTH", "detail": "No key"}),
+            "No key. The variable HEADWATER_API_KEY is where it is looked for; `headwater keys create` makes one.",
+        ),
     ],
 )
-def test_an_error_is_a_sentence(error: ConfigError | ParseError | NetworkError, said: str) -> None:
+def test_an_error_is_a_sentence(error: HeadwaterError, said: str) -> None:
     assert hint(error) == said
 
 

@@ -54,12 +54,13 @@ def complain(message: str) -> None:
 
 def hint(error: HeadwaterError) -> str:
     """The error in a person's words, with what to do about it where that is known."""
-    from headwater.client.errors import ClientError, NetworkError
+    from headwater.client.errors import NetworkError, ServerError
 
     message = error.message if error.message.endswith((".", "!", "?")) else error.message + "."
     if isinstance(error, NetworkError) and error.unreachable:
         return f"{message} Start one with `headwater serve`, or name another with --url."
-    if isinstance(error, ClientError) and error.code == ErrorCode.AUTH:
+    if isinstance(error, ServerError) and error.code == ErrorCode.AUTH:
+        # A run that failed with this code means a key of its provider's.
         return f"{message} The variable HEADWATER_API_KEY is where it is looked for; `headwater keys create` makes one."
     return message
 
