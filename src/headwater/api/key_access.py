@@ -33,21 +33,24 @@ def shown_key(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """
     in_headers, in_cookies = set[str](), set[str]()
     for name, raw in headers:
-        value = raw.decode("latin-1").strip()
         if name == b"authorization":
             # Another scheme is for a proxy before us.
-            if (bearer := _BEARER.fullmatch(value)) is not None:
+            if (bearer := _BEARER.fullmatch(_text(raw))) is not None:
                 in_headers.add(bearer[1])
         elif name in (b"x-api-key", b"api-key"):
-            in_headers.add(value)
+            in_headers.add(_text(raw))
         elif name == b"cookie":
-            in_cookies.update(_cookies(value))
+            in_cookies.update(_cookies(_text(raw)))
     shown = in_headers or in_cookies
     if not shown:
         raise AuthError("This server asks for a key: `Authorization: Bearer hw_…`.")
     if len(shown) > 1:
         raise AuthError("The request shows several keys.")
     return shown.pop()
+
+
+def _text(value: bytes) -> str:
+    return value.decode("latin-1").strip()
 
 
 def _cookies(header: str) -> Iterator[str]:
