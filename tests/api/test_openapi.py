@@ -13,6 +13,7 @@ from headwater.api.route import Resource
 from headwater.domain.event import Chunk
 from headwater.providers.contract import Finish
 from tests.api.composed import HELLO, RunningApi
+from tests.api.keyed import keyed_api
 
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(document(RESOURCES)))
 
@@ -34,7 +35,8 @@ def test_it_names_every_route_and_every_question(resource: Resource) -> None:
         named = [(p["in"], p["name"]) for p in described.get("parameters", [])]
         assert named == [("query", p.name) for p in operation.query] + [("header", p.name) for p in operation.headers]
         assert ("requestBody" in described) == (operation.takes is not None)
-        assert {str(reply.status) for reply in operation.replies} | {"default"} == set(described["responses"])
+        replies = {str(reply.status) for reply in operation.replies} | {"default"}
+        assert replies | ({"401"} if operation.needs_key else set()) == set(described["responses"])
 
 
 def test_operations_have_ids_of_their_own() -> None:
@@ -45,6 +47,37 @@ def test_operations_have_ids_of_their_own() -> None:
         if isinstance(operation, dict)
     ]
     assert len(set(ids)) == len(ids) == sum(len(resource.operations) for resource in RESOURCES)
+
+
+def test_an_operation_says_whether_it_needs_a_key_and_how_to_show_one() -> None:
+    ways = set(DOCUMENT["components"]["securitySchemes"])
+    for resource in RESOURCES:
+        for method, operation in resource.operations.items():
+            described = DOCUMENT["paths"][resource.path][method.lower()]
+            asked = described.get("security", [])
+            # Where the server asks for none, none is shown.
+            assert ({} in asked, {way for each in asked for way in each}) == (
+                (True, ways) if operation.needs_key else (False, set())
+            )
+
+
+async def test_every_way_that_is_described_is_taken_and_a_refusal_is_as_described() -> None:
+    async with keyed_api() as keyed:
+        described = DOCUMENT["paths"]["/api/v1/runs"]["get"]
+        for way in DOCUMENT["components"]["securitySchemes"].values():
+            match way:
+                case {"type": "http", "scheme": scheme}:
+                    headers = {"authorization": f"{scheme} {keyed.ann}"}
+                case {"in": "cookie", "name": name}:
+                    headers = {"cookie": f"{name}={keyed.ann}"}
+                case _:
+                    headers = {way["name"]: keyed.ann}
+            assert (await keyed.api.client.get("/api/v1/runs", headers=headers)).status_code == 200
+        refused = await keyed.api.client.get("/api/v1/runs")
+        assert str(refused.status_code) in described["responses"]
+        for name in DOCUMENT["components"]["responses"]["Unauthorized"]["headers"]:
+            assert name in refused.headers
+        jsonschema.validate(refused.json(), schema("Problem"))
 
 
 def test_unknown_fields_are_refused_in_the_description_too() -> None:

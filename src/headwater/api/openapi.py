@@ -9,11 +9,20 @@ from typing import Any
 import msgspec
 
 import headwater
+from headwater.api.key_access import COOKIE
 from headwater.api.problem import Problem
 from headwater.api.route import Operation, Parameter, Reply, Resource
 from headwater.domain.run import RUN_ID
 
 _REF = "#/components/schemas/{name}"
+#: Every way to show a key; none of them is asked for unless the operator wants it (`server.keys`).
+_WAYS: dict[str, dict[str, str]] = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    "api-key": {"type": "apiKey", "in": "header", "name": "api-key"},
+    "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+}
+_SECURITY: list[dict[str, list[str]]] = [{}, *[{way: list[str]()} for way in _WAYS]]
 _PATH_PARAMETERS: dict[str, tuple[dict[str, Any], str]] = {
     "run": ({"type": "string", "pattern": f"^{RUN_ID.pattern}$"}, "The run's id"),
     "response": ({"type": "string", "pattern": "^resp_[0-9a-f]{32}$"}, "The response's id: that of its run, renamed"),
@@ -32,6 +41,7 @@ def document(resources: Sequence[Resource]) -> dict[str, Any]:
     types = list(_types(resources))
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     by_type = {_key(kind): schema for kind, schema in zip(types, schemas, strict=True)}
+    problem = {"application/problem+json": {"schema": by_type[_key(Problem)]}}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -46,9 +56,15 @@ def document(resources: Sequence[Resource]) -> dict[str, Any]:
             "responses": {
                 "Problem": {
                     "description": "Refused; nothing was begun or changed. `code` is stable.",
-                    "content": {"application/problem+json": {"schema": by_type[_key(Problem)]}},
-                }
+                    "content": problem,
+                },
+                "Unauthorized": {
+                    "description": "The server asks for keys, and none was shown that it takes.",
+                    "headers": {"WWW-Authenticate": {"schema": {"type": "string"}}},
+                    "content": problem,
+                },
             },
+            "securitySchemes": _WAYS,
         },
     }
 
@@ -90,6 +106,9 @@ def _operation(resource: Resource, operation: Operation, by_type: dict[str, Any]
             "default": {"$ref": "#/components/responses/Problem"},
         },
     }
+    if operation.needs_key:
+        described["security"] = _SECURITY
+        described["responses"]["401"] = {"$ref": "#/components/responses/Unauthorized"}
     parameters = [_parameter(each, "query") for each in operation.query]
     parameters += [_parameter(each, "header") for each in operation.headers]
     if parameters:
