@@ -50,9 +50,14 @@ test("the key goes in the body and nowhere else", async () => {
   assert.equal(second?.init?.method, "DELETE");
 });
 
-test("a wrong key and a server that is away are told apart", async () => {
-  assert.equal(await signIn("hw_wrong", answering(401).send), "refused");
-  assert.equal(await signIn("hw_right", answering(503).send), "unanswered");
+test("a wrong key, a server that is away, and what is neither are told apart", async () => {
+  for (const status of [400, 401, 413]) {
+    assert.equal(await signIn("hw_wrong", answering(status).send), "refused");
+  }
+  assert.equal(await signIn("hw_right", answering(409).send), "unneeded");
+  assert.equal(await signIn("hw_right", answering(429).send), "tooMany");
+  for (const status of [403, 404, 421]) assert.equal(await signIn("hw_right", answering(status).send), "barred");
+  for (const status of [500, 503]) assert.equal(await signIn("hw_right", answering(status).send), "unanswered");
   assert.equal(await signIn("hw_right", broken), "unanswered");
   assert.equal(await signOut(broken), false);
 });

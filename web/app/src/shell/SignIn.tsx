@@ -3,6 +3,9 @@ import { type KeyGate, signIn, type SignedIn } from "./keys.ts";
 
 const REFUSALS: Record<Exclude<SignedIn, "yes">, string> = {
   refused: "The server does not take this key.",
+  unneeded: "The server asks for no key any more. Load this page again.",
+  tooMany: "The server was asked too often. Try again in a moment.",
+  barred: "The server does not let this page sign in, whatever the key. Whoever runs it can say why.",
   unanswered: "The server did not answer. Try again in a moment.",
 };
 
@@ -49,7 +52,7 @@ function SignIn() {
         </button>
       </form>
       <p role="status" data-testid="sign-in-refusal">
-        {state === "refused" || state === "unanswered" ? REFUSALS[state] : ""}
+        {state === "asking" || state === "sent" ? "" : REFUSALS[state]}
       </p>
     </main>
   );

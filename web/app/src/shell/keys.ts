@@ -32,16 +32,31 @@ export class KeyGate {
   }
 }
 
-export type SignedIn = "yes" | "refused" | "unanswered";
+/** `refused` is the key; with `unneeded`, `tooMany` and `barred` it was not even looked at. */
+export type SignedIn = "yes" | "refused" | "unneeded" | "tooMany" | "barred" | "unanswered";
 
 /** Shows the key to the server once; then the browser does, by a cookie that no script can read. */
 export async function signIn(key: string, send: typeof fetch = fetch): Promise<SignedIn> {
   try {
     const response = await send(SESSION, asked("POST", JSON.stringify({ key })));
-    if (response.ok) return "yes";
-    return response.status < 500 ? "refused" : "unanswered";
+    return response.ok ? "yes" : refusalBy(response.status);
   } catch {
     return "unanswered";
+  }
+}
+
+function refusalBy(status: number): Exclude<SignedIn, "yes"> {
+  switch (status) {
+    case 400: // no text that a key can be
+    case 401:
+    case 413: // longer than any key
+      return "refused";
+    case 409:
+      return "unneeded";
+    case 429:
+      return "tooMany";
+    default:
+      return status < 500 ? "barred" : "unanswered";
   }
 }
 
