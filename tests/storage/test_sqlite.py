@@ -211,6 +211,24 @@ async def append_until_full(storage: SqliteStorage, runs: list[str]) -> dict[str
 
 
 @pytest.mark.linux
+async def test_a_start_on_a_disk_without_a_byte_left_serves_what_there_is(small_disk: Path) -> None:
+    """SQLite can not even make its files beside the database: that is what the reserve is let go of for."""
+    async with engine(small_disk / "data", reserve_bytes=4 << 20) as storage:
+        await fill(storage, "r", records(1, 3))
+    with pytest.raises(OSError, match="No space left"), (small_disk / "ballast").open("wb", buffering=0) as ballast:
+        while True:
+            ballast.write(bytes(4096))
+    async with engine(small_disk / "data", reserve_bytes=4 << 20) as storage:
+        assert storage.full
+        assert await read_all(storage.log, "r") == records(1, 3)
+        with pytest.raises(StorageFull):
+            await storage.runs.create(a_run())
+        (small_disk / "ballast").unlink()
+        await until_there_is_space(storage)
+        await storage.runs.create(a_run())
+
+
+@pytest.mark.linux
 async def test_a_start_on_a_disk_without_room_for_the_reserve_takes_nothing_new(small_disk: Path) -> None:
     async with engine(small_disk / "data", reserve_bytes=64 << 20) as storage:
         assert storage.full

@@ -202,6 +202,11 @@ def is_locked(error: sqlite3.Error) -> bool:
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
+def is_of_files(error: sqlite3.Error) -> bool:
+    """Whether a file of the database could not be used, as those that SQLite makes beside it where a disk is full."""
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+
+
 def open_reader(path: Path) -> sqlite3.Connection:
     """A connection that can neither write nor checkpoint: two that do are what SQLite's WAL-reset bug needs.
 
@@ -224,7 +229,7 @@ def _check_owner(db: sqlite3.Connection, path: Path) -> None:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.DatabaseError as error:
-        if is_locked(error):
+        if is_locked(error) or is_of_files(error):
             raise
         raise ConfigError(f"{path} can not be read as a database: {error}") from error
     if tables and application_id != APPLICATION_ID:

@@ -20,7 +20,7 @@ from headwater.storage.boot import boot_id
 from headwater.storage.commits import Change, Group
 from headwater.storage.directory import DataDirectory
 from headwater.storage.journal import Journal, blank_dropped, frames, scrub
-from headwater.storage.schema import FILE_NAME, is_locked, open_writer, wait_longer
+from headwater.storage.schema import FILE_NAME, is_locked, is_of_files, open_writer, wait_longer
 
 _INSERT_SEGMENT = "INSERT INTO segments (id, first, blob) VALUES (?, ?, ?)"
 _REPLAY_SEGMENT_BYTES = 256 << 10
@@ -58,14 +58,13 @@ class SqliteMedium:
         """
         self._directory.hold(HOLD_S)
         try:
-            db = self._db = open_writer(self.path, self._synchronous)
             try:
-                next_id = _replay(db)
+                db, next_id = self._begun()
             except sqlite3.Error as error:
                 # The disk filled up before the last end: the reserve is there for this too.
-                if not (self.is_full(error) and self.release_reserve()):
+                if not (self.is_full(error) or is_of_files(error)) or not self.release_reserve():
                     raise
-                next_id = _replay(db)
+                db, next_id = self._begun()
             self._journal = Journal(db)
             self._directory.sync()
             wait_longer(db)
@@ -80,6 +79,12 @@ class SqliteMedium:
             self.close()
             raise
         return next_id
+
+    def _begun(self) -> tuple[sqlite3.Connection, int]:
+        """The database with what the journal had; once more where that could not be."""
+        if self._db is None:
+            self._db = open_writer(self.path, self._synchronous)
+        return self._db, _replay(self._db)
 
     def close(self) -> None:
         """Checkpoints what there is, if it can, and lets go."""
