@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from structlog.testing import capture_logs
@@ -21,14 +22,30 @@ from headwater.storage.memory import MemoryStorage
 from tests.kit.run_log import until
 
 
-async def test_orders_are_taken_in_turn_and_forgotten(tmp_path: Path) -> None:
-    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: 0)
+class Begun(NamedTuple):
+    """A watch that has begun, over one key."""
+
+    storage: MemoryStorage
+    orders: KeyOrders
+    ring: KeyRing
+    watch: KeyWatch
+    key: ApiKey
+    text: str
+
+
+async def begun(tmp_path: Path, now_ms: Callable[[], int] = lambda: 0, *, lives_ms: int | None = None) -> Begun:
+    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(now_ms)
     await storage.open()
-    first, first_text = new_api_key("first", LOCAL_OWNER, 0)
-    second, second_text = new_api_key("second", LOCAL_OWNER, 1)
-    await storage.api_keys.put(first)
-    watch = KeyWatch(storage.api_keys, orders, ring)
+    key, text = new_api_key("first", LOCAL_OWNER, 0, lives_ms)
+    await storage.api_keys.put(key)
+    watch = KeyWatch(storage.api_keys, orders, ring, look_s=0.01)
     await watch.begin()
+    return Begun(storage, orders, ring, watch, key, text)
+
+
+async def test_orders_are_taken_in_turn_and_forgotten(tmp_path: Path) -> None:
+    storage, orders, ring, watch, first, first_text = await begun(tmp_path)
+    second, second_text = new_api_key("second", LOCAL_OWNER, 1)
     cut = list[str]()
     ring.enter(ring.find(first_text), lambda: cut.append("first"))
     for order in (Create(second), Revoke(first.id, 5), Create(second)):
@@ -52,12 +69,7 @@ async def test_an_order_that_was_left_before_the_start_is_taken(tmp_path: Path) 
 
 
 async def test_many_orders_are_one_look_at_the_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: 0)
-    await storage.open()
-    key, text = new_api_key("first", LOCAL_OWNER, 0)
-    await storage.api_keys.put(key)
-    watch = KeyWatch(storage.api_keys, orders, ring)
-    await watch.begin()
+    storage, orders, ring, watch, key, text = await begun(tmp_path)
     all_keys, looks = storage.api_keys.all, list[int]()
 
     async def counted() -> Sequence[ApiKey]:
@@ -78,12 +90,7 @@ async def test_many_orders_are_one_look_at_the_keys(tmp_path: Path, monkeypatch:
 async def test_a_revocation_holds_though_no_order_can_be_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: 0)
-    await storage.open()
-    key, text = new_api_key("first", LOCAL_OWNER, 0)
-    await storage.api_keys.put(key)
-    watch = KeyWatch(storage.api_keys, orders, ring)
-    await watch.begin()
+    _, orders, ring, watch, key, text = await begun(tmp_path)
 
     def forget(_: Path) -> None:
         raise PermissionError(1, "not yours")
@@ -98,12 +105,7 @@ async def test_a_revocation_holds_though_no_order_can_be_forgotten(
 
 
 async def test_without_space_a_key_is_revoked_and_none_is_made_until_there_is(tmp_path: Path) -> None:
-    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: 0)
-    await storage.open()
-    key, text = new_api_key("first", LOCAL_OWNER, 0)
-    await storage.api_keys.put(key)
-    watch = KeyWatch(storage.api_keys, orders, ring, look_s=0.01)
-    await watch.begin()
+    storage, orders, ring, watch, key, text = await begun(tmp_path)
     storage.full = True
     orders.leave(Create(new_api_key("second", LOCAL_OWNER, 0).key))
     orders.leave(Revoke(key.id, 1))
@@ -123,12 +125,7 @@ async def test_without_space_a_key_is_revoked_and_none_is_made_until_there_is(tm
 async def test_an_order_that_fails_for_an_unknown_reason_holds_nothing_up_and_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: 0)
-    await storage.open()
-    key, text = new_api_key("first", LOCAL_OWNER, 0)
-    await storage.api_keys.put(key)
-    watch = KeyWatch(storage.api_keys, orders, ring)
-    await watch.begin()
+    storage, orders, ring, watch, key, text = await begun(tmp_path)
     raising: list[Exception] = [StorageFull(), ZeroDivisionError(), StorageFull()]
     for number, _ in enumerate(raising):
         orders.leave(Create(new_api_key(str(number), LOCAL_OWNER, 0).key))
@@ -201,12 +198,7 @@ async def test_a_look_that_fails_is_not_the_last(tmp_path: Path, monkeypatch: py
 
 async def test_who_is_over_is_cut_though_an_order_can_not_be_taken(tmp_path: Path) -> None:
     now_ms, cut = 0, list[str]()
-    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: now_ms)
-    await storage.open()
-    key, text = new_api_key("first", LOCAL_OWNER, 0, lives_ms=10)
-    await storage.api_keys.put(key)
-    watch = KeyWatch(storage.api_keys, orders, ring)
-    await watch.begin()
+    storage, orders, ring, watch, _, text = await begun(tmp_path, lambda: now_ms, lives_ms=10)
     ring.enter(ring.find(text), lambda: cut.append("first"))
     storage.full = True
     orders.leave(Create(new_api_key("second", LOCAL_OWNER, 0).key))
@@ -217,12 +209,7 @@ async def test_who_is_over_is_cut_though_an_order_can_not_be_taken(tmp_path: Pat
 
 
 async def test_keys_are_looked_at_though_every_thread_of_the_loop_hangs(tmp_path: Path) -> None:
-    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: 0)
-    await storage.open()
-    key, text = new_api_key("first", LOCAL_OWNER, 0)
-    await storage.api_keys.put(key)
-    watch = KeyWatch(storage.api_keys, orders, ring)
-    await watch.begin()
+    _, orders, ring, watch, key, text = await begun(tmp_path)
     loop, answered = asyncio.get_running_loop(), threading.Event()
     loop.set_default_executor(ThreadPoolExecutor(1))
     hanging = loop.run_in_executor(None, answered.wait)
@@ -242,12 +229,7 @@ async def test_who_is_over_is_cut_though_the_orders_can_not_be_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_ms, cut = 0, list[str]()
-    storage, orders, ring = MemoryStorage(), KeyOrders(tmp_path), KeyRing(lambda: now_ms)
-    await storage.open()
-    key, text = new_api_key("first", LOCAL_OWNER, 0, lives_ms=10)
-    await storage.api_keys.put(key)
-    watch = KeyWatch(storage.api_keys, orders, ring)
-    await watch.begin()
+    _, orders, ring, watch, _, text = await begun(tmp_path, lambda: now_ms, lives_ms=10)
     ring.enter(ring.find(text), lambda: cut.append("first"))
     answered, waiting = threading.Event(), orders.waiting
 
