@@ -15,8 +15,8 @@ Kind = Literal["ended", "live", "started"]
 WAYS: tuple[By, ...] = get_args(By)
 #: The connections of a reading that are spoiled at most.
 FAULTS_MAX = 6
-#: And of these in a row without a record in between. A client may give up after four, and a page is no progress until
-#: it is whole: two are left for a machine that is busy with other things.
+#: And of these in a row, the one that may have brought a record first. A client may give up after four, and a page is
+#: no progress until it is whole: two are left for a machine that is busy with other things.
 FAULTS_IN_A_ROW_MAX = 2
 #: Every so many readings the line itself is bad: bytes one by one, late, or connections in the wrong order.
 BAD_LINE_EVERY = 5
@@ -33,12 +33,15 @@ class Reading(NamedTuple):
 class Spoiler:
     """Gives each connection of a reading its fault, as long as records come in between.
 
-    What comes between two connections is only known while they are made: who gives out records says so to `came`.
+    What comes between two connections is only known while they are made: who gives out records says so to `came`. That
+    may be heard when the next connection has been made already.
     """
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         self._left = list(reversed(faults))
         self._in_a_row = 0
+        #: whether the newest connection has a fault
+        self._spoiled = False
         #: whether a record has come since the newest connection
         self._progressed = False
 
@@ -48,9 +51,10 @@ class Spoiler:
     def __call__(self, number: int) -> Fault:
         """The fault of the connection with this number; none where one more could make a client give up."""
         if self._progressed:
-            self._in_a_row = 0
+            self._in_a_row = 1 if self._spoiled else 0
         self._progressed = False
-        if not self._left or self._in_a_row == FAULTS_IN_A_ROW_MAX:
+        self._spoiled = bool(self._left) and self._in_a_row < FAULTS_IN_A_ROW_MAX
+        if not self._spoiled:
             return Fault()
         self._in_a_row += 1
         return self._left.pop()

@@ -92,6 +92,15 @@ def test_a_reading_is_spoiled_again_only_behind_a_record() -> None:
         assert spoiler(number) == fault
 
 
+def test_a_record_that_is_heard_of_late_lets_no_client_be_cut_more_often_than_it_tries() -> None:
+    """The connections 1 to 3 fail it in a row, however early its record came, and it tries once more."""
+    faults = tuple(Fault(place) for place in range(6))
+    spoiler = Spoiler(faults)
+    assert [spoiler(1), spoiler(2)] == [*faults[:2]]
+    spoiler.came()
+    assert [spoiler(3), spoiler(4)] == [faults[2], Fault()]
+
+
 def test_the_cuts_go_through_every_byte_in_every_way() -> None:
     size = 50
     first = [each.faults[0] for each in itertools.islice(readings(random.Random(7), size, KINDS), size * len(WAYS))]
