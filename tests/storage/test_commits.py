@@ -28,6 +28,10 @@ class Medium:
         self.committed: list[list[int]] = []
         self.reserve = True
         self.space = True
+        #: how often it had time for work of its own, and what it waits for in it
+        self.caught_up = 0
+        self.let_catch_up = threading.Event()
+        self.let_catch_up.set()
 
     def commit(self, group: Group) -> None:
         self.go.acquire()
@@ -38,6 +42,10 @@ class Medium:
         for change in group.changes:
             change.result = change.apply(None)  # type: ignore[arg-type] # no test's change looks at the database
         self.committed.append([append[1] for append in group.appends])
+
+    def catch_up(self) -> None:
+        self.let_catch_up.wait()
+        self.caught_up += 1
 
     def is_full(self, error: BaseException) -> bool:
         return isinstance(error, OSError) and error.errno == errno.ENOSPC
@@ -136,6 +144,18 @@ async def test_one_group_at_a_time_is_in_flight_and_the_next_gathers(bench: Benc
     assert bench.medium.committed == [[0, 1], [2, 3]]
     assert bench.book.calls == ["prepare", "landed", "announce"] * 2
     assert [detail.records for detail in bench.observer.commits] == [2, 2]
+
+
+async def test_nobody_waits_for_what_the_medium_does_after_a_commit(bench: Bench) -> None:
+    bench.medium.let_catch_up.clear()
+    first = bench.append(0)
+    bench.medium.go.release(2)
+    await first.receipt
+    assert bench.medium.caught_up == 0
+    second = bench.append(1)
+    bench.medium.let_catch_up.set()
+    await second.receipt
+    assert bench.medium.caught_up >= 1
 
 
 async def test_the_interval_is_kept_between_two_commits_and_not_after_a_rest() -> None:

@@ -1,6 +1,7 @@
 """What a start makes of the journal, sound and damaged; and that deletion is complete."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from headwater.errors import LogCorrupt, LogMissing
 from headwater.storage.contract import LogState
 from headwater.storage.journal import frames
+from headwater.storage.schema import FILE_NAME, open_reader
+from headwater.storage.sqlite_medium import CHECKPOINT_PAGES
 from headwater.testing.log_contract import read_all, records
 from tests.storage.engine import behind, damage, engine, fill
 
@@ -31,6 +34,33 @@ async def test_a_start_moves_the_journal_into_segments(data_dir: Path) -> None:
     assert behind(data_dir, counts) == (0, 2)
     async with engine(data_dir) as storage:
         assert await read_all(storage.log, "b") == records(1, 5)
+
+
+async def test_the_write_ahead_log_is_checkpointed_before_sqlite_would_do_it_within_a_commit(data_dir: Path) -> None:
+    wal = data_dir / f"{FILE_NAME}-wal"
+    frame_bytes = 24 + 8192
+    async with engine(data_dir) as storage:
+        # Each is a commit and a page, and SQLite takes 512; new tables and slots are some more.
+        await fill(storage, "a", records(1, 400))
+        assert wal.stat().st_size < 300 * frame_bytes
+
+
+async def test_a_reader_in_the_way_of_a_checkpoint_keeps_no_commit_from_being_made(data_dir: Path) -> None:
+    wal = data_dir / f"{FILE_NAME}-wal"
+    async with engine(data_dir) as storage:
+        await fill(storage, "a", records(1, 10))
+        with closing(open_reader(data_dir / FILE_NAME)) as reader:
+            reader.execute("BEGIN")
+            before = reader.execute("SELECT count(*) FROM journal WHERE id > 0").fetchone()
+            await fill(storage, "b", records(1, 3 * CHECKPOINT_PAGES))
+            assert reader.execute("SELECT count(*) FROM journal WHERE id > 0").fetchone() == before
+            assert wal.stat().st_size > 3 * CHECKPOINT_PAGES * 8192
+            reader.execute("ROLLBACK")
+        await fill(storage, "c", records(1, CHECKPOINT_PAGES))
+        grown = wal.stat().st_size
+        await fill(storage, "d", records(1, 3 * CHECKPOINT_PAGES))
+        assert wal.stat().st_size == grown
+        assert await read_all(storage.log, "b") == records(1, 3 * CHECKPOINT_PAGES)
 
 
 #: where the payload of a frame with one record begins

@@ -104,6 +104,10 @@ class Medium(Protocol):
 
     def commit(self, group: Group) -> None: ...
 
+    def catch_up(self) -> None:
+        """The group has been told of: time for work that nobody should wait for. Raises nothing."""
+        ...
+
     def is_full(self, error: BaseException) -> bool:
         """Whether this is want of space, and nothing worse."""
         ...
@@ -213,6 +217,7 @@ class GroupCommit:
             return
         group.seconds = perf_counter() - start
         self._report(self._landed)
+        self._medium.catch_up()
 
     # --- the loop's thread -------------------------------------------------------------------------------------------
 

@@ -172,7 +172,7 @@ def open_writer(path: Path, synchronous: str) -> sqlite3.Connection:
         # A page holds a slot of the journal, and a slot a commit of some ninety tokens. Half of it is no cheaper.
         db.execute("PRAGMA page_size = 8192")
         db.execute("PRAGMA journal_mode = WAL")
-        # The write-ahead log stays near 4 MiB.
+        # The engine checkpoints sooner (`CHECKPOINT_PAGES`); this is for what keeps it from that, as long readers do.
         db.execute("PRAGMA wal_autocheckpoint = 512")
         db.execute(f"PRAGMA synchronous = {synchronous}")
         if synchronous == "FULL":
