@@ -238,8 +238,9 @@ class Supervisor:
         if self._storage.full:
             raise StorageFullError("The disk is full: runs that exist can be read, new ones can not be started.")
         queue = self._queue
-        if queue.running + queue.waiting + len(self._arriving) >= queue.slots + queue.waiting_max:
-            raise QueueFullError(f"{queue.waiting} runs are waiting already.", retry_after_s=1)
+        taken = queue.running + queue.waiting + len(self._arriving)
+        if taken >= queue.slots + queue.waiting_max:
+            raise QueueFullError(f"{taken} runs are under way or waiting already.", retry_after_s=1)
 
     async def _arrive(
         self, wanted: Run, hosted: Hosted, documents: Sequence[Document], idempotency: IdempotencyKey | None
