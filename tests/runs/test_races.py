@@ -20,7 +20,7 @@ from headwater.errors import ErrorCode, ProviderError, RefusedError
 from headwater.providers.contract import Finish, Item
 from tests.runs.scene import Scene, pause, virtual
 
-SEEDS = range(150)
+SEEDS = range(250)
 FAILURES = (ErrorCode.NETWORK, ErrorCode.OVERLOADED)
 WORDS = 6
 #: all that happens, happens within this time; many things at the same moment
@@ -177,7 +177,7 @@ def test_the_seeds_cover_every_kind_of_end() -> None:
                 seen.add(f"{final.type} {detail}")
             seen.update("deleted" for _ in race.deleted)
 
-    for seed in SEEDS[:60]:
+    for seed in SEEDS:
         run(seed)
     assert seen >= {
         "complete ",

@@ -160,6 +160,15 @@ async def test_a_storage_in_trouble_refuses_and_leaves_nothing() -> None:
 
 
 @virtual
+async def test_the_model_is_asked_before_the_caller_goes_on() -> None:
+    async with Scene(silent()) as scene:
+        run = await scene.submit()
+        assert len(scene.provider.calls) == 1
+        scene.supervisor.draining = True
+    assert scene.final(run.id).type == "error"
+
+
+@virtual
 async def test_no_more_than_the_slots_run_and_the_queue_is_bounded() -> None:
     running = most = 0
 

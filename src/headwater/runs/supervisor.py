@@ -256,6 +256,9 @@ class Supervisor:
             if log_state is None:
                 return run, False
             self._set_going(run, log_state, hosted, born)
+            # A turn of the loop later, so that a model is asked first: what is done for the caller is then done while
+            # the model is waited for.
+            await asyncio.sleep(0)
             return run, True
         finally:
             self._arriving.pop(wanted.id).set()
