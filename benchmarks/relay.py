@@ -12,6 +12,7 @@ the other. CPU is that of the whole process tree. Only a ratio within a run mean
 
 - `sat50`: 50 streams without pauses, so one read brings many tokens;
 - `pace200`: 200 streams of 50 tokens a second: a read and a write for each token, as in real life;
+- `calm200`: the same, begun over 2 s instead of 0.4 s, and for longer: the tokens' way without a burst of starts;
 - `first`: 40 streams, one begins each 50 ms: the time to the first token where nobody is in the way.
 """
 
@@ -41,7 +42,8 @@ DISK, MEMORY = "headwater", "memory-only"
 PORTS: Final = {DISK: 9300, MEMORY: 9301}
 #: streams, tokens of each, µs between tokens, µs between streams
 FIRST: Final = (40, 10, 20_000, 50_000)
-SCENARIOS: Final = ("sat50", "first", "pace200")
+CALM: Final = (200, 300, 20_000, 10_000)
+SCENARIOS: Final = ("sat50", "first", "pace200", "calm200")
 START_S: Final = 60
 
 Round = dict[tuple[str, str], dict[str, Any]]
@@ -97,6 +99,7 @@ FIGURES: Final = (
     Figure("pace200: persistence, times memory-only", 1.4, _kept),
     Figure("first: time to first token over nginx, p50, ms", 3.0, _over_nginx("first", "ttft", "p50")),
     Figure("pace200: one-way latency over nginx, p99, ms", 10.0, _over_nginx("pace200", "lat", "p99")),
+    Figure("calm200: one-way latency over nginx, p99, ms", 10.0, _over_nginx("calm200", "lat", "p99")),
 )
 
 
@@ -108,7 +111,7 @@ def load_harness(directory: Path, work: Path) -> ModuleType:
     assert spec.loader is not None
     harness = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(harness)
-    harness.SCEN["first"] = FIRST
+    harness.SCEN.update(first=FIRST, calm200=CALM)
     for name, port in PORTS.items():
         harness.PEERS[name] = (port, ["--model", "mock-model"])
     return harness
