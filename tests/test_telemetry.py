@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
+import weakref
 from typing import Any
 
 import pytest
 
-from headwater.telemetry import Observer, Observers, SilentObserver, frames
+from headwater.telemetry import Observer, Observers, SilentObserver, forget_frames, frames
 
 METHODS = [name for name, _ in inspect.getmembers(Observer, inspect.isfunction) if not name.startswith("_")]
 
@@ -61,3 +62,31 @@ def test_where_an_error_came_from_is_told_without_its_words() -> None:
     assert len(told) == 8
     assert all(re.fullmatch(r"test_telemetry\.py:\d+ deep", frame) for frame in told)
     assert frames(ValueError("never raised")) == []
+
+
+def test_frames_that_an_error_went_through_are_let_go_of_through_all_that_it_came_from() -> None:
+    held: list[weakref.ref[_Local]] = []
+
+    def fails(depth: int) -> None:
+        local = _Local()
+        held.append(weakref.ref(local))
+        try:
+            if depth:
+                fails(depth - 1)
+        except ValueError as error:
+            raise KeyError(depth) from error
+        raise ValueError(depth)
+
+    with pytest.raises(KeyError) as caught:
+        fails(2)
+    error = caught.value
+    assert any(each() is not None for each in held)
+    del caught
+    forget_frames(error)
+    assert all(each() is None for each in held)
+    error.__context__ = error
+    forget_frames(error)
+
+
+class _Local:
+    """What only a frame holds."""

@@ -63,8 +63,10 @@ _log = structlog.get_logger("headwater")
 EXIT_STORAGE = 74
 #: Of the drain's time, the part that connections get after the runs have ended.
 _CLOSING_SHARE = 0.2
-#: After so many new containers the youngest are looked at; the older ones after so many looks (gc.set_threshold).
-GC_THRESHOLDS = (10_000, 20, 50)
+#: After so many new containers the youngest are looked at; the older ones after so many looks (gc.set_threshold). All
+#: tokens of the moment wait for a look: about a millisecond for 2,000 containers, 100 to 150 ms for all those of 200
+#: runs. What the server makes is let go of without it (`Runner.let_go`), so the long looks can be rare.
+GC_THRESHOLDS = (2_000, 500, 20)
 #: How long the loop's thread keeps the interpreter from the writer's where both have work. A commit asks for it several
 #: times, and all tokens of the moment wait for that commit: Python's own 5 ms each would be most of their wait.
 SWITCH_INTERVAL_S = 0.0001

@@ -20,6 +20,15 @@ def frames(error: BaseException) -> list[str]:
     return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in innermost]
 
 
+def forget_frames(error: BaseException | None) -> None:
+    """Lets go of the frames that an error went through, and those it came from: one of them may hold the error."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        error.__traceback__ = None
+        error = error.__context__
+
+
 class RunEnded(NamedTuple):
     run: str
     workflow: str

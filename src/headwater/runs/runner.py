@@ -58,7 +58,7 @@ from headwater.runs.silence import Phase
 from headwater.runs.takeover import Resumption
 from headwater.storage.contract import Haste, LogState, Storage
 from headwater.tasks import Spawn
-from headwater.telemetry import Observer, RunEnded, frames
+from headwater.telemetry import Observer, RunEnded, forget_frames, frames
 
 _log = structlog.get_logger(__name__)
 
@@ -163,6 +163,14 @@ class Runner:
         self._news.set()
         return True
 
+    def let_go(self) -> None:
+        """Its task has ended: keeps nothing that leads back here.
+
+        Else all that the run said and was asked would stay in memory until the garbage collector finds it.
+        """
+        self._context.let_go()
+        del self._context
+
     # ── the life of a run ───────────────────────────────────────────────────────────────────────
 
     async def live(self, position: int) -> None:
@@ -262,6 +270,7 @@ class Runner:
                     await recorder.settled()
         except Exception as error:
             self._note_failure(error)
+            forget_frames(error)
         finally:
             if stream is not None:
                 await close_stream(stream)

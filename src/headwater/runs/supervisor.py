@@ -303,6 +303,7 @@ class Supervisor:
             timer.cancel()
         self._free_slot(run)
         self._note_idle()
+        runner.let_go()
 
     def _free_slot(self, run: str) -> None:
         """The run's slot goes to the next: at its final record, for a full disk may keep its row waiting long."""
