@@ -88,5 +88,18 @@ def test_frames_that_an_error_went_through_are_let_go_of_through_all_that_it_cam
     forget_frames(error)
 
 
+def test_frames_are_let_go_of_in_groups_of_errors_and_their_causes() -> None:
+    def failed(kind: type[Exception]) -> Exception:
+        try:
+            raise kind
+        except Exception as error:
+            return error
+
+    one, two, cause = failed(ValueError), failed(KeyError), failed(OSError)
+    two.__cause__ = cause
+    forget_frames(ExceptionGroup("both", [one, two]))
+    assert [each.__traceback__ for each in (one, two, cause)] == [None] * 3
+
+
 class _Local:
     """What only a frame holds."""

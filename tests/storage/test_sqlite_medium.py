@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from headwater.errors import LogCorrupt, LogMissing
 from headwater.storage.contract import LogState
 from headwater.storage.journal import frames
-from headwater.storage.schema import FILE_NAME, open_reader
-from headwater.storage.sqlite_medium import CHECKPOINT_PAGES
+from headwater.storage.schema import CHECKPOINT_PAGES, FILE_NAME, WAL_KEPT_BYTES, open_reader
+from headwater.storage.sqlite_medium import SqliteMedium
 from headwater.testing.log_contract import read_all, records
 from tests.storage.engine import behind, damage, engine, fill
 
@@ -43,6 +44,31 @@ async def test_the_write_ahead_log_is_checkpointed_before_sqlite_would_do_it_wit
         # Each is a commit and a page, and SQLite takes 512; new tables and slots are some more.
         await fill(storage, "a", records(1, 400))
         assert wal.stat().st_size < 300 * frame_bytes
+        # What a large commit leaves behind that is cut off.
+        await fill(storage, "b", [b"large" * 500_000])
+        assert wal.stat().st_size > 300 * frame_bytes
+        await fill(storage, "c", records(1, 2 * CHECKPOINT_PAGES))
+        assert wal.stat().st_size <= WAL_KEPT_BYTES + 16 * frame_bytes
+
+
+async def test_a_checkpoint_that_fails_keeps_no_commit_from_being_made(data_dir: Path) -> None:
+    refused: list[str] = []
+
+    def authorize(action: int, name: str | None, *_: object) -> int:
+        if action == sqlite3.SQLITE_PRAGMA and name == "wal_checkpoint":
+            refused.append(name)
+            return sqlite3.SQLITE_DENY
+        return sqlite3.SQLITE_OK
+
+    async with engine(data_dir) as storage:
+        medium = storage._commits._medium
+        assert isinstance(medium, SqliteMedium)
+        assert medium._db is not None
+        await storage._commits.in_writer(partial(medium._db.set_authorizer, authorize))
+        await fill(storage, "a", records(1, 3 * CHECKPOINT_PAGES))
+        assert refused
+        assert await read_all(storage.log, "a") == records(1, 3 * CHECKPOINT_PAGES)
+        await storage._commits.in_writer(partial(medium._db.set_authorizer, None))
 
 
 async def test_a_reader_in_the_way_of_a_checkpoint_keeps_no_commit_from_being_made(data_dir: Path) -> None:

@@ -247,7 +247,8 @@ class Runner:
             self._stop = stop_error(ErrorCode.INTERRUPTED)
 
     async def _do(self) -> None:
-        recorder, meter = self._recorder, self._meter
+        # what is left behind may end after the run has let go of it, and closes what it had open even then
+        recorder, meter, context = self._recorder, self._meter, self._context
         # what a start after a crash must know of: that a model was called, and where its answer goes on
         must_last = self.run.request.on_crash in ("continue", "reattach") or self._hosted.takes_up
         stream: AsyncIterator[list[ev.Event]] | None = None
@@ -255,7 +256,7 @@ class Runner:
             if self._hosted.takes_up:
                 # of calls that were cut; the workflow makes others in their place
                 recorder.add(lost_usage(recorder.fold, self.run.request, pricing_of(self.run.request, self._models)))
-            stream = self._hosted.run(self._context)
+            stream = self._hosted.run(context)
             async for events in stream:
                 if self._stop is not None:
                     return
@@ -274,7 +275,7 @@ class Runner:
         finally:
             if stream is not None:
                 await close_stream(stream)
-            await self._context.close()
+            await context.close()
 
     def _note_failure(self, error: BaseException) -> None:
         if self._stop is not None or self._ending:

@@ -256,15 +256,15 @@ class Supervisor:
             if log_state is None:
                 return run, False
             self._set_going(run, log_state, hosted, born)
-            # A turn of the loop later, so that a model is asked first: what is done for the caller is then done while
-            # the model is waited for.
-            await asyncio.sleep(0)
-            return run, True
         finally:
             self._arriving.pop(wanted.id).set()
             if idempotency is not None:
                 del self._arriving_keys[_name(idempotency)]
             self._note_idle()
+        # A turn of the loop later, so that a model is asked first: what is done for the caller is then done while the
+        # model is waited for.
+        await asyncio.sleep(0)
+        return run, True
 
     def _set_going(
         self, run: Run, log_state: LogState, hosted: Hosted, born: float, resumption: Resumption | None = None

@@ -19,6 +19,12 @@ FILE_NAME = "headwater.db"
 #: yet and who starts it wants to know.
 BUSY_TIMEOUT_MS = 5000
 OPENING_BUSY_TIMEOUT_MS = 1000
+PAGE_BYTES = 8192
+#: After about so many changed pages they are moved from the write-ahead log into the database, once a commit is told
+#: of. SQLite's own checkpoint, within a commit and after more pages, had all tokens of the moment wait 10 ms and more.
+CHECKPOINT_PAGES = 64
+#: What the write-ahead log's file is cut to when it begins anew: a frame of it is a page behind a head.
+WAL_KEPT_BYTES = CHECKPOINT_PAGES * (24 + PAGE_BYTES)
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -170,10 +176,13 @@ def open_writer(path: Path, synchronous: str) -> sqlite3.Connection:
     try:
         _check_owner(db, path)
         # A page holds a slot of the journal, and a slot a commit of some ninety tokens. Half of it is no cheaper.
-        db.execute("PRAGMA page_size = 8192")
+        db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         db.execute("PRAGMA journal_mode = WAL")
         # The engine checkpoints sooner (`CHECKPOINT_PAGES`); this is for what keeps it from that, as long readers do.
         db.execute("PRAGMA wal_autocheckpoint = 512")
+        # What a large commit left behind this is cut off when the log begins anew, and not kept for as long as small
+        # ones do not come so far.
+        db.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
         db.execute(f"PRAGMA synchronous = {synchronous}")
         if synchronous == "FULL":
             # macOS answers a plain fsync before the disk has it; elsewhere these change nothing.

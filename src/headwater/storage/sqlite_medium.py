@@ -21,16 +21,13 @@ from headwater.storage.boot import boot_id
 from headwater.storage.commits import Change, Group
 from headwater.storage.directory import DataDirectory
 from headwater.storage.journal import Journal, blank_dropped, frames, scrub, slots_of
-from headwater.storage.schema import FILE_NAME, is_locked, is_of_files, open_writer, wait_longer
+from headwater.storage.schema import CHECKPOINT_PAGES, FILE_NAME, is_locked, is_of_files, open_writer, wait_longer
 
 _INSERT_SEGMENT = "INSERT INTO segments (id, first, blob) VALUES (?, ?, ?)"
 _REPLAY_SEGMENT_BYTES = 256 << 10
 #: How long a commit takes up changes of rows, in seconds; the rest goes with the next one. The tokens of the moment
 #: wait for it, and where many runs begin at once, the loop's thread and the writer's contend for the interpreter.
 CHANGES_S: Final = 0.004
-#: After about so many changed pages they are moved from the write-ahead log into the database, once the commit is told
-#: of. SQLite's own checkpoint, within a commit and after more pages, had all tokens of the moment wait 10 ms and more.
-CHECKPOINT_PAGES: Final = 64
 #: Pages that a change of rows, or a segment with its log's row, adds to the write-ahead log, about.
 _ROW_PAGES: Final = 2
 #: How long a start waits for the directory, in seconds: `headwater keys` has it for as long as a change takes.
