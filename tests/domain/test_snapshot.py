@@ -207,6 +207,19 @@ def test_the_fold_of_what_was_written_is_the_fold(records: list[ev.Record]) -> N
     assert fold([ev.decode_record(ev.encode_record(*record)) for record in records]) == fold(records)
 
 
+@given(logs())
+def test_a_chunk_is_folded_alike_by_the_short_way(records: list[ev.Record]) -> None:
+    state = Fold()
+    for seq, t, event in records:
+        if isinstance(event, ev.Chunk):
+            state.apply_text(seq, t, event)
+        else:
+            state.apply(ev.Record(seq, t, event))
+    assert state.snapshot() == fold(records)
+    with pytest.raises(ValueError, match="does not follow"):
+        state.apply_text(state.seq + 2, 0, ev.Chunk("x", 0))
+
+
 @pytest.mark.parametrize("seq", [0, 1, 3, 100])
 def test_records_come_one_after_another(seq: int) -> None:
     state = Fold()

@@ -115,18 +115,26 @@ class Feed:
         """
         cursor = reader.cursor
         page = self._log.peek(self.run, cursor, records_max=PUSH_RECORDS_MAX, bytes_max=BLOCK_BYTES_MAX)
-        if page is None or page.closed or not page.payloads or page.last < page.tail:
+        if page is None:
+            return False
+        after, payloads, tail, closed = page
+        if closed or not payloads or after + len(payloads) < tail:
             return False
         try:
-            block = view.render(page)
+            if len(payloads) == 1 and view.types is None and after >= view.coalesced_to:
+                data = view.encoding.record(tail, payloads[0])
+            else:
+                block = view.render(page)
+                if block.last < tail:
+                    return False
+                data = block.data
         except Exception:
             return False  # what is no record is found again, and ends this reader alone
-        if block.last < page.tail or not 0 < len(block.data) <= BLOCK_BYTES_MAX:
+        if not 0 < len(data) <= BLOCK_BYTES_MAX:
             return False
         self._born = True
-        self._tail = page.tail
-        reader.cursor = block.last
-        if not reader.write(block.data):
+        self._tail = reader.cursor = tail
+        if not reader.write(data):
             reader.state = State.FULL
         return True
 

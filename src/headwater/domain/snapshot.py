@@ -159,6 +159,16 @@ class Fold:
             case _:
                 pass
 
+    def apply_text(self, seq: int, t: int, chunk: ev.Chunk) -> None:
+        """`apply` of a record with this chunk, at less cost: nearly every record is one."""
+        if seq != self.seq + 1:
+            raise ValueError(f"record {seq} does not follow {self.seq}")
+        self.seq, self.t = seq, t
+        key: tuple[int, int, PartKind] = (chunk.call or 1, chunk.index, "text")
+        if (pieces := self._parts.get(key)) is None:
+            pieces = self._parts[key] = []
+        pieces.append((seq, chunk.content))
+
     def ended_with(self, events: Iterable[ev.Event], t: int) -> Fold:
         """As it will be after these last records: reports of usage, and the final one. The fold itself stays."""
         ended = copy.copy(self)

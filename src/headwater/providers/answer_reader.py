@@ -45,12 +45,9 @@ class AnswerReader:
         self._decoder = dialect.decoder(request) if decoder is None else decoder
         self._bytes_left = limits.answer_bytes_max
         self._secrets = secrets
+        #: whether the dialect's end marker was seen: nothing more has to be waited for
+        self.ended = self._decoder.ended
         self.failure: ProviderError | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether the dialect's end marker was seen: nothing more has to be waited for."""
-        return self._decoder.ended
 
     def interim(self) -> Usage | None:
         """What was reported last of what the answer cost, where the dialect has kept it for the end."""
@@ -114,11 +111,13 @@ class AnswerReader:
     def _decode(self, frames: list[Frame]) -> tuple[list[Item], ProviderError | None]:
         """The items of these frames, and what went wrong after them."""
         items: list[Item] = []
+        decoder = self._decoder
         for frame in frames:
-            if self._decoder.ended:
+            if self.ended:
                 break
             try:
-                items += self._decoder.feed(frame)
+                items += decoder.feed(frame)
+                self.ended = decoder.ended
             except ProviderError as exc:
                 return items, self._without_keys(exc, frame)
         return items, None

@@ -146,8 +146,9 @@ class OpenAIChatDecoder:
         self._provider = provider
         self._kept = KeptReasoning(reasoning_field) if reasoning_field else None
         self._logprobs = logprobs
-        self._done = False
-        self._ended = False
+        #: whether `[DONE]` was seen
+        self.ended = False
+        self._is_finished = False
         #: the last finish reason of the choice; a gateway may send it twice, or one a turn of its own
         self._finish: str | None = None
         self._tools = ToolCalls(ids)
@@ -163,15 +164,11 @@ class OpenAIChatDecoder:
         self._pairs: SurrogatePairs[type[Chunk | Reasoning | Refusal]] = SurrogatePairs()
 
     @property
-    def ended(self) -> bool:
-        return self._done
-
-    @property
     def interim(self) -> Usage | None:
         return self._usage if self._usage != self._usage_told else None
 
     def feed(self, frame: Frame) -> list[Item]:
-        if self._done:
+        if self.ended:
             return []
         items: list[Item] = []
         try:
@@ -199,12 +196,12 @@ class OpenAIChatDecoder:
         return items
 
     def end(self, clean: bool) -> list[Item]:
-        if self._ended:
+        if self._is_finished:
             return []
-        if not self._done and not (clean and self._finish is not None):
+        if not self.ended and not (clean and self._finish is not None):
             seen = "a finish reason and no clean end" if self._finish is not None else "no finish reason"
             raise Truncated(provider=self._provider, detail=f"the stream ended with {seen}, and without [DONE]")
-        self._ended = True
+        self._is_finished = True
         items: list[Item] = [kind(REPLACEMENT, 0) for kind in self._pairs.alone()]
         self._tools.finish(items)
         if self._kept is not None:
@@ -351,7 +348,7 @@ class OpenAIChatDecoder:
         """A frame that the fast decoder refused; None for one without content. Raises PARSE for what is no chunk."""
         data = frame.data.strip()
         if data == _DONE:
-            self._done = True
+            self.ended = True
             return None
         if frame.event == "error":
             self._raise_error(data)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import cast
+from typing import Any
 
 import msgspec
 
@@ -104,7 +104,8 @@ class ModelCall:
                             self.finish = items[-1]
                             items = items[:-1]
                         if items:
-                            events = cast("list[ev.Event]", items)
+                            # but for its end, which is last, all that a provider puts out are events
+                            events: Any = items
                             yield events if is_first else [_of_call(event, number) for event in events]
                         if watch is not None:
                             watch.waits()

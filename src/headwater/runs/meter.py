@@ -26,6 +26,8 @@ class Meter:
     def __init__(self, clock: Clock, born: float) -> None:
         #: the monotonic time of the newest output
         self.last_at = born
+        #: the same in the run's own time, in milliseconds
+        self.last_ms = 0
         self._clock = clock
         self._born = born
         self._started_at: float | None = None
@@ -48,14 +50,17 @@ class Meter:
 
     def took(self, events: Sequence[ev.Event]) -> bool:
         """Takes note of what happened together; returns whether output of the model was in it."""
-        outputs, is_output = 0, False
-        for event in events:
-            if type(event) in OUTPUT:
-                is_output = True
-                # what was read from a text is no further piece of it
-                outputs += type(event) is not ev.Field
-        if not is_output:
-            return False
+        if len(events) == 1 and type(events[0]) is ev.Chunk:
+            outputs = 1  # nearly everything that happens is this
+        else:
+            outputs, is_output = 0, False
+            for event in events:
+                if type(event) in OUTPUT:
+                    is_output = True
+                    # what was read from a text is no further piece of it
+                    outputs += type(event) is not ev.Field
+            if not is_output:
+                return False
         now = self._clock.monotonic()
         if self.awaits_first:
             self.awaits_first = False
@@ -68,6 +73,7 @@ class Meter:
             if gap_s > STALL_S:
                 self._stalls += 1
         self.last_at = now
+        self.last_ms = int((now - self._born) * 1000)
         self._outputs += outputs
         return True
 

@@ -23,8 +23,9 @@ BEHIND_BYTES_MAX = 1 << 20
 #: A run's whole log; far above what a model puts out, so only a provider gone mad meets it.
 LOG_BYTES_MAX = 256 << 20
 
-#: What a fold keeps the text of; these are folded as they are, the rest as the log has them.
 _TEXTS = (ev.Chunk, ev.Reasoning, ev.Refusal)
+#: What a fold keeps the text of, or nothing; these are folded as they are, the rest as the log has them.
+_FOLDED_AS_THEY_ARE = (*_TEXTS, ev.Status)
 
 
 def shape(events: Sequence[ev.Event]) -> list[ev.Event]:
@@ -33,10 +34,6 @@ def shape(events: Sequence[ev.Event]) -> list[ev.Event]:
     Text with log probabilities stays as it came, since those belong to its tokens; where it is too
     long for a record they are left out. Text is made whole characters, and no text gives no event.
     """
-    if len(events) == 1:
-        only = events[0]
-        if type(only) is ev.Chunk and 0 < len(only.content) <= TEXT_CHARS_MAX and only.content.isascii():
-            return [only]
     shaped: list[ev.Event] = []
     gathered: list[str] = []
     last: ev.Chunk | ev.Reasoning | ev.Refusal | None = None
@@ -101,6 +98,8 @@ class Recorder:
         self._commit: Commit | None = None
         self._unsettled_bytes = 0
         self._log_bytes = 0
+        #: whether the disk has to catch up (`settled`) before more may be added, as of the newest `add`
+        self.behind = False
 
     async def resume(self, state: LogState, each: Callable[[ev.Record], object] | None = None) -> None:
         """Takes in what the log holds already, so that the next record follows it; `each` is shown every record.
@@ -112,6 +111,7 @@ class Recorder:
         self.closed = state.closed
         self._commit = None
         self._unsettled_bytes = 0
+        self.behind = False
         while self.fold.seq < state.tail:
             page = await self._log.read(self._run, self.fold.seq)
             if not page.payloads:
@@ -126,13 +126,6 @@ class Recorder:
                     each(record)
         if self.closed and self.fold.final is None:
             raise LogCorrupt("the log is closed, but its last record is no final one")
-
-    @property
-    def behind(self) -> bool:
-        """Whether the disk has to catch up before more may be added."""
-        if self._commit is not None and self._commit.done:
-            self._commit, self._unsettled_bytes = None, 0
-        return self._unsettled_bytes > BEHIND_BYTES_MAX
 
     def add(
         self,
@@ -150,18 +143,23 @@ class Recorder:
         fold = self.fold
         after = seq = fold.seq
         t = max(fold.t, self._elapsed_ms() if at_ms is None else at_ms)
-        shaped = shape(events)
-        if len(shaped) == 1 and type(only := shaped[0]) is ev.Chunk and only.logprobs is None:
+        if (
+            len(events) == 1
+            and type(only := events[0]) is ev.Chunk
+            and only.logprobs is None
+            and 0 < len(only.content) <= TEXT_CHARS_MAX
+            and only.content.isascii()
+            and not final
+        ):
             # Nearly everything that is added is this; it does no more than it must.
             payload = ev.encode_record(after + 1, t, only)
-            if (size := len(payload)) <= ev.RECORD_BYTES_MAX:
-                self._append(after, (payload,), size, False, haste)
-                fold.apply(ev.Record(after + 1, t, only))
-                return
+            self._append(after, (payload,), len(payload), False, haste)
+            fold.apply_text(after + 1, t, only)
+            return
         records: list[ev.Record] = []
         payloads: list[bytes] = []
         size = 0
-        for event in shaped:
+        for event in shape(events):
             seq += 1
             payload = ev.encode_record(seq, t, event)
             if len(payload) > ev.RECORD_BYTES_MAX:
@@ -171,7 +169,8 @@ class Recorder:
             size += len(payload)
             payloads.append(payload)
             # what is not plain text is folded as a reader will have it
-            records.append(ev.Record(seq, t, event) if isinstance(event, _TEXTS) else ev.decode_record(payload))
+            is_same = isinstance(event, _FOLDED_AS_THEY_ARE)
+            records.append(ev.Record(seq, t, event) if is_same else ev.decode_record(payload))
         if payloads:
             self._append(after, payloads, size, final, haste)
             fold.apply_all(records)
@@ -183,6 +182,7 @@ class Recorder:
         commit = self._log.append(self._run, after, payloads, self._epoch, final, haste)
         # the receipt of a later commit answers for all before it
         self._unsettled_bytes = size if self._commit is None or self._commit.done else self._unsettled_bytes + size
+        self.behind = self._unsettled_bytes > BEHIND_BYTES_MAX
         self._commit = commit
         self._log_bytes += size
 
@@ -190,7 +190,7 @@ class Recorder:
         """Returns once all that was added is durable; raises what kept it from being so."""
         if self._commit is not None:
             await self._commit
-            self._commit, self._unsettled_bytes = None, 0
+            self._commit, self._unsettled_bytes, self.behind = None, 0, False
 
 
 def _smaller(seq: int, t: int, event: ev.Event) -> tuple[ev.Event, bytes]:

@@ -203,8 +203,6 @@ class Runner:
         self._arm("total", limits.total_s, since=self._born)
         if position:
             await self._wait_for_slot(position, limits)
-        if self._stop is None and self.run.state is RunState.QUEUED:
-            self._starting = self._spawn(self._start_row(), f"start {self.run.id}")
         if self._stop is None:
             await self._work()
 
@@ -232,6 +230,9 @@ class Runner:
         self._meter.started()
         work = self._spawn(self._do(), f"work {self.run.id}")
         work.add_done_callback(lambda _: self._news.set())
+        if self.run.state is RunState.QUEUED:
+            # behind the work, which asks the model in its first turn
+            self._starting = self._spawn(self._start_row(), f"start {self.run.id}")
         try:
             while self._stop is None and not work.done():
                 self._news.clear()
@@ -260,13 +261,11 @@ class Runner:
             async for events in stream:
                 if self._stop is not None:
                     return
-                haste = Haste.LATER
                 awaited = meter.awaits_first
                 if is_output := meter.took(events):
-                    haste = Haste.NOW if awaited else Haste.SOON
-                elif must_last:
-                    haste = Haste.NOW
-                recorder.add(events, haste=haste)
+                    recorder.add(events, haste=Haste.NOW if awaited else Haste.SOON, at_ms=meter.last_ms)
+                else:
+                    recorder.add(events, haste=Haste.NOW if must_last else Haste.LATER)
                 if recorder.behind or (must_last and not is_output):
                     await recorder.settled()
         except Exception as error:

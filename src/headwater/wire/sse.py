@@ -74,7 +74,6 @@ class SSEDecoder:
         "_ended",
         "_event",
         "_event_bytes_max",
-        "_fault",
         "_head",
         "_id",
         "_id_buffer",
@@ -84,6 +83,7 @@ class SSEDecoder:
         "_piece_bytes_max",
         "_plain",
         "comments",
+        "fault",
         "kept_comments",
         "retry_ms",
     )
@@ -115,7 +115,8 @@ class SSEDecoder:
         self._id_buffer: str | None = None
         self._id: str | None = None  # takes the buffer's value when a block ends: a block cut off does not count
         self._in_block = False  # whether the block has had a field that its end acts on
-        self._fault: WireError | None = None
+        #: the limit that was passed, known as soon as `feed` has returned the frames before it
+        self.fault: WireError | None = None
         self._ended = False
         self._plain = False  # past the BOM, and neither faulty nor ended: one test for what nearly always holds
         self.retry_ms: int | None = None
@@ -133,11 +134,6 @@ class SSEDecoder:
         """Whether an unfinished line or block is buffered, so that an end here would cut it off."""
         return bool(self._head or self._line or self._bare) or self._in_block
 
-    @property
-    def fault(self) -> WireError | None:
-        """The limit that was passed, known as soon as `feed` has returned the frames before it."""
-        return self._fault
-
     def feed(self, chunk: bytes) -> list[Frame]:
         """The frames that `chunk` completed, in order.
 
@@ -145,6 +141,17 @@ class SSEDecoder:
         """
         if not self._plain:
             chunk = self._begin(chunk)
+        elif (
+            chunk.startswith(b"data: ")
+            and chunk.endswith(b"\n\n")
+            and chunk.count(b"\n") == 2
+            and chunk.isascii()
+            and _CR not in chunk
+            and not (self._line or self._in_block or self._after_cr)
+            and len(chunk) <= self._piece_bytes_max
+        ):
+            # One event in a piece of its own, as most providers send each token; it does no more than it must.
+            return [Frame(chunk[6:-2], "", self._id)]
         frames: list[Frame] = []
         step = self._piece_bytes_max
         fault: WireError | None = None
@@ -169,8 +176,8 @@ class SSEDecoder:
         the dialect finds by other means whether the answer was whole. Ask `pending` before to know which it was.
         Raises the fault that a `feed` held back. Further calls return nothing.
         """
-        if self._fault is not None:
-            raise self._fault
+        if self.fault is not None:
+            raise self.fault
         frames: list[Frame] = []
         fault: WireError | None = None
         if flush:
@@ -189,8 +196,8 @@ class SSEDecoder:
 
     def _begin(self, chunk: bytes) -> bytes:
         """What `feed` does only for the first bytes, after a fault and after the end."""
-        if self._fault is not None:
-            raise self._fault
+        if self.fault is not None:
+            raise self.fault
         if self._ended:
             raise RuntimeError("this stream has ended; a new response body needs a new decoder")
         assert self._head is not None
@@ -204,7 +211,7 @@ class SSEDecoder:
 
     def _fail(self, fault: WireError) -> None:
         # Its traceback would keep what was buffered alive for as long as the fault is.
-        self._fault = fault.with_traceback(None)
+        self.fault = fault.with_traceback(None)
         self._drop()
 
     def _drop(self) -> None:
