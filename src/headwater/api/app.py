@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 from starlette.routing import Router
 
@@ -53,6 +54,9 @@ _API: list[Resource] = [
     *[CONVERSATION_SESSIONS, CONVERSATION_SESSION, CONVERSATION_FEEDBACK],
 ]
 
+#: Looked for before the others: what runs are started by, and read.
+_OFTEN: Final = [RUNS, EVENTS, CHAT_COMPLETIONS, RESPONSES, MESSAGES]
+
 #: Every resource of the server; the OpenAPI document and the tests of the routes are made from it.
 RESOURCES: list[Resource] = [*_API, *operations(_API)]
 
@@ -60,7 +64,7 @@ RESOURCES: list[Resource] = [*_API, *operations(_API)]
 def create_api(services: Services) -> Asgi:
     """The server as one ASGI application. Needs Headwater's own HTTP server below it for event streams."""
     router = Router(
-        [resource.route(services) for resource in RESOURCES],
+        [resource.route(services) for resource in sorted(RESOURCES, key=lambda resource: resource not in _OFTEN)],
         redirect_slashes=False,
         default=partial(_page_or_nothing, services.pages),
     )

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, cast
 import httptools
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -175,8 +176,13 @@ class HttpConnection(HttpToolsProtocol):
     # ── the transport's protocol ────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are of no class of asyncio's.
-        super().connection_made(cast(asyncio.Transport, transport))
+        # In place of uvicorn's own, which asks the kernel for both addresses: nobody here wants to know them, and it
+        # is a tenth of what a request costs before its handler. uvloop's transports are of no class of asyncio's.
+        self.connections.add(self)
+        self.transport = cast(asyncio.Transport, transport)
+        self.flow = FlowControl(self.transport)
+        self.server = self.client = None
+        self.scheme = "http"
         self.transport.set_write_buffer_limits(high=self._limits.write_high_bytes, low=self._limits.write_low_bytes)
         self._enter(_Phase.HEAD)
 

@@ -64,15 +64,13 @@ def whole_events(
     fold: Fold, untold: Sequence[ev.UsageReport] = (), *, reason: ev.FinishReason, result: Any
 ) -> list[ev.Event]:
     """The last records of a run that reached its end: what its calls used and could not tell, and `complete`."""
-    text = fold.text.encode()
-    fits = (
-        len(text) <= ev.FINAL_RESPONSE_BYTES_MAX
-        and len(msgspec.json.encode(fold.text)) <= FINAL_RESPONSE_JSON_BYTES_MAX
-    )
+    said = fold.text
+    text = said.encode()
+    fits = len(text) <= ev.FINAL_RESPONSE_BYTES_MAX and len(msgspec.json.encode(said)) <= FINAL_RESPONSE_JSON_BYTES_MAX
     complete = ev.Complete(
         finish_reason=reason,
         usage=fold.usage_with(untold) or NOTHING_USED,
-        final_response=fold.text if fits else None,
+        final_response=said if fits else None,
         final_response_bytes=len(text),
         final_response_sha256=hashlib.sha256(text).hexdigest(),
         result=result,

@@ -33,6 +33,8 @@ FINISH_REASONS: Final[dict[str, str]] = {
 #: The delta's member that each type of text becomes.
 _MEMBERS: dict[str, str] = {"chunk": "content", "reasoning": "reasoning_content", "refusal": "refusal"}
 
+#: Types of records that this format has no word for, and that say nothing of others.
+_UNSHOWN = frozenset({b"status", b"usage", b"log", b"field", b"iteration", b"context", b"provider_data"})
 _TYPE = b',"type":"'
 _DATA = b'","data":{"content":'
 _INDEX = b',"index":'
@@ -143,6 +145,8 @@ class OpenAIChatStream:
             end = payload.rfind(_INDEX)
             if payload[end + len(_INDEX) : -2].isdigit():
                 return head + payload[start + len(kind) + len(_DATA) : end] + self._tail
+        if kind in _UNSHOWN:
+            return b""
         return self._rare(seq, payload)
 
     def skip(self, seq: int) -> bytes:
