@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Final
 
-from starlette.routing import Router
+from starlette.routing import Route, Router
 
 from headwater.api.ag_ui import AG_UI
 from headwater.api.ai_sdk import AI_SDK_CHAT, AI_SDK_STOP, AI_SDK_STREAM
@@ -54,21 +54,27 @@ _API: list[Resource] = [
     *[CONVERSATION_SESSIONS, CONVERSATION_SESSION, CONVERSATION_FEEDBACK],
 ]
 
-#: Looked for before the others: what runs are started by, and read.
-_OFTEN: Final = [RUNS, EVENTS, CHAT_COMPLETIONS, RESPONSES, MESSAGES]
-
 #: Every resource of the server; the OpenAPI document and the tests of the routes are made from it.
 RESOURCES: list[Resource] = [*_API, *operations(_API)]
 
 
 def create_api(services: Services) -> Asgi:
     """The server as one ASGI application. Needs Headwater's own HTTP server below it for event streams."""
-    router = Router(
-        [resource.route(services) for resource in sorted(RESOURCES, key=lambda resource: resource not in _OFTEN)],
-        redirect_slashes=False,
-        default=partial(_page_or_nothing, services.pages),
-    )
-    return Guard(router, hosts=services.hosts, origins=services.origins)
+    routes = [resource.route(services) for resource in RESOURCES]
+    router = Router(routes, redirect_slashes=False, default=partial(_page_or_nothing, services.pages))
+    return Guard(_Exact(routes, router), hosts=services.hosts, origins=services.origins)
+
+
+class _Exact:
+    """Whoever starts a run names a path without parameters: it is looked up, and not tried for among all patterns."""
+
+    def __init__(self, routes: Sequence[Route], others: Asgi) -> None:
+        self._by_path: dict[str, Asgi] = {route.path: route.app for route in routes if not route.param_convertors}
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._by_path.get(scope["path"]) if scope["type"] == "http" else None
+        await (app or self._others)(scope, receive, send)
 
 
 async def _page_or_nothing(pages: Pages, scope: Scope, receive: Receive, send: Send) -> None:
