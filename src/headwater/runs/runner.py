@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import structlog
 
@@ -72,15 +72,10 @@ FULL_RETRY_S = 0.5
 REREADS_MAX = 5
 
 
-async def at_once() -> None:
-    """Nobody is waited for."""
-
-
 class Runner:
     """Runs one run. Made when the run is accepted, whether it has a slot already or has to wait for one.
 
     `on_final` hears that the final record is durable: the run has ended, and only its row is still to be written.
-    That row, and what is counted of the run, wait for their `turn`.
     `born` is the monotonic time at which the run was created: its limits count from there. With a `resumption` it is
     one that a crash had cut.
     """
@@ -101,7 +96,6 @@ class Runner:
         resumption: Resumption | None = None,
         readership: Callable[[], Readership] = Readership,
         on_final: Callable[[], None] = lambda: None,
-        turn: Callable[[], Awaitable[None]] = at_once,
     ) -> None:
         self.run = run
         #: set when there is nothing more to come, whatever the reason
@@ -116,7 +110,6 @@ class Runner:
         self._spawn = spawn
         self._readership = readership
         self._on_final = on_final
-        self._turn = turn
         self._born = born
         self._resumption = resumption
         self._meter = Meter(clock, born)
@@ -195,7 +188,6 @@ class Runner:
                 self._disarm(*self._timers)
             if await self._write_final():
                 self._on_final()
-                await self._turn()
                 await self._finish_row()
                 if outlives(self.run.request):
                     await stop_answers(

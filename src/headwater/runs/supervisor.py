@@ -35,7 +35,6 @@ from headwater.runs.context import Own
 from headwater.runs.ending import stop_cancelled, stop_error
 from headwater.runs.hosted import Hosted
 from headwater.runs.needs import check_needs
-from headwater.runs.pace import Pace
 from headwater.runs.queue import RunQueue
 from headwater.runs.readership import Readers
 from headwater.runs.recovery import Recovered, TakenUp, recover
@@ -128,8 +127,6 @@ class Supervisor:
         self.resilience = resilience or Resilience()
         self._queue = RunQueue(slots, waiting_max)
         self._readers = Readers(clock)
-        #: runs that begin, and those whose end is durable and only to be tidied up after, give way to what streams
-        self._starts, self._ends = Pace(clock), Pace(clock)
         self._runners: dict[str, Runner] = {}
         self._leave_timers: dict[str, asyncio.TimerHandle] = {}
         #: runs accepted but not set going yet, by id and by idempotency key; they count against the queue's bound
@@ -233,16 +230,13 @@ class Supervisor:
             if found is not None or name not in self._arriving_keys:
                 return found
 
-    def _check_open(self) -> None:
+    def _check_room(self) -> None:
         if self._storage.failed is not None:
             raise UnavailableError("The storage has failed; no run can be started.", code=ErrorCode.STORAGE)
         if self.draining:
             raise UnavailableError("The server is shutting down; try again in a moment.", retry_after_s=2)
         if self._storage.full:
             raise StorageFullError("The disk is full: runs that exist can be read, new ones can not be started.")
-
-    def _check_room(self) -> None:
-        self._check_open()
         queue = self._queue
         taken = queue.running + queue.waiting + len(self._arriving)
         if taken >= queue.slots + queue.waiting_max:
@@ -253,8 +247,6 @@ class Supervisor:
     ) -> tuple[Run, bool]:
         born = self._clock.monotonic()
         try:
-            await self._starts.turn()
-            self._check_open()
             try:
                 run, log_state = await self._storage.begin(wanted, idempotency, documents=documents)
             except StorageFull:
@@ -292,7 +284,6 @@ class Supervisor:
             resumption=resumption,
             readership=lambda: self._readers.figures(run.id),
             on_final=lambda: self._free_slot(run.id),
-            turn=self._ends.turn,
         )
         self._runners[run.id] = runner
         self._readers.open(run.id)
@@ -454,8 +445,6 @@ class Supervisor:
     async def drain(self, limit_s: float) -> bool:
         """Takes no new runs, ends those there are with `DRAINING`; True if all have ended within the limit."""
         self.draining = True
-        self._starts.open()
-        self._ends.open()
         for runner in self._runners.values():
             runner.stop(stop_error(ErrorCode.DRAINING))
         try:
