@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -313,4 +314,21 @@ async def test_a_log_of_many_pages_is_taken_up_whole() -> None:
     await reader.resume(await storage.log.state("r"))
     assert reader.fold.snapshot() == writer.fold.snapshot()
     assert NEW.tail == 0
+    await storage.close()
+
+
+@virtual
+async def test_a_record_that_nobody_could_read_is_not_written() -> None:
+    storage = MemoryStorage()
+    await storage.open()
+    await storage.log.claim("r", 1)
+    recorder = Recorder(storage.log, "r", 1, lambda: 0)
+    recorder.add([ev.Chunk("x", 0)])
+    # a type checker would have told
+    wrong: Any = [ev.Status("working", wait_ms=12.5), ev.Iteration("first")]  # type: ignore[arg-type]
+    for event in wrong:
+        with pytest.raises(msgspec.ValidationError):
+            recorder.add([event])
+    await recorder.settled()
+    assert (await storage.log.state("r")).tail == recorder.fold.seq == 1
     await storage.close()

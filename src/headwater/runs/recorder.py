@@ -23,9 +23,8 @@ BEHIND_BYTES_MAX = 1 << 20
 #: A run's whole log; far above what a model puts out, so only a provider gone mad meets it.
 LOG_BYTES_MAX = 256 << 20
 
+#: What a fold keeps the text of; these are folded as they are, the rest as the log has them.
 _TEXTS = (ev.Chunk, ev.Reasoning, ev.Refusal)
-#: What a fold keeps the text of, or nothing; these are folded as they are, the rest as the log has them.
-_FOLDED_AS_THEY_ARE = (*_TEXTS, ev.Status)
 
 
 def shape(events: Sequence[ev.Event]) -> list[ev.Event]:
@@ -169,8 +168,7 @@ class Recorder:
             size += len(payload)
             payloads.append(payload)
             # what is not plain text is folded as a reader will have it
-            is_same = isinstance(event, _FOLDED_AS_THEY_ARE)
-            records.append(ev.Record(seq, t, event) if is_same else ev.decode_record(payload))
+            records.append(ev.Record(seq, t, event) if isinstance(event, _TEXTS) else ev.decode_record(payload))
         if payloads:
             self._append(after, payloads, size, final, haste)
             fold.apply_all(records)
