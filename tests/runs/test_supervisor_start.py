@@ -10,7 +10,7 @@ import pytest
 
 from headwater.domain import event as ev
 from headwater.domain.message import GenerationRequest
-from headwater.domain.run import LOCAL_OWNER, Run, RunState
+from headwater.domain.run import LOCAL_OWNER, Run, RunRequest, RunState
 from headwater.errors import (
     BadRequestError,
     ConflictError,
@@ -21,6 +21,8 @@ from headwater.errors import (
     UnavailableError,
 )
 from headwater.providers.contract import Finish, Item
+from headwater.storage.contract import OwnDocuments
+from headwater.workflows.chat import Chat
 from tests.runs.scene import Scene, key, pause, request, silent, turns, virtual, words
 
 # ── start (T7, I8, fault 39) ────────────────────────────────────────────────────────────────────
@@ -64,6 +66,22 @@ async def test_repeats_take_nobody_s_place() -> None:
         runs = await asyncio.gather(*callers)
         assert len({run.id for run in runs}) == 1
         assert other.id != runs[0].id
+
+
+class Looking(Chat):
+    """Looks up what it has kept before each run, as one with documents does."""
+
+    async def check_kept(self, request: RunRequest, kept: OwnDocuments) -> None:
+        await pause(0.01)
+
+
+@virtual
+async def test_starts_with_one_key_that_wait_for_their_documents_together_are_one_run() -> None:
+    async with Scene(workflows={"chat": Looking()}, commit_delay=lambda: 0.001) as scene:
+        runs = await asyncio.gather(*(scene.submit(key=key()) for _ in range(5)))
+        assert len({run.id for run in runs}) == 1
+        await scene.end_of(runs[0])
+        assert len(scene.provider.calls) == 1
 
 
 @virtual

@@ -207,6 +207,10 @@ class Supervisor:
         await hosted.check_kept(request, Own(self._storage.documents, owner))
         if (source := source_of(request)) is not None:
             await check_source(source, owner, self._storage)
+        # another with this key may have come past while it was looked up what this one needs
+        again = idempotency if idempotency is not None and _name(idempotency) in self._arriving_keys else None
+        if again is not None and (earlier := await self._earlier(again)) is not None:
+            return earlier, False
         self._check_room()
         run = Run(new_run_id(), owner, hosted.titled(request), self._clock.now_ms(), retry_of=retry_of, epoch=1)
         self._admit(run)
