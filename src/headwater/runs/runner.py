@@ -186,14 +186,17 @@ class Runner:
             finally:
                 self._ending = True
                 self._disarm(*self._timers)
-            if await self._write_final():
+            is_final = await self._write_final()
+            # as they are now, however long the row waits for space on the disk
+            figures = self._meter.figures(self._recorder.fold.usage, self._readership())
+            if is_final:
                 self._on_final()
                 await self._finish_row()
                 if outlives(self.run.request):
                     await stop_answers(
                         self.run.id, self.run.request, self._storage.log, self._models, but=self._answers_stopped
                     )
-            self._tell_observer()
+            self._tell_observer(figures)
         finally:
             self.ended.set()
 
@@ -441,8 +444,7 @@ class Runner:
         metrics = self._meter.figures(fold.usage, self._readership())
         return metrics if self._resumption is None else self._earlier.before(metrics)
 
-    def _tell_observer(self) -> None:
-        figures = self._meter.figures(self._recorder.fold.usage, self._readership())
+    def _tell_observer(self, figures: RunMetrics) -> None:
         # after a crash it is not the first token of the run
         first_token_ms = figures.first_token_ms if self._resumption is None else None
         self._observer.run_ended(
