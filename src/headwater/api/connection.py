@@ -176,8 +176,8 @@ class HttpConnection(HttpToolsProtocol):
     # ── the transport's protocol ────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # In place of uvicorn's own, which asks the kernel for both addresses: nobody here wants to know them, and it
-        # is a tenth of what a request costs before its handler. uvloop's transports are of no class of asyncio's.
+        # In place of uvicorn's own, which asks the kernel for both addresses, and nobody here wants to know them.
+        # uvloop's transports are of no class of asyncio's.
         self.connections.add(self)
         self.transport = cast(asyncio.Transport, transport)
         self.flow = FlowControl(self.transport)
