@@ -273,9 +273,8 @@ class SqliteLog:
         if not watchers:
             return
         for run in {append[0].run: None for append in group.appends}:
-            if (waiting := watchers.get(run)) is not None:
-                for wake in tuple(waiting.values()):
-                    wake()
+            if run in watchers:
+                self._wake(run)
 
     def _wake(self, run: str) -> None:
         for wake in tuple(self._watchers.get(run, {}).values()):
