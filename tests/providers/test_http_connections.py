@@ -10,7 +10,7 @@ import pytest
 
 from headwater.domain.message import GenerationRequest, Message
 from headwater.errors import ErrorCode, ProviderError
-from headwater.providers.contract import Finish, Item
+from headwater.providers.contract import Finish, HttpRequest, Item
 from headwater.providers.egress import Egress
 from headwater.providers.http import HttpProvider
 from headwater.providers.openai_chat import OpenAIChat
@@ -63,6 +63,20 @@ class TestConnections:
                 await upstream.hang_up()
                 await let_things_happen()
             assert (len(upstream.requests), upstream.accepted) == (3, 3)
+
+    @pytest.mark.parametrize("method", ["POST", "PUT"])
+    async def test_a_request_whose_answer_does_not_come_is_not_sent_twice(self, method: str) -> None:
+        """aiohttp would make a call again by itself that has a method for that; it may have been paid for."""
+
+        class Another(OpenAIChat):
+            def request(self, request: GenerationRequest) -> HttpRequest:
+                return super().request(request)._replace(method=method)
+
+        async with calling([Raw(b""), Reset()], chat_stream(["a"]), dialect=Another()) as (upstream, provider):
+            _, error = await failing(provider)
+            assert error.code is ErrorCode.NETWORK
+            await let_things_happen()
+            assert [received.method for received in upstream.requests] == [method]
 
     async def test_a_request_on_one_that_is_just_being_closed_is_not_sent_twice(self) -> None:
         """The server may have read it: whether it is made again is for the policy of retries, which tells of it."""

@@ -182,7 +182,7 @@ class HttpProvider:
             return await self._pool().request(
                 wanted.method,
                 self._base_url + wanted.path,
-                data=_pieces(wanted.body, was_sent) if wanted.body else None,
+                data=_Body(wanted.body, was_sent) if wanted.body else None,
                 headers=headers,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=None, connect=connect_s, ceil_threshold=3_600),
@@ -347,11 +347,27 @@ class _Response(aiohttp.ClientResponse):
         content.on_eof(forget)
 
 
-async def _pieces(body: bytes, was_sent: Callable[[], object]) -> AsyncIterator[bytes]:
-    """The body for aiohttp, which asks on when a piece is written, and so tells that the last one was."""
-    for start in range(0, len(body), _PIECE_BYTES):
-        yield body[start : start + _PIECE_BYTES]
-    was_sent()
+class _Body(aiohttp.payload.Payload):
+    """A request's body, which tells when the last of it was written.
+
+    Of a type that aiohttp takes as it is: how to send an iterator is looked up for each.
+    """
+
+    def __init__(self, body: bytes, was_sent: Callable[[], object]) -> None:
+        super().__init__(body)
+        self._size = len(body)
+        self._was_sent = was_sent
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return str(self._value, encoding, errors)
+
+    async def write(self, writer: aiohttp.abc.AbstractStreamWriter) -> None:
+        # aiohttp makes some calls again by itself, where a body can be sent again: that is not for it to decide
+        self._consumed = True
+        body = self._value
+        for start in range(0, len(body), _PIECE_BYTES):
+            await writer.write(body[start : start + _PIECE_BYTES])
+        self._was_sent()
 
 
 async def close_response(response: aiohttp.ClientResponse) -> None:
