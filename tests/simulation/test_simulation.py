@@ -66,7 +66,7 @@ def test_the_same_seed_is_the_same_history() -> None:
 def test_the_schedules_hold_what_they_are_there_for() -> None:
     """A simulation in which nothing goes wrong proves nothing."""
     found: Counter[str] = Counter()
-    for seed in range(100):
+    for seed in range(CI_SEEDS):
         history = simulate(seed)
         facts = Facts(history)
         found.update(type(what).__name__ for _, what in history)
@@ -94,4 +94,4 @@ def test_the_schedules_hold_what_they_are_there_for() -> None:
         *(f"error: {code}" for code in ("INTERRUPTED", "TIMEOUT", "TRUNCATED", "DRAINING", "STORAGE", "SERVER")),
     }
     few = {name: found[name] for name in wanted if found[name] < 3}
-    assert not few, f"hardly any of these in 100 schedules: {few}"
+    assert not few, f"hardly any of these in {CI_SEEDS} schedules: {few}"
