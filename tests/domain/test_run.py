@@ -7,6 +7,7 @@ import pytest
 
 from headwater.domain.event import FINAL_TYPES
 from headwater.domain.run import (
+    BEGINNINGS,
     STATE_BY_FINAL_TYPE,
     TRANSITIONS,
     CancelAfter,
@@ -59,7 +60,8 @@ def test_the_diagram_is_the_table() -> None:
     assert lines[0] == "stateDiagram-v2"
     drawn = {tuple(re.split(r" --> |: ", line)) for line in lines[1:]}
     wanted = {(str(a), str(b), why) for a, exits in TRANSITIONS.items() for b, why in exits.items()}
-    assert drawn == wanted | {("[*]", "queued")} | {(str(state), "[*]") for state in ENDED}
+    begun = {("[*]", str(state), when) for state, when in BEGINNINGS.items()}
+    assert drawn == wanted | begun | {(str(state), "[*]") for state in ENDED}
 
 
 def test_ids_have_128_random_bits() -> None:

@@ -72,6 +72,14 @@ class QueueAgainstModel(RuleBasedStateMachine):
     @invariant()
     def counts_agree(self) -> None:
         assert (self.queue.running, self.queue.waiting) == (len(self.running), len(self.waiting))
+        assert self.queue.has_slot == (len(self.running) < SLOTS)
+
+    @invariant()
+    def places_agree(self) -> None:
+        assert [self.queue.place(run) for run in self.running] == [0] * len(self.running)
+        assert [self.queue.place(run) for *_, run in self.waiting] == list(range(1, len(self.waiting) + 1))
+        with pytest.raises(KeyError):
+            self.queue.place("run_unknown")
 
 
 TestQueueAgainstModel = QueueAgainstModel.TestCase

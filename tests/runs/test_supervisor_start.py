@@ -84,6 +84,28 @@ async def test_starts_with_one_key_that_wait_for_their_documents_together_are_on
         assert len(scene.provider.calls) == 1
 
 
+class LookingLonger(Chat):
+    """Looks up what it has kept, each time a second longer."""
+
+    def __init__(self) -> None:
+        self._pause_s = 0.0
+
+    async def check_kept(self, request: RunRequest, kept: OwnDocuments) -> None:
+        self._pause_s += 1.0
+        await pause(self._pause_s)
+
+
+@virtual
+async def test_a_repeat_that_is_found_out_where_it_would_be_stored_gives_its_slot_back() -> None:
+    async with Scene(silent(), workflows={"chat": LookingLonger()}, slots=3, waiting_max=0) as scene:
+        first, second = await asyncio.gather(scene.submit(key=key()), scene.submit(key=key()))
+        assert first.id == second.id
+        more = [await scene.submit(), await scene.submit()]  # there is room for two beside it
+        with pytest.raises(QueueFullError):
+            await scene.submit()
+        assert len({run.id for run in (first, *more)}) == scene.supervisor.live == 3
+
+
 @virtual
 async def test_the_same_key_with_another_body_is_a_conflict() -> None:
     async with Scene(silent(), commit_delay=lambda: 1.0) as scene:
@@ -233,6 +255,57 @@ async def test_a_run_that_waits_says_where_it_stands_and_starts_by_priority() ->
         metrics = scene.row(batch).metrics
         assert metrics is not None
         assert 3000 <= (metrics.queued_ms or 0) < 3100
+
+
+@virtual
+async def test_a_row_says_from_the_first_whether_its_run_waits() -> None:
+    async with Scene(silent(), slots=1) as scene:
+        started: list[str] = []
+        start = scene.storage.runs.start
+
+        async def counted(run: str) -> None:
+            started.append(run)
+            await start(run)
+
+        scene.storage.runs.start = counted  # type: ignore[method-assign]
+        first, second = await scene.submit(), await scene.submit()
+        assert (first.state, second.state) == (RunState.RUNNING, RunState.QUEUED)
+        assert [scene.row(run).state for run in (first, second)] == [RunState.RUNNING, RunState.QUEUED]
+        await turns()
+        await scene.supervisor.cancel(first.id, LOCAL_OWNER)
+        await turns()
+        assert scene.row(second).state is RunState.RUNNING
+        assert started == [second.id]  # a run that never waited costs no change of its row
+
+
+@virtual
+async def test_the_slot_of_a_run_that_is_not_stored_goes_to_one_that_is_being_stored() -> None:
+    async with Scene(silent(), slots=1, waiting_max=1) as scene:
+        begin, failed = scene.storage.begin, False
+
+        async def slow(*args: Any, **more: Any) -> Any:
+            nonlocal failed
+            if not failed:
+                failed = True
+                await pause(1.0)
+                raise StorageFull
+            await pause(2.0)
+            return await begin(*args, **more)
+
+        scene.storage.begin = slow  # type: ignore[method-assign]
+        first, second = asyncio.create_task(scene.submit()), asyncio.create_task(scene.submit())
+        await turns()
+        assert scene.supervisor.waiting == 1
+        with pytest.raises(StorageFullError):
+            await first
+        assert scene.supervisor.waiting == 0
+        run = await second
+        await turns()
+        assert scene.row(run).state is RunState.RUNNING
+        assert len(scene.provider.calls) == 1
+        assert "queued" not in str(scene.records(run))
+        with pytest.raises(QueueFullError):
+            await asyncio.gather(scene.submit(), scene.submit())  # one more waits, and not two
 
 
 async def _cancelled(scene: Scene, run: Run) -> None:

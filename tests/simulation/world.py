@@ -377,7 +377,10 @@ class World:
             "live runs": lambda: sum(node.supervisor.live for node in self._nodes if not node.dead),
             "server tasks": lambda: sum(len(node.tasks) for node in self._nodes),
             "feeds": lambda: sum(len(node.hub._feeds) for node in self._nodes),
-            "slots": lambda: sum(len(node.supervisor._runners) for node in self._nodes),
+            "runners": lambda: sum(len(node.supervisor._runners) for node in self._nodes),
+            "slots": lambda: sum(
+                node.supervisor._queue.running + node.supervisor._queue.waiting for node in self._nodes
+            ),
             "leave timers": lambda: sum(len(node.supervisor._leave_timers) for node in self._nodes),
             "tasks": lambda: sum(not task.done() for task in asyncio.all_tasks()),
             "timers": lambda: sum(not timer.cancelled() for timer in getattr(loop, "_scheduled", ())),

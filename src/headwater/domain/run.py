@@ -24,6 +24,9 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
 
 
+#: Where a run begins, and when there.
+BEGINNINGS: dict[RunState, str] = {RunState.QUEUED: "every slot is taken", RunState.RUNNING: "a slot is free"}
+
 #: From each state, where it can go and what moves it there.
 TRANSITIONS: dict[RunState, dict[RunState, str]] = {
     RunState.QUEUED: {
@@ -56,7 +59,7 @@ def is_ended(state: RunState) -> bool:
 
 def state_diagram() -> str:
     """The table as a Mermaid state diagram."""
-    lines = ["stateDiagram-v2", f"    [*] --> {RunState.QUEUED}"]
+    lines = ["stateDiagram-v2", *(f"    [*] --> {state}: {when}" for state, when in BEGINNINGS.items())]
     for state, exits in TRANSITIONS.items():
         lines += [f"    {state} --> {target}: {why}" for target, why in exits.items()]
         if not exits:

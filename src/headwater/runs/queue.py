@@ -31,6 +31,11 @@ class RunQueue:
         return len(self._running)
 
     @property
+    def has_slot(self) -> bool:
+        """Whether one more run would have a slot at once."""
+        return self.running < self.slots
+
+    @property
     def is_full(self) -> bool:
         """Whether one more run could neither start nor wait."""
         return self.running >= self.slots and self.waiting >= self.waiting_max
@@ -42,7 +47,7 @@ class RunQueue:
         """
         if run in self._running or any(run in waiting for waiting in self._waiting.values()):
             raise ValueError(f"{run} is in the queue already")
-        if self.running < self.slots:
+        if self.has_slot:
             self._running.add(run)
             return 0
         if self.waiting >= self.waiting_max:
@@ -50,6 +55,17 @@ class RunQueue:
         self._waiting[priority][run] = None
         ahead = PRIORITIES[: PRIORITIES.index(priority) + 1]
         return sum(len(self._waiting[p]) for p in ahead)
+
+    def place(self, run: str) -> int:
+        """0 for a run that has a slot, else its place in the queue, 1 being next. Raises KeyError if it is not here."""
+        if run in self._running:
+            return 0
+        ahead = 0
+        for waiting in self._waiting.values():
+            if run in waiting:
+                return ahead + list(waiting).index(run) + 1
+            ahead += len(waiting)
+        raise KeyError(run)
 
     def leave(self, run: str) -> str | None:
         """Lets a run go, whether it ran or waited; returns the run that gets the slot it held, if any."""

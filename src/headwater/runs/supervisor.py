@@ -15,7 +15,7 @@ import structlog
 from headwater.clock import Clock
 from headwater.domain import event as ev
 from headwater.domain.document import Document
-from headwater.domain.run import CancelAfter, Owner, Run, RunMetrics, RunRequest, is_ended, new_run_id
+from headwater.domain.run import CancelAfter, Owner, Run, RunMetrics, RunRequest, RunState, is_ended, new_run_id
 from headwater.errors import (
     BadRequestError,
     ErrorCode,
@@ -129,7 +129,7 @@ class Supervisor:
         self._readers = Readers(clock)
         self._runners: dict[str, Runner] = {}
         self._leave_timers: dict[str, asyncio.TimerHandle] = {}
-        #: runs accepted but not set going yet, by id and by idempotency key; they count against the queue's bound
+        #: runs accepted but not set going yet, by id and by idempotency key; they are in the queue already
         self._arriving: dict[str, asyncio.Event] = {}
         self._arriving_keys: dict[_KeyName, asyncio.Event] = {}
         #: set while no run arrives or lives
@@ -170,6 +170,7 @@ class Supervisor:
         """Sets going what `recover` found to go on. Before anybody is answered: until then no cancel could reach it."""
         for run, log_state, resumption, since_ms in runs:
             born = self._clock.monotonic() - since_ms / 1000
+            self._queue.enter(run.id, run.request.priority)
             self._set_going(run, log_state, self._workflows[run.request.workflow], born, resumption)
 
     def stop_answers(self, runs: Iterable[Run]) -> None:
@@ -212,9 +213,13 @@ class Supervisor:
         if again is not None and (earlier := await self._earlier(again)) is not None:
             return earlier, False
         self._check_room()
-        run = Run(new_run_id(), owner, hosted.titled(request), self._clock.now_ms(), retry_of=retry_of, epoch=1)
+        # Its slot is taken before it is stored: a row that says so from the first needs no change when the run starts.
+        state = RunState.RUNNING if self._queue.has_slot else RunState.QUEUED
+        titled = hosted.titled(request)
+        run = Run(new_run_id(), owner, titled, self._clock.now_ms(), state, retry_of=retry_of, epoch=1)
         self._admit(run)
         documents = hosted.documents_begun(run)
+        self._queue.enter(run.id, request.priority)
         arrived = self._arriving[run.id] = asyncio.Event()
         self._idle.clear()
         if idempotency is not None:
@@ -241,9 +246,8 @@ class Supervisor:
             raise UnavailableError("The server is shutting down; try again in a moment.", retry_after_s=2)
         if self._storage.full:
             raise StorageFullError("The disk is full: runs that exist can be read, new ones can not be started.")
-        queue = self._queue
-        taken = queue.running + queue.waiting + len(self._arriving)
-        if taken >= queue.slots + queue.waiting_max:
+        if self._queue.is_full:
+            taken = self._queue.running + self._queue.waiting
             raise QueueFullError(f"{taken} runs are under way or waiting already.", retry_after_s=1)
 
     async def _arrive(
@@ -262,6 +266,8 @@ class Supervisor:
             self._set_going(run, log_state, hosted, born)
         finally:
             self._arriving.pop(wanted.id).set()
+            if wanted.id not in self._runners:
+                self._free_slot(wanted.id)
             if idempotency is not None:
                 del self._arriving_keys[_name(idempotency)]
             self._note_idle()
@@ -292,10 +298,9 @@ class Supervisor:
         self._runners[run.id] = runner
         self._readers.open(run.id)
         self._observer.run_started(run.id)
-        position = self._queue.enter(run.id, run.request.priority)
         if self.draining:  # the drain began while the row was being written
             runner.stop(stop_error(ErrorCode.DRAINING))
-        living = self._tasks.spawn(runner.live(position), f"run {run.id}")
+        living = self._tasks.spawn(runner.live(self._queue.place(run.id)), f"run {run.id}")
         living.add_done_callback(lambda _: self._over(runner))
 
     def _over(self, runner: Runner) -> None:
@@ -311,7 +316,7 @@ class Supervisor:
 
     def _free_slot(self, run: str) -> None:
         """The run's slot goes to the next: at its final record, for a full disk may keep its row waiting long."""
-        if (next_run := self._queue.leave(run)) is not None:
+        if (next_run := self._queue.leave(run)) in self._runners:
             self._runners[next_run].grant_slot()
 
     def _note_idle(self) -> None:
