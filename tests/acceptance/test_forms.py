@@ -214,7 +214,7 @@ async def test_a_killed_server_is_read_on_in_every_form(stage: Stage, form: str)
     seen = before.count(b'{"seq":')
     after = (await call(scene.port, "GET", f"{path}?after={seen}", headers=headers)).body
     payloads = await scene.payloads(run)
-    assert 5 < seen < len(payloads) == seen + after.count(b'{"seq":')
+    assert 0 < seen < len(payloads) == seen + after.count(b'{"seq":')
     assert all(payload in before for payload in payloads[:seen])
     assert all(payload in after for payload in payloads[seen:])
     assert parse(payloads[-1]).data["code"] == "INTERRUPTED"
