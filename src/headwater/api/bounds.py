@@ -6,11 +6,11 @@ What a model or a workflow can do with a request within these bounds is theirs t
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from headwater.domain.message import ImagePart, Message, Settings
-from headwater.domain.run import METADATA_PAIRS_MAX, CancelAfter, Limits, RunRequest
+from headwater.domain.run import METADATA_PAIRS_MAX, CancelAfter, RunRequest
 from headwater.errors import BadRequestError
 
 
@@ -78,26 +78,22 @@ def _faults(request: RunRequest) -> Iterator[Fault]:
         if not 0 < len(name) <= MODEL_CHARS_MAX:
             yield f"/fallback/{place}", f"A model's name has 1 to {MODEL_CHARS_MAX} characters."
     yield from _metadata_faults(request.metadata)
-    yield from _limit_faults(request.limits)
+    yield from _out_of(LIMITS, request.limits, "/limits")
     if isinstance(request.on_disconnect, CancelAfter):
-        yield from _out_of(CANCEL_AFTER_S, request.on_disconnect.cancel_after_s, "/on_disconnect/cancel_after_s")
+        yield from _out_of({"cancel_after_s": CANCEL_AFTER_S}, request.on_disconnect, "/on_disconnect")
     yield from _settings_faults(request.settings)
     yield from _message_faults(request.messages)
 
 
-def _out_of(bound: Bound, value: float | None, pointer: str) -> Iterator[Fault]:
-    if value is not None and not bound.holds(value):
-        yield pointer, f"`{pointer.rpartition('/')[2]}` must be {bound}."
-
-
-def _limit_faults(limits: Limits) -> Iterator[Fault]:
-    for name, bound in LIMITS.items():
-        yield from _out_of(bound, getattr(limits, name), f"/limits/{name}")
+def _out_of(bounds: Mapping[str, Bound], given: object, pointer: str) -> Iterator[Fault]:
+    for name, bound in bounds.items():
+        value: float | None = getattr(given, name)
+        if value is not None and not bound.holds(value):
+            yield f"{pointer}/{name}", f"`{name}` must be {bound}."
 
 
 def _settings_faults(settings: Settings) -> Iterator[Fault]:
-    for name, bound in SETTINGS.items():
-        yield from _out_of(bound, getattr(settings, name), f"/settings/{name}")
+    yield from _out_of(SETTINGS, settings, "/settings")
     if len(settings.stop) > STOPS_MAX:
         yield "/settings/stop", f"There can be at most {STOPS_MAX} stop strings."
     for index, stop in enumerate(settings.stop):
