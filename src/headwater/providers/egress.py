@@ -10,10 +10,11 @@ The ranges are the special-purpose registries of IANA (RFC 6890 and what was add
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import re
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -145,15 +146,24 @@ def reach(address: Address) -> tuple[Reach, str]:
     return ("public", "public") if address.is_global else ("never", "reserved")
 
 
+@functools.lru_cache(maxsize=1024)
+def _reach_of(address: str) -> tuple[Reach, str] | None:
+    """`reach` of an address as text, once for all connections to it; None for one with a zone. Raises ValueError."""
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.scope_id is not None:
+        return None
+    return reach(parsed)
+
+
 def _refuse(host: str, address: str, allow_private: bool) -> None:
     """Raises `EgressRefused` where this address must not be called."""
     try:
-        parsed = ipaddress.ip_address(address)
+        found = _reach_of(address)
     except ValueError:
         raise EgressRefused(f"{host} resolves to something that is no address") from None
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.scope_id is not None:
+    if found is None:
         raise EgressRefused(f"{host} resolves to an address with a zone")
-    allowed, kind = reach(parsed)
+    allowed, kind = found
     named = host if host == address else f"{host} ({address})"
     if allowed == "never":
         raise EgressRefused(f"{named} is {kind}: no model is called there")
@@ -290,9 +300,7 @@ class _CheckedResolver(AbstractResolver):
         """Nothing is open."""
 
 
-def watch_peer(sock: socket.socket) -> None:
-    """Makes the kernel find a dead peer within half a minute, for a model may rightly be silent for longer."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+def _options() -> Iterator[tuple[int, int]]:
     # macOS has its own name for the first; what a platform lacks it does without.
     for names, value in (
         (("TCP_KEEPIDLE", "TCP_KEEPALIVE"), _DEAD_PEER_S // 2),
@@ -302,4 +310,14 @@ def watch_peer(sock: socket.socket) -> None:
     ):
         option = next((found for name in names if (found := getattr(socket, name, None)) is not None), None)
         if option is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+            yield option, value
+
+
+_OPTIONS = tuple(_options())
+
+
+def watch_peer(sock: socket.socket) -> None:
+    """Makes the kernel find a dead peer within half a minute, for a model may rightly be silent for longer."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _OPTIONS:
+        sock.setsockopt(socket.IPPROTO_TCP, option, value)
