@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -34,6 +35,21 @@ _STREAMING = frozenset(
 )
 
 
+def _counter(name: str, text: str, registry: CollectorRegistry, *labels: str) -> Callable[..., Counter]:
+    # By its labels' values, each looked up once: that costs the library several times what counting does.
+    return cache(Counter(name, text, labels, registry=registry).labels)
+
+
+def _gauge(name: str, text: str, registry: CollectorRegistry, *labels: str) -> Callable[..., Gauge]:
+    return cache(Gauge(name, text, labels, registry=registry).labels)
+
+
+def _histogram(
+    name: str, text: str, registry: CollectorRegistry, buckets: Sequence[float], *labels: str
+) -> Callable[..., Histogram]:
+    return cache(Histogram(name, text, labels, registry=registry, buckets=buckets).labels)
+
+
 class Metrics(SilentObserver):
     """Counts and histograms, served at `/metrics` in Prometheus' text form.
 
@@ -52,35 +68,29 @@ class Metrics(SilentObserver):
 
         gauge("headwater_runs_live", "Runs that have not ended", live)
         gauge("headwater_runs_waiting", "Runs that wait for a slot", waiting)
-        self._runs = Counter(
-            "headwater_runs", "Runs by how they ended", ["workflow", "model", "state", "code"], registry=registry
+        self._runs = _counter(
+            "headwater_runs", "Runs by how they ended", registry, "workflow", "model", "state", "code"
         )
-        how = ["model", "read_as"]
-        self._duration = Histogram(
-            "headwater_run_seconds", "From creation to the final record", how, buckets=_SECONDS, registry=registry
+        self._duration = _histogram(
+            "headwater_run_seconds", "From creation to the final record", registry, _SECONDS, "model", "read_as"
         )
-        self._first = Histogram(
+        self._first = _histogram(
             "headwater_first_token_seconds",
             "From creation to the first output",
-            how,
-            buckets=_SECONDS,
-            registry=registry,
+            registry,
+            _SECONDS,
+            "model",
+            "read_as",
         )
-        self._rate = Histogram(
-            "headwater_tokens_per_second", "Output tokens a second", ["model"], buckets=_RATES, registry=registry
-        )
-        self._chunks = Counter("headwater_output_events", "Pieces of output", ["model"], registry=registry)
-        self._stalls = Counter("headwater_stalls", "Silences of providers over 5 s", ["model"], registry=registry)
+        self._rate = _histogram("headwater_tokens_per_second", "Output tokens a second", registry, _RATES, "model")
+        self._chunks = _counter("headwater_output_events", "Pieces of output", registry, "model")
+        self._stalls = _counter("headwater_stalls", "Silences of providers over 5 s", registry, "model")
         self._interruptions = Counter(
             "headwater_reader_interruptions", "Readers that left before the end of their run", registry=registry
         )
-        self._readers = Gauge("headwater_readers", "Open readers", ["transport"], registry=registry)
-        self._reading = Histogram(
-            "headwater_reader_seconds",
-            "How long readers stayed",
-            ["transport", "why"],
-            buckets=_SECONDS,
-            registry=registry,
+        self._readers = _gauge("headwater_readers", "Open readers", registry, "transport")
+        self._reading = _histogram(
+            "headwater_reader_seconds", "How long readers stayed", registry, _SECONDS, "transport", "why"
         )
         self._commits = Histogram(
             "headwater_commit_seconds", "A group commit, sync included", buckets=_COMMIT_SECONDS, registry=registry
@@ -88,57 +98,52 @@ class Metrics(SilentObserver):
         self._records = Counter("headwater_records", "Records made durable", registry=registry)
         self._bytes = Counter("headwater_record_bytes", "Bytes of records made durable", registry=registry)
         self._make_call_figures(registry)
-        self._recovered = Counter(
-            "headwater_runs_recovered",
-            "Runs ended, or taken up again, at a start after a crash",
-            ["as"],
-            registry=registry,
+        self._recovered = _counter(
+            "headwater_runs_recovered", "Runs ended, or taken up again, at a start after a crash", registry, "as"
         )
         self._failed = Gauge("headwater_storage_failed", "1 once the storage has stopped itself", registry=registry)
         self._full = Gauge("headwater_storage_full", "1 while the disk has no space for new runs", registry=registry)
 
     def _make_call_figures(self, registry: CollectorRegistry) -> None:
-        self._calls = Counter(
-            "headwater_provider_calls", "Model calls by outcome", ["provider", "model", "code"], registry=registry
-        )
-        who = ["provider", "model"]
-        self._call_first = Histogram(
+        who = ("provider", "model")
+        self._calls = _counter("headwater_provider_calls", "Model calls by outcome", registry, *who, "code")
+        self._call_first = _histogram(
             "headwater_provider_first_token_seconds",
             "From a model's call to its first output",
-            who,
-            buckets=_SECONDS,
-            registry=registry,
+            registry,
+            _SECONDS,
+            *who,
         )
-        self._call_rate = Histogram(
+        self._call_rate = _histogram(
             "headwater_provider_tokens_per_second",
             "Output tokens a second of a model call, from its first output to its last",
-            who,
-            buckets=_RATES,
-            registry=registry,
+            registry,
+            _RATES,
+            *who,
         )
-        self._call_error = Gauge(
+        self._call_error = _gauge(
             "headwater_provider_last_error_timestamp_seconds",
             "When a model call last failed so, as Unix time",
-            [*who, "code"],
-            registry=registry,
+            registry,
+            *who,
+            "code",
         )
-        self._tokens = Counter(
-            "headwater_tokens", "Tokens of model calls, reported or estimated", [*who, "kind"], registry=registry
+        self._tokens = _counter(
+            "headwater_tokens", "Tokens of model calls, reported or estimated", registry, *who, "kind"
         )
-        self._cost = Counter(
-            "headwater_cost_usd", "US dollars that model calls cost, as far as it is known", who, registry=registry
+        self._cost = _counter(
+            "headwater_cost_usd", "US dollars that model calls cost, as far as it is known", registry, *who
         )
-        self._repeats = Counter(
+        self._repeats = _counter(
             "headwater_call_repeats",
             "Further tries of model calls, by why and how",
-            ["model", "code", "step"],
-            registry=registry,
+            registry,
+            "model",
+            "code",
+            "step",
         )
-        self._breakers = Gauge(
-            "headwater_breaker",
-            "1 for the state that a model's breaker is in",
-            ["provider", "model", "state"],
-            registry=registry,
+        self._breakers = _gauge(
+            "headwater_breaker", "1 for the state that a model's breaker is in", registry, *who, "state"
         )
 
     def text(self) -> bytes:
@@ -150,18 +155,18 @@ class Metrics(SilentObserver):
 
     def run_ended(self, detail: RunEnded) -> None:
         read_as = self._read_as.pop(detail.run, "unread")
-        self._runs.labels(detail.workflow, detail.model, detail.state, detail.code or "").inc()
-        self._duration.labels(detail.model, read_as).observe(detail.duration_s)
+        self._runs(detail.workflow, detail.model, detail.state, detail.code or "").inc()
+        self._duration(detail.model, read_as).observe(detail.duration_s)
         if detail.first_token_s is not None:
-            self._first.labels(detail.model, read_as).observe(detail.first_token_s)
+            self._first(detail.model, read_as).observe(detail.first_token_s)
         if detail.tokens_per_s is not None:
-            self._rate.labels(detail.model).observe(detail.tokens_per_s)
-        self._chunks.labels(detail.model).inc(detail.chunks)
-        self._stalls.labels(detail.model).inc(detail.stalls)
+            self._rate(detail.model).observe(detail.tokens_per_s)
+        self._chunks(detail.model).inc(detail.chunks)
+        self._stalls(detail.model).inc(detail.stalls)
         self._interruptions.inc(detail.interruptions)
 
     def reader_joined(self, run: str, transport: str) -> None:
-        self._readers.labels(transport).inc()
+        self._readers(transport).inc()
         if run in self._read_as:  # else it has ended, and its way of being read is counted
             if transport in _STREAMING:
                 self._read_as[run] = "streaming"
@@ -169,8 +174,8 @@ class Metrics(SilentObserver):
                 self._read_as[run] = "blocking"
 
     def reader_left(self, detail: ReaderLeft) -> None:
-        self._readers.labels(detail.transport).dec()
-        self._reading.labels(detail.transport, detail.why).observe(detail.seconds)
+        self._readers(detail.transport).dec()
+        self._reading(detail.transport, detail.why).observe(detail.seconds)
 
     def committed(self, detail: Committed) -> None:
         self._commits.observe(detail.seconds)
@@ -179,24 +184,24 @@ class Metrics(SilentObserver):
 
     def provider_called(self, detail: ProviderCalled) -> None:
         provider, model = detail.provider, detail.model
-        self._calls.labels(provider, model, detail.code or "").inc()
+        self._calls(provider, model, detail.code or "").inc()
         if detail.first_token_s is not None:
-            self._call_first.labels(provider, model).observe(detail.first_token_s)
+            self._call_first(provider, model).observe(detail.first_token_s)
         if detail.tokens_per_s is not None:
-            self._call_rate.labels(provider, model).observe(detail.tokens_per_s)
+            self._call_rate(provider, model).observe(detail.tokens_per_s)
         if detail.code is not None and detail.code != ErrorCode.CANCELLED:
-            self._call_error.labels(provider, model, detail.code).set_to_current_time()
-        self._tokens.labels(provider, model, "input").inc(detail.input_tokens)
-        self._tokens.labels(provider, model, "output").inc(detail.output_tokens)
+            self._call_error(provider, model, detail.code).set_to_current_time()
+        self._tokens(provider, model, "input").inc(detail.input_tokens)
+        self._tokens(provider, model, "output").inc(detail.output_tokens)
         if detail.cost_usd is not None:
-            self._cost.labels(provider, model).inc(max(0.0, detail.cost_usd))
+            self._cost(provider, model).inc(max(0.0, detail.cost_usd))
 
     def call_repeated(self, detail: CallRepeated) -> None:
-        self._repeats.labels(detail.model, detail.code, detail.step).inc()
+        self._repeats(detail.model, detail.code, detail.step).inc()
 
     def breaker_moved(self, detail: BreakerMoved) -> None:
         for state in BREAKER_STATES:
-            self._breakers.labels(detail.provider, detail.name, state).set(state == detail.state)
+            self._breakers(detail.provider, detail.name, state).set(state == detail.state)
 
     def storage_failed(self, error: str) -> None:
         self._failed.set(1)
@@ -205,9 +210,9 @@ class Metrics(SilentObserver):
         self._full.set(full)
 
     def runs_recovered(self, interrupted: int, cancelled: int, taken_up: int) -> None:
-        self._recovered.labels("interrupted").inc(interrupted)
-        self._recovered.labels("cancelled").inc(cancelled)
-        self._recovered.labels("taken_up").inc(taken_up)
+        self._recovered("interrupted").inc(interrupted)
+        self._recovered("cancelled").inc(cancelled)
+        self._recovered("taken_up").inc(taken_up)
 
 
 class LogLines(SilentObserver):
