@@ -53,8 +53,7 @@ class RunQueue:
         if self.waiting >= self.waiting_max:
             raise OverflowError("the queue is full")
         self._waiting[priority][run] = None
-        ahead = PRIORITIES[: PRIORITIES.index(priority) + 1]
-        return sum(len(self._waiting[p]) for p in ahead)
+        return self.place(run)
 
     def place(self, run: str) -> int:
         """0 for a run that has a slot, else its place in the queue, 1 being next. Raises KeyError if it is not here."""
